@@ -1,0 +1,21 @@
+"""Compare a trained adapter with its own base: ``python evaluate.py run=DIR`` (or ``run=latest``)."""
+
+from __future__ import annotations
+
+import hydra
+from omegaconf import DictConfig
+
+from rct_lightning.config import run_command, validate_evaluation
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="evaluate")
+def main(cfg: DictConfig) -> None:
+    """Evaluate a run and write its report."""
+    config = validate_evaluation(cfg)
+    from rct_lightning.experiment import evaluate
+
+    evaluate(config)
+
+
+if __name__ == "__main__":
+    run_command(main)

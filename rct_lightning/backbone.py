@@ -1,0 +1,324 @@
+"""Tokenizer, causal LM, 4-bit quantisation and LoRA; the only file that imports peft and bitsandbytes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from rct_lightning.errors import UserError
+from rct_lightning.template import DialogueTemplate
+
+Quantization = Literal["auto", "nf4", "none"]
+Dequantize = Literal["auto", "once", "never"]
+TEMPLATE_FILE = "dialogue_template.json"
+
+NEOX_LINEARS = ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")
+FULL_WEIGHT_SHARE = 0.5
+"""dequantize=auto holds the full weights if they take at most this share of the free memory."""
+
+
+@dataclass(frozen=True)
+class Lora:
+    """Low-rank adapters (Hu et al. 2021): rank, scale numerator, dropout on the adapter's input."""
+
+    r: int = 16
+    alpha: int = 32
+    dropout: float = 0.05
+
+
+@dataclass(frozen=True)
+class Precision:
+    """What was asked of the base's weights, what it came to, and why."""
+
+    asked: str
+    effective: str
+    why: str
+    dtype: torch.dtype
+    weight_bytes: int
+
+    def line(self) -> str:
+        """One line for the console and the run's events."""
+        return (
+            f"quantization: asked {self.asked}, effective {self.effective}, computing in "
+            f"{str(self.dtype).removeprefix('torch.')}, base weights {self.weight_bytes / 2**20:.1f} MiB ({self.why})"
+        )
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A frozen base with trainable adapters, and its tokenizer."""
+
+    model: nn.Module
+    tokenizer: Any
+    precision: Precision
+
+
+def available_accelerators() -> list[str]:
+    """Accelerators of this machine, best first."""
+    found = ["gpu"] if torch.cuda.is_available() else []
+    found += ["mps"] if torch.backends.mps.is_available() else []
+    return [*found, "cpu"]
+
+
+def resolve_accelerator(asked: str) -> str:
+    """The accelerator to use: ``auto`` is the best there is.
+
+    Raises:
+        UserError: The accelerator asked for is not on this machine.
+    """
+    found = available_accelerators()
+    wanted = {"auto": found[0], "cuda": "gpu"}.get(asked, asked)
+    if wanted not in found:
+        raise UserError(
+            f"trainer.accelerator={asked}: this machine has no such accelerator. It has: {', '.join(found)}. "
+            f"Use trainer.accelerator={found[0]} or trainer.accelerator=auto."
+        )
+    return wanted
+
+
+def placement(accelerator: str, local_rank: int = 0) -> str:
+    """The torch device of a process: a pure function of accelerator and rank on its machine."""
+    devices = {"cpu": "cpu", "mps": "mps", "gpu": f"cuda:{local_rank}", "cuda": f"cuda:{local_rank}"}
+    if accelerator not in devices:
+        raise ValueError(f"accelerator must be one of {sorted(devices)}, found {accelerator!r}")
+    if accelerator == "mps" and local_rank != 0:
+        raise ValueError("mps is one device: it has no rank other than 0")
+    return devices[accelerator]
+
+
+def load_tokenizer(name_or_path: str) -> Any:
+    """A tokenizer whose padding differs from its end-of-sequence token.
+
+    Raises:
+        UserError: It cannot be had, or has no EOS token.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name_or_path)
+    except Exception as error:
+        raise _not_loadable(name_or_path, "tokenizer", error) from error
+    if tokenizer.eos_token_id is None:
+        raise UserError(f"{name_or_path}: the tokenizer has no end-of-sequence token, so no reply could ever end.")
+    if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
+        tokenizer.pad_token = "<|padding|>" if "<|padding|>" in tokenizer.get_vocab() else _unused_token(tokenizer)
+    tokenizer.padding_side = "right"
+    return tokenizer
+
+
+def load_backbone(
+    name_or_path: str,
+    tokenizer: Any,
+    *,
+    device: str,
+    quantization: Quantization = "auto",
+    dequantize: Dequantize = "auto",
+    lora: Lora | None = None,
+    adapter: Path | None = None,
+    gradient_checkpointing: bool = False,
+) -> Backbone:
+    """Load the base, quantise it, and add adapters.
+
+    Args:
+        name_or_path: A local folder or a hub name.
+        tokenizer: As :func:`load_tokenizer` gives it.
+        device: As :func:`placement` gives it.
+        quantization: ``nf4`` (double quantisation), ``none``, or ``auto``: nf4 where it works.
+        dequantize: ``once`` turns the NF4 weights back into full ones at load time, which computes the same numbers
+            faster for more memory; ``auto`` does so when they fit comfortably; ``never`` keeps 4 bits.
+        lora: New adapters, initialised to change nothing. Give either this or ``adapter``.
+        adapter: A saved adapter to load instead (safetensors only).
+        gradient_checkpointing: Recompute activations in the backward pass.
+
+    Raises:
+        UserError: The model cannot be had, or nf4 was demanded and does not work here.
+    """
+    model, precision = _load_base(name_or_path, device, quantization, dequantize)
+    model.requires_grad_(False)
+    peft_model = _new_adapters(model, lora or Lora()) if adapter is None else _saved_adapters(model, adapter)
+    if gradient_checkpointing:
+        peft_model.enable_input_require_grads()
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    return Backbone(peft_model, tokenizer, precision)
+
+
+def save_adapter(
+    model: nn.Module, tokenizer: Any, template: DialogueTemplate, folder: Path, *, base_name: str, card: str
+) -> None:
+    """Write a PEFT folder: safetensors, tokenizer, template and model card.
+
+    Args:
+        model: The PEFT model.
+        tokenizer: Saved beside the weights.
+        template: Role names; every later use of the adapter reads them from here.
+        folder: Made if absent.
+        base_name: What to record as the base: a hub name or a bundled model's name, never this machine's path.
+        card: The text of README.md.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)  # type: ignore[operator]
+    config_file = folder / "adapter_config.json"
+    config = json.loads(config_file.read_text(encoding="utf-8")) | {"base_model_name_or_path": base_name}
+    config_file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    tokenizer.save_pretrained(str(folder))
+    (folder / TEMPLATE_FILE).write_text(json.dumps(template.to_json(), indent=2) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def adapter_state(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Trainable tensors by name."""
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def _load_base(
+    name_or_path: str, device: str, quantization: Quantization, dequantize: Dequantize
+) -> tuple[Any, Precision]:
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    dtype = compute_dtype(device)
+    effective, why = _decide_quantization(quantization, device)
+    options: dict[str, Any] = {"dtype": dtype, "device_map": {"": device}, "use_safetensors": True}
+    if effective == "nf4":
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+        )
+    try:
+        model = AutoModelForCausalLM.from_pretrained(name_or_path, **options)
+    except Exception as error:
+        raise _not_loadable(name_or_path, "model", error) from error
+    if effective == "nf4":
+        once, reason = _decide_dequantize(dequantize, model, dtype, device)
+        why = f"{why}; {reason}"
+        if once:
+            model = model.dequantize()
+            model = model.to(dtype)
+            effective = "nf4, dequantized once"
+    size = sum(tensor.numel() * tensor.element_size() for tensor in model.parameters())
+    return model, Precision(quantization, effective, why, dtype, size)
+
+
+def compute_dtype(device: str) -> torch.dtype:
+    """bf16 on CUDA; float32 elsewhere (bf16 matmul is several times slower on most CPUs)."""
+    if device.startswith("cuda") and torch.cuda.is_bf16_supported():
+        return torch.bfloat16
+    return torch.float32
+
+
+def _decide_quantization(asked: Quantization, device: str) -> tuple[str, str]:
+    if asked == "none":
+        return "none", "as asked"
+    problem = nf4_problem(device)
+    if problem is None:
+        return "nf4", "as asked" if asked == "nf4" else f"NF4 works on {device}"
+    if asked == "nf4":
+        raise UserError(
+            f"model.quantization=nf4 cannot be had on {device}: {problem} Use model.quantization=none, or auto to "
+            f"take NF4 only where it works."
+        )
+    return "none", f"NF4 does not work on {device}: {problem}"
+
+
+def nf4_problem(device: str) -> str | None:
+    """Why NF4 does not work on a device; None where quantising a small tensor succeeds."""
+    try:
+        from bitsandbytes import functional as bnb
+
+        weight, state = bnb.quantize_4bit(torch.ones(64, 64, device=device), quant_type="nf4")
+        bnb.dequantize_4bit(weight, state)
+    except Exception as error:  # bitsandbytes raises many kinds; each means the same to the caller
+        return f"bitsandbytes says {type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'nothing'}."
+    return None
+
+
+def _decide_dequantize(asked: Dequantize, model: Any, dtype: torch.dtype, device: str) -> tuple[bool, str]:
+    if asked != "auto":
+        return asked == "once", f"dequantize={asked} as asked"
+    parameters = sum(_logical_numel(parameter) for parameter in model.parameters())
+    needed, free = parameters * dtype.itemsize, free_memory(device)
+    fits = needed <= FULL_WEIGHT_SHARE * free
+    how = "full weights fit" if fits else "full weights do not fit"
+    return fits, f"{how}: {needed / 2**20:.0f} MiB of {free / 2**20:.0f} MiB free"
+
+
+def _logical_numel(parameter: torch.Tensor) -> int:
+    return parameter.numel() * 2 if parameter.dtype == torch.uint8 else parameter.numel()
+
+
+def free_memory(device: str) -> int:
+    """Bytes that can still be allocated on a device."""
+    if device.startswith("cuda"):
+        return int(torch.cuda.mem_get_info(device)[0])
+    if device == "mps":
+        return int(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
+    names = os.sysconf_names
+    available = "SC_AVPHYS_PAGES" if "SC_AVPHYS_PAGES" in names else "SC_PHYS_PAGES"
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf(available)
+
+
+def _new_adapters(model: Any, lora: Lora) -> Any:
+    from peft import LoraConfig, get_peft_model
+
+    targets: Any = list(NEOX_LINEARS) if model.config.model_type == "gpt_neox" else "all-linear"
+    config = LoraConfig(
+        r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets, task_type="CAUSAL_LM"
+    )
+    return get_peft_model(model, config, autocast_adapter_dtype=True)
+
+
+def _saved_adapters(model: Any, folder: Path) -> Any:
+    from peft import PeftModel
+
+    if not (folder / "adapter_model.safetensors").is_file():
+        raise UserError(f"{folder}: no adapter_model.safetensors here. The run has no finished adapter; train it first.")
+    try:
+        return PeftModel.from_pretrained(model, str(folder), is_trainable=True, use_safetensors=True)
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        first = str(error).splitlines()[0]
+        raise UserError(f"{folder}: this adapter does not fit its base model ({first}).") from error
+
+
+def load_template(folder: Path) -> DialogueTemplate:
+    """The role names an adapter was trained with."""
+    try:
+        value: Mapping[str, str] = json.loads((folder / TEMPLATE_FILE).read_text(encoding="utf-8"))
+        return DialogueTemplate(human=str(value["human"]), assistant=str(value["assistant"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{folder / TEMPLATE_FILE}: cannot be read ({error}). The adapter's folder is damaged.") from None
+
+
+def _unused_token(tokenizer: Any) -> str:
+    for token in ("<pad>", "<|pad|>", "<unk>"):
+        if token in tokenizer.get_vocab() and token != tokenizer.eos_token:
+            return token
+    raise UserError(
+        "The tokenizer has no padding token that differs from its end-of-sequence token; add one to its files, "
+        "otherwise the model could not learn where a reply ends."
+    )
+
+
+def _not_loadable(name: str, what: str, error: Exception) -> UserError:
+    if Path(name).exists():
+        return UserError(
+            f"model.name_or_path={name}: the {what} in this folder cannot be loaded ({_first_line(error)}). It needs "
+            f"config.json, tokenizer files and weights as safetensors."
+        )
+    return UserError(
+        f"model.name_or_path={name}: the {what} is neither a local folder nor in the local cache, and the hub did not "
+        f"deliver it ({_first_line(error)}). Check the name and the network, download it once while online, or use "
+        f"model=nano, which is bundled."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:160]}" if lines else type(error).__name__

@@ -1,0 +1,54 @@
+"""What several callbacks share: where the run writes, the TensorBoard writer, whether a step has just ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from rct_lightning.runs import RunDir
+
+
+def run_of(trainer: L.Trainer) -> RunDir:
+    """The run directory of a trainer."""
+    return RunDir(Path(trainer.default_root_dir))
+
+
+def log_scalars(trainer: L.Trainer, values: Mapping[str, float], step: int) -> None:
+    """Send numbers to every logger."""
+    for logger in trainer.loggers:
+        logger.log_metrics(dict(values), step=step)
+
+
+def tensorboard(trainer: L.Trainer) -> Any | None:
+    """The SummaryWriter, where the run has one."""
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            return logger.experiment
+    return None
+
+
+class StepClock:
+    """Tells a callback when an optimizer step has ended, whatever the accumulation."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def ticked(self, trainer: L.Trainer) -> bool:
+        """True once for each new optimizer step."""
+        if trainer.global_step == self.seen:
+            return False
+        self.seen = trainer.global_step
+        return True
+
+
+def as_markdown_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A Markdown table; cells are kept on one line and cannot end it."""
+
+    def line(cells: tuple[str, ...]) -> str:
+        return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
+
+    return "\n".join([line(header), line(tuple("---" for _ in header)), *(line(row) for row in rows)])

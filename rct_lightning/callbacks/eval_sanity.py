@@ -1,0 +1,108 @@
+"""After each evaluation: is the logged figure what it says, seen through the loader that training uses?"""
+
+from __future__ import annotations
+
+import json
+import random
+
+import lightning as L
+import torch
+
+from rct_lightning.callbacks.common import run_of
+from rct_lightning.data import IGNORE, Batch
+from rct_lightning.generation import Sampling, generate
+from rct_lightning.module import RelationalModule
+
+TOLERANCE = 1e-3
+"""Relative difference at which two computations of one loss count as disagreeing (float32, other batch shapes)."""
+
+
+class EvalSanity(L.Callback):
+    """Draws rows THROUGH the validation loader and recomputes their loss with the model's own loss function.
+
+    Written to eval_sanity.jsonl: loss, input, target and own reply of each row; and whether the mean over all rows of the
+    evaluation agrees with the figure that was logged.
+
+    Args:
+        num_samples: Rows an evaluation.
+        max_new_tokens: Tokens of the own reply at most.
+    """
+
+    def __init__(self, num_samples: int = 3, max_new_tokens: int = 60) -> None:
+        if num_samples < 1:
+            raise ValueError("num_samples must be 1 or more")
+        self.num_samples, self.max_new_tokens = num_samples, max_new_tokens
+        self.disagreements: list[str] = []
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Check and write."""
+        assert isinstance(pl_module, RelationalModule)
+        if not trainer.is_global_zero or not pl_module.eval_rows:
+            return
+        chosen = random.Random(trainer.global_step).sample(
+            sorted(pl_module.eval_rows), min(self.num_samples, len(pl_module.eval_rows))
+        )
+        records = [self._row(trainer, pl_module, batch, at) for batch, at in _rows_through_loader(trainer, chosen)]
+        records.append(self._mean(trainer, pl_module))
+        path = run_of(trainer).eval_sanity
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+
+    def _row(self, trainer: L.Trainer, module: RelationalModule, batch: Batch, at: int) -> dict[str, object]:
+        """One row, scored alone by the model's own loss."""
+        device = module.device
+        length = int(batch.attention_mask[at].sum())
+        ids, labels = batch.input_ids[at : at + 1, :length].to(device), batch.labels[at : at + 1, :length].to(device)
+        training = module.model.training
+        module.model.eval()
+        with torch.no_grad():
+            loss = float(module.model(input_ids=ids, labels=labels).loss)
+        module.model.train(training)
+        index = int(batch.index[at])
+        nll, tokens = module.eval_rows[index]
+        agrees = self._agree(f"row {index} at step {trainer.global_step}", nll / tokens, loss)
+        example = trainer.datamodule.eval_set.examples[index]  # type: ignore[attr-defined]
+        reply = generate(
+            module.model,
+            module.tokenizer,
+            module.template,
+            [(example.context, example.input)],
+            Sampling(max_new_tokens=self.max_new_tokens),
+            max_length=module.max_length,
+        )[0]
+        target = module.tokenizer.decode(labels[labels != IGNORE].tolist(), skip_special_tokens=True)
+        return {
+            "step": trainer.global_step,
+            "row": example.id,
+            "loss": loss,
+            "logged_loss": nll / tokens,
+            "agrees": agrees,
+            "input": example.input,
+            "target": target.strip(),
+            "own_reply": reply.text,
+        }
+
+    def _mean(self, trainer: L.Trainer, module: RelationalModule) -> dict[str, object]:
+        """The token-weighted mean over all rows against the logged figure."""
+        nll = sum(row[0] for row in module.eval_rows.values())
+        tokens = sum(row[1] for row in module.eval_rows.values())
+        logged = module.eval_values["lm"]
+        agrees = self._agree(f"mean of {len(module.eval_rows)} rows at step {trainer.global_step}", logged, nll / tokens)
+        return {"step": trainer.global_step, "rows": len(module.eval_rows), "loss": nll / tokens, "logged_loss": logged, "agrees": agrees}
+
+    def _agree(self, what: str, logged: float, own: float) -> bool:
+        agrees = abs(logged - own) <= TOLERANCE * max(1.0, abs(own))
+        if not agrees:
+            self.disagreements.append(f"{what}: logged LM loss {logged:.4f}, the model's own loss {own:.4f}")
+        return agrees
+
+
+def _rows_through_loader(trainer: L.Trainer, wanted: list[int]) -> list[tuple[Batch, int]]:
+    """Batches of the validation loader, as evaluation saw them, with the place of each wanted row."""
+    found = []
+    for batch in trainer.datamodule.val_dataloader():  # type: ignore[attr-defined]
+        for at, index in enumerate(batch.index.tolist()):
+            if index in wanted:
+                found.append((batch, at))
+    return found

@@ -1,0 +1,88 @@
+"""events.jsonl and status.json: what happened, for a monitor, in plain numbers."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from typing import Any
+
+import lightning as L
+
+from rct_lightning.callbacks.common import StepClock, log_scalars, run_of
+from rct_lightning.module import RelationalModule
+
+
+class Events(L.Callback):
+    """Appends one JSON object an event and keeps the status current.
+
+    Args:
+        every_n_steps: Optimizer steps between step events.
+    """
+
+    def __init__(self, every_n_steps: int = 10) -> None:
+        if every_n_steps < 1:
+            raise ValueError("every_n_steps must be 1 or more")
+        self.every_n_steps = every_n_steps
+        self.clock = StepClock()
+        self.tokens = 0
+        self.since = time.monotonic()
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """The run begins."""
+        self._event(trainer, "start", total_steps=int(trainer.estimated_stepping_batches))
+        self._status(trainer, "running")
+        self.since = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: Any, batch_idx: int
+    ) -> None:
+        """Losses, speed and memory, every so many steps."""
+        assert isinstance(pl_module, RelationalModule)
+        self.tokens += batch.own.reply_tokens
+        if not self.clock.ticked(trainer) or trainer.global_step % self.every_n_steps:
+            return
+        now = time.monotonic()
+        speed = {
+            "perf/reply_tokens_per_s": self.tokens / max(now - self.since, 1e-9),
+            "perf/peak_memory_mib": peak_memory_mib(),
+        }
+        self.tokens, self.since = 0, now
+        log_scalars(trainer, speed, trainer.global_step)
+        self._event(trainer, "step", **pl_module.record.values(pl_module.objective.settings), **speed)
+        self._status(trainer, "running")
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """The evaluation; the clock of the throughput starts anew behind it."""
+        assert isinstance(pl_module, RelationalModule)
+        self._event(trainer, "eval", **pl_module.eval_values)
+        self.tokens, self.since = 0, time.monotonic()
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Training has ended as planned; the run is finished when its adapter is written."""
+        self._event(trainer, "trained")
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """The run has failed."""
+        self._event(trainer, "failed", error=f"{type(exception).__name__}: {exception}")
+        self._status(trainer, "failed")
+
+    def _event(self, trainer: L.Trainer, kind: str, **values: object) -> None:
+        if trainer.is_global_zero:
+            record = {"time": time.time(), "event": kind, "step": trainer.global_step, **values}
+            path = run_of(trainer).events
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+
+    def _status(self, trainer: L.Trainer, state: str) -> None:
+        if trainer.is_global_zero:
+            run = run_of(trainer)
+            run.write_json(run.status, {"state": state, "step": trainer.global_step, "heartbeat": time.time()})
+
+
+def peak_memory_mib() -> float:
+    """Peak resident memory of this process in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

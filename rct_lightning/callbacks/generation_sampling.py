@@ -1,0 +1,77 @@
+"""Replies to the original's five prompts, at step 0, every so many steps, and at the end."""
+
+from __future__ import annotations
+
+import lightning as L
+
+from rct_lightning.callbacks.common import StepClock, as_markdown_table, run_of, tensorboard
+from rct_lightning.generation import GREEDY, SAMPLE_PROMPTS, SAMPLED, Sampling, generate
+from rct_lightning.module import RelationalModule
+
+SAMPLE_SEED = 7
+"""The same at every step, so that samples of different steps differ by the weights alone."""
+
+
+class GenerationSampling(L.Callback):
+    """Writes generation_samples.txt and a TensorBoard table, greedy and sampled.
+
+    Args:
+        every_n_steps: Optimizer steps between samples; 0 for step 0 and the end only.
+        max_new_tokens: Tokens a reply at most.
+    """
+
+    def __init__(self, every_n_steps: int = 200, max_new_tokens: int = 60) -> None:
+        if every_n_steps < 0 or max_new_tokens < 1:
+            raise ValueError("every_n_steps must be 0 or more and max_new_tokens 1 or more")
+        self.every_n_steps, self.max_new_tokens = every_n_steps, max_new_tokens
+        self.clock = StepClock()
+        self.last_sampled = -1
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Step 0: what the base says."""
+        self.sample(trainer, pl_module)
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        """Every ``every_n_steps`` optimizer steps."""
+        if self.clock.ticked(trainer) and self.every_n_steps and trainer.global_step % self.every_n_steps == 0:
+            self.sample(trainer, pl_module)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """The end, unless it was just sampled."""
+        if self.last_sampled != trainer.global_step:
+            self.sample(trainer, pl_module)
+
+    def sample(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Sample now."""
+        assert isinstance(module, RelationalModule)
+        self.last_sampled = trainer.global_step
+        if not trainer.is_global_zero:
+            return
+        greedy, sampled = (self._replies(module, sampling) for sampling in (GREEDY, SAMPLED))
+        rows = list(zip(SAMPLE_PROMPTS, greedy, sampled, strict=True))
+        lines = [f"=== step {trainer.global_step} ==="]
+        for prompt, first, second in rows:
+            lines += [f"Prompt: {prompt}", f"Greedy: {first}", f"Sampled: {second}", ""]
+        path = run_of(trainer).generation_samples
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+        writer = tensorboard(trainer)
+        if writer is not None:
+            table = as_markdown_table(("prompt", "greedy", "sampled"), rows)
+            writer.add_text("samples", table, global_step=trainer.global_step)
+
+    def _replies(self, module: RelationalModule, sampling: Sampling) -> list[str]:
+        chosen = Sampling(**(vars(sampling) | {"max_new_tokens": self.max_new_tokens}))
+        replies = generate(
+            module.model,
+            module.tokenizer,
+            module.template,
+            [((), prompt) for prompt in SAMPLE_PROMPTS],
+            chosen,
+            seed=SAMPLE_SEED,
+            max_length=module.max_length,
+        )
+        return [" ".join(reply.text.split()) for reply in replies]

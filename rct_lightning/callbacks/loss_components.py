@@ -1,0 +1,103 @@
+"""loss_components.csv and the scalars: every term by optimizer step, training and evaluation never mixed."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from typing import Any
+
+import lightning as L
+
+from rct_lightning.callbacks.common import StepClock, log_scalars, run_of, tensorboard
+from rct_lightning.losses import TERMS
+from rct_lightning.module import RelationalModule, eval_metric
+
+COLUMNS = ("step", *(f"{term}_loss" for term in ("lm", *TERMS, "total")), "phase")
+
+
+class LossComponents(L.Callback):
+    """One CSV row and one set of scalars a logged step; a figure of the curves at the end.
+
+    A row holds the values of one whole optimizer step (all its micro-batches), or of one whole evaluation, and
+    satisfies total = lm + lambda * sum(w * term). A term that was not computed is left empty, never written as 0.
+
+    Args:
+        every_n_steps: Optimizer steps between rows.
+    """
+
+    def __init__(self, every_n_steps: int = 10) -> None:
+        if every_n_steps < 1:
+            raise ValueError("every_n_steps must be 1 or more")
+        self.every_n_steps = every_n_steps
+        self.clock = StepClock()
+        self.rows: list[dict[str, Any]] = []
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        """A training row when a logged optimizer step has ended."""
+        assert isinstance(pl_module, RelationalModule)
+        if not self.clock.ticked(trainer):
+            return
+        record = pl_module.record
+        if trainer.global_step % self.every_n_steps == 0 or record.gradients:
+            values = record.values(pl_module.objective.settings)
+            values["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
+            log_scalars(trainer, {_train_metric(n): v for n, v in values.items()}, trainer.global_step)
+            if trainer.global_step % self.every_n_steps == 0:
+                self._write(trainer, values, "train")
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """An evaluation row."""
+        assert isinstance(pl_module, RelationalModule)
+        values = pl_module.eval_values
+        log_scalars(trainer, {eval_metric(n): v for n, v in values.items()}, trainer.global_step)
+        self._write(trainer, values, "eval")
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """The curves as a figure."""
+        writer = tensorboard(trainer)
+        if writer is not None and self.rows:
+            writer.add_figure("loss_components", draw_losses(self.rows), global_step=trainer.global_step)
+
+    def _write(self, trainer: L.Trainer, values: Mapping[str, float], phase: str) -> None:
+        row: dict[str, Any] = {"step": trainer.global_step, "phase": phase}
+        row |= {f"{name}_loss": values[name] for name in ("lm", *TERMS, "total") if name in values}
+        self.rows.append(row)
+        if not trainer.is_global_zero:
+            return
+        path = run_of(trainer).loss_components
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = not path.exists()
+        with path.open("a", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+def draw_losses(rows: list[dict[str, Any]]) -> Any:
+    """LM, terms and total by step, training as lines and evaluation as dots, as a matplotlib figure."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    axes = figure.subplots(1, 2)
+    for axis, names in ((axes[0], ("lm", "total")), (axes[1], TERMS)):
+        for color, name in enumerate(names):
+            for phase, style in (("train", "-"), ("eval", "o--")):
+                points = [(r["step"], r[f"{name}_loss"]) for r in rows if r["phase"] == phase and f"{name}_loss" in r]
+                if points:
+                    steps, values = zip(*points, strict=True)
+                    axis.plot(steps, values, style, color=f"C{color}", label=f"{name}, {phase}", markersize=4, lw=1)
+        axis.set_xlabel("optimizer step")
+        if axis.lines:
+            axis.legend(fontsize=8)
+    axes[0].set_ylabel("nats per reply token")
+    axes[1].set_ylabel("raw term")
+    return figure
+
+
+def _train_metric(name: str) -> str:
+    if name in ("lm", "total", *TERMS):
+        return f"loss/{name}"
+    return name if "/" in name else f"perf/{name}"

@@ -1,0 +1,367 @@
+"""The schema of the composed configuration: types, ranges, nearest names, and the allowlist of ``_target_``.
+
+Hydra's struct mode refuses an unknown key but accepts wrong types and ``+new.key``; this schema refuses both, names
+every problem at once, and says what was probably meant. Nothing here imports torch, so a mistake is answered at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
+
+from hydra.experimental.callback import Callback
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from rct_lightning.errors import UserError
+
+ALLOWED_TARGETS = frozenset(
+    {
+        "lightning.pytorch.Trainer",
+        "lightning.pytorch.loggers.TensorBoardLogger",
+        "lightning.pytorch.loggers.CSVLogger",
+        "lightning.pytorch.callbacks.LearningRateMonitor",
+        "lightning.pytorch.callbacks.EarlyStopping",
+        "lightning.pytorch.callbacks.RichProgressBar",
+        "lightning.pytorch.callbacks.TQDMProgressBar",
+        "rct_lightning.callbacks.BaselineComparison",
+        "rct_lightning.callbacks.EvalSanity",
+        "rct_lightning.callbacks.Events",
+        "rct_lightning.callbacks.GenerationSampling",
+        "rct_lightning.callbacks.LossComponents",
+    }
+)
+"""The only names that a configuration can ask to be called: exact names, so that no attribute path leads elsewhere."""
+
+T = TypeVar("T", bound=BaseModel)
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+CountOrZero = Annotated[int, Field(ge=0)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: no unknown keys, no silent conversions from text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, protected_namespaces=())
+
+
+class LoraConfig(Section):
+    """Low-rank adapters."""
+
+    r: Count
+    alpha: Count
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
+class ModelConfig(Section):
+    """The base model and what is done to it."""
+
+    name: Annotated[str, Field(min_length=1, pattern=r"^[\w.\-]+$")]
+    name_or_path: Annotated[str, Field(min_length=1)]
+    size: str | None = None
+    quantization: Literal["auto", "nf4", "none"]
+    dequantize: Literal["auto", "once", "never"]
+    gradient_checkpointing: bool
+    learning_rate: Positive
+    lora: LoraConfig
+
+
+class WeightsConfig(Section):
+    """Weight of each relational term; lambda multiplies them all."""
+
+    presence: NonNegative
+    coherence: NonNegative
+    continuity: NonNegative
+
+
+class MarkersConfig(Section):
+    """Words of the user that address the assistant; null takes the built-in list."""
+
+    presence: list[Annotated[str, Field(min_length=1)]] | None
+
+
+class PresenceConfig(Section):
+    """Form of the presence term, nats per token."""
+
+    margin: NonNegative
+    lift: NonNegative
+    specificity: NonNegative
+
+
+class RecurrenceConfig(Section):
+    """How recurrent positions are found."""
+
+    max_document_frequency: Annotated[float, Field(gt=0, le=1)]
+    num_candidates: Count
+
+
+class LossConfig(Section):
+    """The objective."""
+
+    name: Literal["relational", "lm", "seed"]
+    lambda_: NonNegative = Field(alias="lambda")
+    weights: WeightsConfig
+    presence: PresenceConfig
+    recurrence: RecurrenceConfig
+    phrases_per_step: Count
+    markers: MarkersConfig
+    human_name: str | None
+
+
+class RolesConfig(Section):
+    """Role names of the dialogue template."""
+
+    human: Annotated[str, Field(min_length=1)]
+    assistant: Annotated[str, Field(min_length=1)]
+
+
+class DataConfig(Section):
+    """Corpus, split and batches."""
+
+    name: str
+    train_file: Annotated[str, Field(min_length=1)]
+    eval_file: str | None
+    eval_size: Count
+    max_seq_length: Annotated[int, Field(ge=16)]
+    batch_size: Count
+    rebuild_context: bool
+    num_workers: CountOrZero
+    roles: RolesConfig
+
+
+class OptimizerConfig(Section):
+    """AdamW with warm-up and cosine."""
+
+    lr: Positive
+    weight_decay: NonNegative
+    warmup_ratio: Annotated[float, Field(ge=0, lt=1)]
+
+
+TRAINER_ARGUMENTS = frozenset(
+    """accelerator accumulate_grad_batches barebones benchmark callbacks check_val_every_n_epoch default_root_dir
+    detect_anomaly deterministic devices enable_autolog_hparams enable_checkpointing enable_model_summary
+    enable_progress_bar fast_dev_run gradient_clip_algorithm gradient_clip_val inference_mode limit_predict_batches
+    limit_test_batches limit_train_batches limit_val_batches log_every_n_steps logger max_epochs max_steps max_time
+    min_epochs min_steps model_registry num_nodes num_sanity_val_steps overfit_batches plugins precision profiler
+    reload_dataloaders_every_n_epochs strategy sync_batchnorm use_distributed_sampler val_check_interval""".split()
+)
+"""Every argument of Lightning's Trainer; a test compares the list with the installed version."""
+
+RESERVED_TRAINER_ARGUMENTS = {
+    "callbacks": "callbacks come from the config group callbacks=...",
+    "logger": "the logger comes from the config group logger=...",
+    "default_root_dir": "the run directory is hydra.run.dir=...",
+    "plugins": "4-bit loading is model.quantization, not a Lightning plugin",
+    "use_distributed_sampler": "the sampler keeps rows of one optimizer step together",
+    "enable_checkpointing": "the run keeps its adapter, not Lightning checkpoints",
+}
+
+
+class TrainerConfig(BaseModel):
+    """Arguments of Lightning's Trainer; the ones that have limits of ours are typed here."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, protected_namespaces=())
+
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"]
+    devices: int | str
+    max_epochs: Annotated[int, Field(ge=-1)] | None
+    max_steps: Annotated[int, Field(ge=-1)]
+    accumulate_grad_batches: Count
+    gradient_clip_val: NonNegative | None
+    log_every_n_steps: Count
+    num_sanity_val_steps: Literal[0] = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_arguments(cls, value: Any) -> Any:
+        for name in value if isinstance(value, Mapping) else ():
+            if name in RESERVED_TRAINER_ARGUMENTS:
+                raise ValueError(f"trainer.{name} cannot be set: {RESERVED_TRAINER_ARGUMENTS[name]}")
+            if name not in TRAINER_ARGUMENTS:
+                raise ValueError(f"trainer.{name} is not an argument of Lightning's Trainer.{_hint(name, TRAINER_ARGUMENTS)}")
+        return value
+
+
+class Config(Section):
+    """A whole training configuration."""
+
+    model: ModelConfig
+    loss: LossConfig
+    data: DataConfig
+    optimizer: OptimizerConfig
+    trainer: TrainerConfig
+    callbacks: dict[str, dict[str, Any]]
+    logger: dict[str, dict[str, Any]] | None
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    objective_metric: str
+    diagnostics_every_n_steps: CountOrZero
+    run_dir: str
+
+    def plain(self) -> dict[str, Any]:
+        """Nested dictionaries with the names of the configuration files."""
+        return self.model_dump(by_alias=True)
+
+
+class EvaluateConfig(Section):
+    """What evaluate.py takes."""
+
+    run: Annotated[str, Field(min_length=1)]
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"]
+    probes_file: str
+    batch_size: Count
+    bootstrap_samples: Annotated[int, Field(ge=100)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    output: str | None
+
+
+def validate(cfg: DictConfig) -> Config:
+    """The typed configuration.
+
+    Raises:
+        UserError: Every problem, each with its key, what was found and what is possible.
+    """
+    config = _validate(cfg, Config)
+    _check_targets({"callbacks": config.callbacks, "logger": config.logger or {}})
+    return config
+
+
+def validate_evaluation(cfg: DictConfig) -> EvaluateConfig:
+    """The typed configuration of an evaluation; raises as :func:`validate`."""
+    return _validate(cfg, EvaluateConfig)
+
+
+def load_run_config(path: Path) -> Config:
+    """The configuration a run was made with, from its config.yaml; nothing in it is ever instantiated.
+
+    Raises:
+        UserError: The file is damaged or from another version.
+    """
+    try:
+        loaded = OmegaConf.load(path)
+    except Exception as error:  # YAML has many ways to be broken
+        raise UserError(f"{path}: not a readable configuration ({str(error).splitlines()[0]}).") from None
+    if not isinstance(loaded, DictConfig):
+        raise UserError(f"{path}: expected the configuration of a run, found a list.")
+    return validate(loaded)
+
+
+def save_run_config(config: Config, path: Path) -> None:
+    """Write the resolved configuration."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(OmegaConf.create(config.plain()), path)
+
+
+def explain_composition_error(error: Exception) -> UserError:
+    """Hydra's refusal of a command line as one paragraph with the nearest name."""
+    text = str(error).strip()
+    unknown = re.search(r"Could not override '([^']+)'", text)
+    if unknown:
+        key = unknown.group(1)
+        return UserError(f"{key}: there is no such key.{_hint(key, known_keys())} See conf/ or python train.py --help.")
+    append = re.search(r"Could not append to config\. An item is already at '([^']+)'", text)
+    if append:
+        return UserError(f"+{append.group(1)}: the key exists already; give it without the plus sign.")
+    first = text.splitlines()[0] if text else type(error).__name__
+    options = [line.strip() for line in text.splitlines()[1:] if re.fullmatch(r"\t\S+|\s{2,}\S+", line)]
+    available = f" Available: {', '.join(sorted(options))}." if options else ""
+    return UserError(f"{first.rstrip('.')}.{available}")
+
+
+def known_keys() -> list[str]:
+    """Every dotted key of the schema, as on the command line."""
+    keys = _keys_of(Config, "")
+    return sorted([*keys, *(f"trainer.{name}" for name in TRAINER_ARGUMENTS), "experiment", "debug", "hydra.run.dir"])
+
+
+def _keys_of(section: type[BaseModel], prefix: str) -> Iterable[str]:
+    for name, info in section.model_fields.items():
+        key = f"{prefix}{info.alias or name}"
+        yield key
+        annotation = info.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield from _keys_of(annotation, f"{key}.")
+
+
+def _validate(cfg: DictConfig, schema: type[T]) -> T:
+    try:
+        plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise UserError(f"The configuration cannot be resolved: {str(error).splitlines()[0]}") from None
+    try:
+        return schema.model_validate(plain)
+    except ValidationError as error:
+        problems = [_problem(dict(item), schema) for item in error.errors()]
+        raise UserError(" ".join(dict.fromkeys(problems))) from None
+
+
+def _problem(item: Mapping[str, Any], schema: type[BaseModel]) -> str:
+    key = ".".join(str(part) for part in item["loc"])
+    message = str(item["msg"]).removeprefix("Value error, ")
+    if item["type"] == "extra_forbidden":
+        return f"{key}: there is no such key.{_hint(key, list(_keys_of(schema, '')))}"
+    if item["type"] == "missing":
+        return f"{key}: a value is missing."
+    if item["type"] == "value_error":
+        return message
+    return f"{key}={item['input']!r}: {message[0].lower()}{message[1:]}."
+
+
+def _hint(name: str, candidates: Iterable[str]) -> str:
+    nearest = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.6)
+    return f" Did you mean {nearest[0]}?" if nearest else ""
+
+
+def _check_targets(node: Any, place: str = "") -> None:
+    if isinstance(node, Mapping):
+        for name, value in node.items():
+            if name == "_target_" and value not in ALLOWED_TARGETS:
+                hint = _hint(str(value), ALLOWED_TARGETS)
+                raise UserError(f"{place}_target_={value!r} is not on the list of what a configuration may call.{hint}")
+            _check_targets(value, f"{place}{name}.")
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            _check_targets(value, f"{place}{index}.")
+
+
+def run_command(main: Callable[[], Any]) -> None:
+    """Run a Hydra entry point: a user's mistake is one paragraph on stderr and exit code 2, and leaves nothing behind.
+
+    Other exceptions keep their traceback and exit with 1.
+    """
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # otherwise Hydra prints and exits itself
+    try:
+        main()
+    except UserError as error:
+        _refuse(error)
+    except HydraException as error:
+        if isinstance(error.__cause__, UserError):
+            _refuse(error.__cause__)
+        _refuse(explain_composition_error(error))
+
+
+def _refuse(error: UserError) -> NoReturn:
+    print("\n".join(textwrap.wrap(f"Error: {error}", width=110, break_long_words=False)), file=sys.stderr)
+    raise SystemExit(2)
+
+
+class RemoveEmptyRunDirectory(Callback):
+    """Hydra makes a job's directory before the job can refuse its configuration; an unused one is taken away again."""
+
+    def on_job_end(self, config: DictConfig, job_return: Any, **kwargs: Any) -> None:
+        """Remove the job's directory if nothing was written there, and its empty parents inside ``logs``."""
+        output = Path(config.hydra.runtime.output_dir)
+        for folder in (output, *output.parents):
+            if folder.name == "logs" or not folder.is_dir() or any(folder.iterdir()):
+                return
+            folder.rmdir()
+            if "logs" not in folder.parts:
+                return

@@ -1,0 +1,318 @@
+"""An experiment from a configuration to what it made."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import platform
+import subprocess
+import sys
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+
+from rct_lightning import backbone, runs
+from rct_lightning.callbacks import BaselineComparison, EvalSanity
+from rct_lightning.config import Config, EvaluateConfig, load_run_config, save_run_config
+from rct_lightning.data import Recurrence, RelationalDataModule
+from rct_lightning.dialogue import content_hash
+from rct_lightning.errors import UserError
+from rct_lightning.evaluation.endpoints import Evaluator, Subject
+from rct_lightning.evaluation.report import Report, write_report
+from rct_lightning.losses import LossSettings, RelationalLoss, SeedLoss
+from rct_lightning.losses.presence import PresenceSettings
+from rct_lightning.losses.reference import ReferenceScores
+from rct_lightning.losses.relational import PhraseBook
+from rct_lightning.markers import Lexicon
+from rct_lightning.module import Objective, OptimizerSettings, RelationalModule
+from rct_lightning.runs import RunDir
+from rct_lightning.template import DialogueTemplate
+
+PACKAGES = ("torch", "lightning", "hydra-core", "transformers", "peft", "bitsandbytes", "torchmetrics")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training run made.
+
+    Attributes:
+        run: Its directory.
+        objective: The figure a sweeper minimises.
+        module: The trained module.
+        comparison: Base against tuned, as Markdown tables; empty where that callback is off.
+    """
+
+    run: RunDir
+    objective: float
+    module: RelationalModule
+    comparison: str
+
+
+def train(config: Config) -> Trained:
+    """Train adapters as configured and leave a run directory.
+
+    Raises:
+        UserError: The configuration asks for what cannot be had; nothing has been written then.
+    """
+    _quiet_libraries()
+    accelerator = backbone.resolve_accelerator(config.trainer.accelerator)
+    device = backbone.placement(accelerator)
+    L.seed_everything(config.seed, workers=True, verbose=False)
+
+    tokenizer = backbone.load_tokenizer(config.model.name_or_path)
+    data = make_data(config, tokenizer, accelerator)
+    base = backbone.load_backbone(
+        config.model.name_or_path,
+        tokenizer,
+        device=device,
+        quantization=config.model.quantization,
+        dequantize=config.model.dequantize,
+        lora=backbone.Lora(**config.model.lora.model_dump()),
+        gradient_checkpointing=config.model.gradient_checkpointing,
+    )
+    module = make_module(config, base, data)
+    run = RunDir(Path(config.run_dir))
+    trainer = make_trainer(config, accelerator, run)
+    _announce(config, run, base, data)
+
+    save_run_config(config, run.config)
+    run.write_json(run.environment, environment(config, device))
+    trainer.validate(module, data, verbose=False)  # the adapters start as zero: this is the base
+    trainer.fit(module, data)
+    trainer.validate(module, data, verbose=False)
+
+    _save_adapter(config, module, run)
+    comparison = _compare(trainer, module)
+    _log_hyperparameters(config, trainer, module)
+    run.write_json(run.status, {"state": "finished", "step": trainer.global_step})
+    print(f"\n{comparison}\n\nRun directory: {run.root}\nNext: python evaluate.py run={run.root}")
+    return Trained(run, _objective(config, module), module, comparison)
+
+
+def evaluate(config: EvaluateConfig) -> Report:
+    """Compare a run's adapter with its own base on held-out rows and probes, and write the report."""
+    _quiet_libraries()
+    run = runs.find_run(config.run)
+    trained_with = load_run_config(run.config)
+    accelerator = backbone.resolve_accelerator(config.accelerator)
+    device = backbone.placement(accelerator)
+    L.seed_everything(config.seed, workers=True, verbose=False)
+    template = backbone.load_template(run.adapter)
+    tokenizer = backbone.load_tokenizer(trained_with.model.name_or_path)
+    data = make_data(trained_with, tokenizer, accelerator, template)
+    base = backbone.load_backbone(
+        trained_with.model.name_or_path,
+        tokenizer,
+        device=device,
+        quantization=trained_with.model.quantization,
+        dequantize=trained_with.model.dequantize,
+        adapter=run.adapter,
+    )
+    subject = Subject(base.model, tokenizer, template, device, trained_with.data.max_seq_length, config.batch_size)
+    evaluator = Evaluator(subject, data.eval_set.examples, Path(config.probes_file), make_lexicon(trained_with))
+    report = evaluator.compare(samples=config.bootstrap_samples, seed=config.seed)
+    folder = Path(config.output) if config.output else run.report
+    write_report(report, run, folder, trained_with.plain())
+    print(f"{report.table()}\n\nReport: {folder / 'report.md'}")
+    return report
+
+
+def make_lexicon(config: Config) -> Lexicon:
+    """Presence markers and phrase banks."""
+    return Lexicon.build(config.loss.markers.presence, config.loss.human_name)
+
+
+def make_data(
+    config: Config, tokenizer: Any, accelerator: str, template: DialogueTemplate | None = None
+) -> RelationalDataModule:
+    """The corpus, tokenised."""
+    return RelationalDataModule(
+        Path(config.data.train_file),
+        Path(config.data.eval_file) if config.data.eval_file else None,
+        tokenizer=tokenizer,
+        template=template or DialogueTemplate(**config.data.roles.model_dump()),
+        lexicon=make_lexicon(config),
+        eval_size=config.data.eval_size,
+        max_seq_length=config.data.max_seq_length,
+        batch_size=config.data.batch_size,
+        accumulate=config.trainer.accumulate_grad_batches,
+        recurrence=Recurrence(**config.loss.recurrence.model_dump(), seed=config.seed),
+        rebuild_context=config.data.rebuild_context,
+        seed=config.seed,
+        num_workers=config.data.num_workers,
+        pin_memory=accelerator == "gpu",
+    )
+
+
+def make_module(config: Config, base: backbone.Backbone, data: RelationalDataModule) -> RelationalModule:
+    """Model, objective and optimizer."""
+    return RelationalModule(
+        base,
+        make_objective(config, base, data),
+        OptimizerSettings(**config.optimizer.model_dump()),
+        data.template,
+        max_length=config.data.max_seq_length,
+        diagnostics_every_n_steps=config.diagnostics_every_n_steps,
+        observe_every_n_steps=config.trainer.log_every_n_steps,
+    )
+
+
+def make_objective(config: Config, base: backbone.Backbone, data: RelationalDataModule) -> Objective:
+    """The loss that the configuration names."""
+    settings = LossSettings(
+        lambda_=config.loss.lambda_,
+        weights=config.loss.weights.model_dump(),
+        presence=PresenceSettings(**config.loss.presence.model_dump()),
+        phrases_per_step=config.loss.phrases_per_step,
+        seed=config.seed,
+    )
+    if config.loss.name == "seed":
+        return SeedLoss(settings, partial(base.tokenizer.decode, skip_special_tokens=True))
+    phrases = PhraseBook(
+        make_lexicon(config),
+        lambda text: base.tokenizer(data.template.reply(text), add_special_tokens=False)["input_ids"],
+    )
+    references = {side: ReferenceScores(len(rows), phrases) for side, rows in _sides(data).items()}
+    return RelationalLoss(settings, phrases, references["train"], references["eval"])
+
+
+def make_trainer(config: Config, accelerator: str, run: RunDir) -> L.Trainer:
+    """Lightning's Trainer with the configured callbacks and loggers."""
+    given = {name: value for name, value in config.trainer.model_dump().items() if value is not None}
+    given["accelerator"] = accelerator
+    given.setdefault("enable_model_summary", False)
+    callbacks = [_instantiate(spec) for spec in config.callbacks.values()]
+    placed = {"save_dir": str(run.root), "name": run.tensorboard.name, "version": ""}
+    loggers = [_instantiate(placed | spec) for spec in (config.logger or {}).values()]
+    return L.Trainer(
+        **given,
+        callbacks=callbacks,
+        logger=loggers or False,
+        default_root_dir=str(run.root),
+        enable_checkpointing=False,
+        use_distributed_sampler=False,
+    )
+
+
+def environment(config: Config, device: str) -> dict[str, Any]:
+    """Versions, hardware, seed, commit and data hashes."""
+    files = [Path(config.data.train_file), *([Path(config.data.eval_file)] if config.data.eval_file else [])]
+    gpu = torch.cuda.get_device_name(device) if device.startswith("cuda") else None
+    return {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "device": device,
+        "gpu": gpu,
+        "threads": torch.get_num_threads(),
+        "seed": config.seed,
+        "commit": _commit(),
+        "data": {file.name: content_hash(file) for file in files},
+    }
+
+
+def _sides(data: RelationalDataModule) -> Mapping[str, Any]:
+    return {"train": data.train_set, "eval": data.eval_set}
+
+
+def _instantiate(spec: Mapping[str, Any]) -> Any:
+    """Call an allowed ``_target_`` (config.validate has checked it) with the other keys."""
+    module, _, name = str(spec["_target_"]).rpartition(".")
+    arguments = {key: value for key, value in spec.items() if key != "_target_"}
+    try:
+        return getattr(importlib.import_module(module), name)(**arguments)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{spec['_target_']}: {error}. See conf/callbacks and conf/logger for its keys.") from error
+
+
+def _announce(config: Config, run: RunDir, base: backbone.Backbone, data: RelationalDataModule) -> None:
+    for side, report in data.truncation.items():
+        print(report.line(side, config.data.max_seq_length))
+    print(base.precision.line())
+    trainable = sum(p.numel() for p in backbone.adapter_state(base.model).values())
+    everything = sum(p.numel() for p in base.model.parameters())
+    print(f"adapters: {trainable:,} trainable of {everything:,} parameters; loss: {config.loss.name}, "
+          f"lambda {config.loss.lambda_:g}; run: {run.root}", flush=True)  # fmt: skip
+
+
+def _compare(trainer: L.Trainer, module: RelationalModule) -> str:
+    parts = []
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, BaselineComparison):
+            callback.compare(trainer, module)
+            parts += [callback.table, callback.replies]
+        if isinstance(callback, EvalSanity) and callback.disagreements:
+            parts.append("Evaluation disagrees with the model's own loss: " + "; ".join(callback.disagreements[:3]))
+    return "\n\n".join(parts)
+
+
+def _save_adapter(config: Config, module: RelationalModule, run: RunDir) -> None:
+    name = config.model.name if config.model.name in ("nano", "local") else config.model.name_or_path
+    card = (
+        f"# LoRA adapter for {name}\n\nTrained by rct_lightning with loss={config.loss.name}, "
+        f"lambda={config.loss.lambda_:g}, seed={config.seed}. Evaluation LM loss "
+        f"{module.eval_values['lm']:.4f} nats per reply token. The dialogue template is in "
+        f"{backbone.TEMPLATE_FILE}.\n"
+    )
+    backbone.save_adapter(module.model, module.tokenizer, module.template, run.adapter, base_name=name, card=card)
+
+
+def _log_hyperparameters(config: Config, trainer: L.Trainer, module: RelationalModule) -> None:
+    flat = {
+        "model": config.model.name,
+        "loss": config.loss.name,
+        "lambda": config.loss.lambda_,
+        **{f"weight_{name}": value for name, value in config.loss.weights.model_dump().items()},
+        "lr": config.optimizer.lr,
+        "seed": config.seed,
+    }
+    metrics = {f"hparams/{name}": module.eval_values[name] for name in ("lm", "total") if name in module.eval_values}
+    for logger in trainer.loggers:
+        logger.log_hyperparams(flat, metrics)  # type: ignore[call-arg]
+        logger.finalize("success")
+
+
+def _objective(config: Config, module: RelationalModule) -> float:
+    from rct_lightning.module import eval_metric
+
+    named = {eval_metric(name): value for name, value in module.eval_values.items()}
+    if config.objective_metric not in named:
+        raise UserError(f"objective_metric={config.objective_metric}: not measured. There are: {', '.join(sorted(named))}.")
+    return named[config.objective_metric]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True, cwd=Path(__file__).parent
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip() or None
+
+
+def _quiet_libraries() -> None:
+    """Keep the libraries' chatter out of the way of this project's own lines."""
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+    for name in ("lightning.pytorch", "lightning.fabric", "transformers", "bitsandbytes"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+

@@ -1,0 +1,206 @@
+"""The weighted sum: total = lm + lambda * (w_p presence + w_c coherence + w_t continuity).
+
+Each term is a sum over what it applies to, divided by the count over the whole optimizer step; so the contributions of
+micro-batches add up to the value of the step, however the step was cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rct_lightning.data import COHERENCE, CONTINUITY, Batch
+from rct_lightning.losses.coherence import coherence_loss
+from rct_lightning.losses.continuity import false_memory_loss, recall_loss
+from rct_lightning.losses.language import language_loss
+from rct_lightning.losses.presence import PresenceSettings, log_mean_exp, presence_loss
+from rct_lightning.losses.recurrence import candidate_hits
+from rct_lightning.markers import Lexicon
+from rct_lightning.scoring import Branches, logits_at, reply_log_probs, score
+
+TERMS = ("presence", "coherence", "continuity")
+BANKS = ("bond", "rupture", "memory_claim")
+
+Reference = Callable[[nn.Module, Batch], Tensor]
+Figure = tuple[Tensor, Tensor]
+"""A sum and the count it is to be divided by, both scalars: figures of micro-batches add up."""
+
+
+@dataclass(frozen=True)
+class LossSettings:
+    """How the terms are weighed and formed.
+
+    Attributes:
+        lambda_: Weight of all relational terms together.
+        weights: Weight of each term of :data:`TERMS`.
+        presence: Margin, lift and specificity of presence.
+        phrases_per_step: Phrases drawn a step from the training half of each bank.
+        seed: Of the draw.
+    """
+
+    lambda_: float = 0.3
+    weights: Mapping[str, float] = field(
+        default_factory=lambda: {"presence": 1 / 2, "coherence": 1 / 3, "continuity": 1 / 3}
+    )
+    presence: PresenceSettings = PresenceSettings()
+    phrases_per_step: int = 2
+    seed: int = 0
+
+    def weight(self, term: str) -> float:
+        """lambda * w of a term."""
+        return self.lambda_ * self.weights[term]
+
+    @property
+    def trains_phrases(self) -> bool:
+        """Whether any term that scores phrases has weight."""
+        return self.weight("presence") > 0 or self.weight("continuity") > 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an objective says of a (micro-)batch.
+
+    Attributes:
+        total: Scalar with gradient: this batch's contribution to the step's loss.
+        terms: ``lm`` and each of :data:`TERMS`: contributions to the step's values, with gradient where the term has
+            weight. A term that was not computed is absent.
+        figures: Whatever else is worth watching, detached.
+        row_nll: [B], summed next-token loss of each row's reply in nats, detached.
+    """
+
+    total: Tensor
+    terms: dict[str, Tensor]
+    figures: dict[str, Figure]
+    row_nll: Tensor
+
+
+class PhraseBook:
+    """The training half of every phrase bank, tokenised as replies begin."""
+
+    def __init__(self, lexicon: Lexicon, tokenize: Callable[[str], list[int]]) -> None:
+        self.ids: list[list[int]] = []
+        self.members: dict[str, list[int]] = {}
+        for bank in BANKS:
+            phrases = lexicon.phrases(bank, "train")  # type: ignore[arg-type]
+            self.members[bank] = list(range(len(self.ids), len(self.ids) + len(phrases)))
+            self.ids += [tokenize(phrase) for phrase in phrases]
+
+    def draw(self, count: int, seed: Sequence[int]) -> dict[str, list[int]]:
+        """Some phrases of each bank; the same for the same seed."""
+        random = np.random.default_rng(list(seed))
+        return {
+            bank: sorted(random.choice(members, size=min(count, len(members)), replace=False).tolist())
+            for bank, members in self.members.items()
+        }
+
+
+class RelationalLoss:
+    """LM loss and relational terms of a batch, from one pass of the model.
+
+    Args:
+        settings: Weights and forms.
+        phrases: The phrase banks.
+        train_reference: Gives s(phrase | prompt) of the frozen base for the rows of a training batch: [B, all phrases].
+        eval_reference: The same for evaluation rows.
+    """
+
+    def __init__(
+        self, settings: LossSettings, phrases: PhraseBook, train_reference: Reference, eval_reference: Reference
+    ) -> None:
+        self.settings, self.phrases = settings, phrases
+        self.train_reference, self.eval_reference = train_reference, eval_reference
+
+    def __call__(self, model: nn.Module, batch: Batch, step: int) -> Outcome:
+        """The loss of a training batch; terms without weight that cost extra are left out."""
+        drawn = self.phrases.draw(self.settings.phrases_per_step, [self.settings.seed, step])
+        return self._evaluate(model, batch, drawn if self.settings.trains_phrases else None, self.train_reference)
+
+    def observe(self, model: nn.Module, batch: Batch, *, training_rows: bool = False) -> Outcome:
+        """All terms on all phrases of the training half, without gradient.
+
+        Args:
+            model: In evaluation mode.
+            batch: Evaluation rows, or training rows where ``training_rows`` says so.
+            training_rows: Which dataset ``batch.index`` points into.
+        """
+        with torch.no_grad():
+            reference = self.train_reference if training_rows else self.eval_reference
+            return self._evaluate(model, batch, self.phrases.members, reference)
+
+    def _evaluate(
+        self, model: nn.Module, batch: Batch, drawn: Mapping[str, list[int]] | None, reference_of: Reference
+    ) -> Outcome:
+        chosen = [] if drawn is None else [index for bank in BANKS for index in drawn[bank]]
+        branches = Branches.of([self.phrases.ids[i] for i in chosen], batch.input_ids.device) if chosen else None
+        scored = score(model, batch.input_ids, batch.attention_mask, batch.prompt_length, branches)
+        log_probs, row = reply_log_probs(model, scored.hidden, batch.labels)
+        terms = {"lm": language_loss(log_probs) / max(batch.totals.reply_tokens, 1)}
+        figures: dict[str, Figure] = {}
+        recall = self._history_terms(model, batch, scored.hidden, terms, figures)
+        if drawn is not None and scored.phrase_scores is not None:
+            reference = reference_of(model, batch)[:, chosen]
+            claims = self._phrase_terms(batch, scored.phrase_scores, reference, drawn, terms, figures)
+            terms["continuity"] = recall + claims
+        return Outcome(self._total(terms), terms, figures, sum_by_row(-log_probs.detach(), row, len(batch)))
+
+    def _total(self, terms: Mapping[str, Tensor]) -> Tensor:
+        total = terms["lm"]
+        for term in TERMS:
+            if term in terms and self.settings.weight(term) > 0:
+                total = total + self.settings.weight(term) * terms[term]
+        return total
+
+    def _history_terms(
+        self, model: nn.Module, batch: Batch, hidden: Tensor, terms: dict[str, Tensor], figures: dict[str, Figure]
+    ) -> Tensor:
+        """Adds coherence; returns the recall part of continuity."""
+        states = hidden[batch.recurrent_row, batch.recurrent_position - 1]
+        logits = logits_at(model, states).gather(1, batch.candidates)
+        by_source = {"coherence": logits[batch.recurrent_source == COHERENCE]}
+        by_source["continuity"] = logits[batch.recurrent_source == CONTINUITY]
+        for name, part in by_source.items():
+            count = torch.tensor(float(len(part)), device=hidden.device)
+            figures[f"{name}/candidate_accuracy"] = (candidate_hits(part.detach()).sum(), count)
+        terms["coherence"] = coherence_loss(by_source["coherence"]) / max(batch.totals.coherence_positions, 1)
+        recall = recall_loss(by_source["continuity"])
+        figures["continuity/recall_loss"] = (recall.detach(), figures["continuity/candidate_accuracy"][1])
+        return recall / max(batch.totals.continuity_positions, 1)
+
+    def _phrase_terms(
+        self,
+        batch: Batch,
+        scores: Tensor,
+        reference: Tensor,
+        drawn: Mapping[str, list[int]],
+        terms: dict[str, Tensor],
+        figures: dict[str, Figure],
+    ) -> Tensor:
+        """Adds presence; returns the false-memory part of continuity."""
+        sizes = [len(drawn[bank]) for bank in BANKS]
+        bond, rupture, claim = (log_mean_exp(part) for part in scores.split(sizes, dim=1))
+        bond_ref, rupture_ref, claim_ref = (log_mean_exp(part) for part in reference.split(sizes, dim=1))
+        presence = presence_loss(bond, rupture, bond_ref, rupture_ref, batch.strength, self.settings.presence)
+        terms["presence"] = presence.sum() / max(batch.totals.rows, 1)
+        for side, rows in (("marked", batch.strength > 0), ("unmarked", batch.strength == 0)):
+            for name, value in (("S_B", bond), ("S_R", rupture), ("D", bond - rupture)):
+                figures[f"presence/{name}_{side}"] = _over(value, rows)
+            figures[f"presence/D_rise_{side}"] = _over((bond - rupture) - (bond_ref - rupture_ref), rows)
+        figures["presence/active_share"] = _over((presence > 0).float(), torch.ones_like(presence, dtype=torch.bool))
+        figures["continuity/S_M_rise"] = _over(claim - claim_ref, ~batch.has_history)
+        claims = false_memory_loss(claim, claim_ref, batch.has_history)
+        figures["continuity/false_memory_loss"] = (claims.detach(), (~batch.has_history).float().sum())
+        return claims / max(batch.totals.rows_without_history, 1)
+
+
+def sum_by_row(values: Tensor, row: Tensor, rows: int) -> Tensor:
+    """Sum of per-token values over each row: [N], int64 [N] -> [B]."""
+    return torch.zeros(rows, device=values.device).index_add(0, row, values)
+
+
+def _over(values: Tensor, rows: Tensor) -> Figure:
+    """Sum and count of a detached value over the rows of a mask."""
+    return (values.detach() * rows).sum(), rows.float().sum()

@@ -1,0 +1,255 @@
+"""The LightningModule: a quantised causal LM with adapters, trained on the LM loss and the relational terms."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torchmetrics import MeanMetric, RunningMean
+
+from rct_lightning.backbone import Backbone, adapter_state
+from rct_lightning.data import IGNORE, Batch
+from rct_lightning.losses import TERMS, LossSettings, Outcome
+from rct_lightning.losses.relational import Figure
+from rct_lightning.template import DialogueTemplate
+
+
+class Objective(Protocol):
+    """What ``training_step`` asks for a loss; see :mod:`rct_lightning.losses`."""
+
+    settings: LossSettings
+
+    def __call__(self, model: nn.Module, batch: Batch, step: int) -> Outcome:
+        """With gradient."""
+        ...
+
+    def observe(self, model: nn.Module, batch: Batch, *, training_rows: bool = False) -> Outcome:
+        """Everything there is to see, without gradient."""
+        ...
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """AdamW and its schedule.
+
+    Attributes:
+        lr: Peak learning rate.
+        weight_decay: Decoupled, on the adapters.
+        warmup_ratio: Share of all optimizer steps over which the rate rises linearly; a cosine to zero follows.
+    """
+
+    lr: float = 2e-4
+    weight_decay: float = 0.01
+    warmup_ratio: float = 0.03
+
+
+@dataclass
+class StepRecord:
+    """What one optimizer step saw: sums over its micro-batches, still on the device.
+
+    ``terms`` are values (contributions added up), ``figures`` are (sum, count), ``gradients`` are filled on diagnostic
+    steps.
+    """
+
+    step: int = 0
+    terms: dict[str, Tensor] = field(default_factory=dict)
+    figures: dict[str, Figure] = field(default_factory=dict)
+    gradients: dict[str, float] = field(default_factory=dict)
+    reply_tokens: int = 0
+
+    def add(self, outcome: Outcome, batch: Batch) -> None:
+        """Take in a micro-batch."""
+        for name, value in outcome.terms.items():
+            self.add_term(name, value)
+        for name, figure in outcome.figures.items():
+            self.add_figure(name, figure)
+        self.reply_tokens += batch.own.reply_tokens
+
+    def add_term(self, name: str, contribution: Tensor) -> None:
+        """Add a micro-batch's contribution to a term."""
+        self.terms[name] = self.terms.get(name, 0.0) + contribution.detach()
+
+    def add_figure(self, name: str, figure: Figure) -> None:
+        """Add a micro-batch's sum and count."""
+        before = self.figures.get(name, (0.0, 0.0))
+        self.figures[name] = (before[0] + figure[0], before[1] + figure[1])
+
+    def values(self, settings: LossSettings) -> dict[str, float]:
+        """Numbers for a log: every term, the total, and every figure that anything counted towards (one sync)."""
+        terms = {name: float(value) for name, value in self.terms.items()}
+        result = {**terms, "total": weighted_total(terms, settings)}
+        result |= {name: float(total / count) for name, (total, count) in self.figures.items() if count > 0}
+        return result | self.gradients
+
+
+def weighted_total(terms: Mapping[str, float], settings: LossSettings) -> float:
+    """Lm + lambda * sum(w * term) over the terms present."""
+    return terms["lm"] + sum(settings.weight(name) * terms.get(name, 0.0) for name in TERMS)
+
+
+class RelationalModule(L.LightningModule):
+    """Wraps a :class:`Backbone`; its state holds adapter tensors only.
+
+    Args:
+        backbone: Frozen base with trainable adapters.
+        objective: The loss of a training batch, and what evaluation looks at.
+        optimizer: AdamW settings.
+        template: Role names, for whoever samples from the module.
+        max_length: Tokens a prompt keeps at most when sampling.
+        diagnostics_every_n_steps: Optimizer steps between measurements of each term's gradient; 0 for never.
+        observe_every_n_steps: Optimizer steps between looks at terms that have no weight; 0 for never.
+    """
+
+    strict_loading = False
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        objective: Objective,
+        optimizer: OptimizerSettings,
+        template: DialogueTemplate,
+        *,
+        max_length: int = 512,
+        diagnostics_every_n_steps: int = 50,
+        observe_every_n_steps: int = 10,
+    ) -> None:
+        super().__init__()
+        self.model = backbone.model
+        self.tokenizer, self.template, self.max_length = backbone.tokenizer, template, max_length
+        self.objective, self.optimizer_settings = objective, optimizer
+        self.diagnostics_every_n_steps = diagnostics_every_n_steps
+        self.observe_every_n_steps = observe_every_n_steps
+        self.record = StepRecord()
+        self.eval_means: dict[str, MeanMetric] = defaultdict(lambda: MeanMetric(nan_strategy="ignore"))
+        self.eval_rows: dict[int, tuple[float, int]] = {}
+        self.eval_values: dict[str, float] = {}
+        self.running_lm = RunningMean(window=20)
+
+    def on_fit_start(self) -> None:
+        """Put the model in training mode: a loaded model is in evaluation mode, and dropout would stay off."""
+        self.train()
+
+    def on_train_epoch_start(self) -> None:
+        """Evaluation in between must not leave the model in evaluation mode."""
+        self.model.train()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss of a micro-batch, scaled so that accumulation adds up to the step's loss."""
+        if self._first_of_step(batch_idx):
+            self.record = StepRecord(step=self.global_step + 1)
+        outcome = self.objective(self.model, batch, self.global_step)
+        self.record.add(outcome, batch)
+        self._add_unweighted_terms(outcome, batch)
+        if _due(self.record.step, self.diagnostics_every_n_steps):
+            self.record.gradients = self._gradient_diagnostics(outcome)
+        self.running_lm.update(outcome.terms["lm"].detach() * batch.totals.reply_tokens / max(batch.own.reply_tokens, 1))
+        # Lightning divides by the number of accumulated micro-batches; the terms are divided already.
+        return outcome.total * self._accumulate
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """All terms, without gradient, and the loss of every single row."""
+        outcome = self.objective.observe(self.model, batch)
+        counts = {"lm": batch.own.reply_tokens, "presence": batch.own.rows, "coherence": batch.own.coherence_positions}
+        for name, count in counts.items():
+            if name in outcome.terms and count > 0:
+                self._mean(name).update(outcome.terms[name], count)
+        for name, (total, number) in outcome.figures.items():
+            if number > 0:
+                self._mean(name).update(total / number, number)
+        tokens = (batch.labels[:, 1:] != IGNORE).sum(1).tolist()
+        rows = zip(batch.index.tolist(), outcome.row_nll.tolist(), tokens, strict=True)
+        self.eval_rows |= {index: (nll, count) for index, nll, count in rows}
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the last evaluation."""
+        self.eval_means.clear()
+        self.eval_rows.clear()
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the evaluation under ``eval/``: terms, total, perplexity and figures."""
+        values = {name: float(mean.compute()) for name, mean in self.eval_means.items()}
+        values["continuity"] = sum(values.get(f"continuity/{part}_loss", 0.0) for part in ("recall", "false_memory"))
+        values["total"] = weighted_total(values, self.objective.settings)
+        self.eval_values = values | {"perplexity": math.exp(min(values["lm"], 50.0))}
+        for name, value in self.eval_values.items():
+            self.log(eval_metric(name), value, logger=False, prog_bar=name == "lm", sync_dist=False)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW over the adapters with linear warm-up and cosine decay, stepped once an optimizer step."""
+        settings = self.optimizer_settings
+        parameters = list(adapter_state(self.model).values())
+        optimizer = torch.optim.AdamW(parameters, lr=settings.lr, weight_decay=settings.weight_decay)
+        total = max(int(self.trainer.estimated_stepping_batches), 1)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(total, settings.warmup_ratio))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Adapter tensors only: the base is frozen and comes from its own files."""
+        names = {f"model.{name}" for name in adapter_state(self.model)}
+        return {name: value for name, value in super().state_dict(*args, **kwargs).items() if name in names}
+
+    @property
+    def _accumulate(self) -> int:
+        return int(self.trainer.accumulate_grad_batches)
+
+    def _first_of_step(self, batch_idx: int) -> bool:
+        return batch_idx % self._accumulate == 0
+
+    def _mean(self, name: str) -> MeanMetric:
+        return self.eval_means[name].to(self.device)
+
+    def _add_unweighted_terms(self, outcome: Outcome, batch: Batch) -> None:
+        """On observed steps, look at terms that the loss left out (without gradient, dropout or random numbers)."""
+        if set(TERMS) <= set(outcome.terms) or not _due(self.record.step, self.observe_every_n_steps):
+            return
+        self.model.eval()
+        seen = self.objective.observe(self.model, batch, training_rows=True)
+        self.model.train()
+        for name in set(seen.terms) - set(outcome.terms):
+            self.record.add_term(name, seen.terms[name])
+        for name in set(seen.figures) - set(outcome.figures):
+            self.record.add_figure(name, seen.figures[name])
+
+    def _gradient_diagnostics(self, outcome: Outcome) -> dict[str, float]:
+        """Norm of each term's gradient over the adapters (unweighted), and its cosine with the LM gradient."""
+        parameters = list(adapter_state(self.model).values())
+        gradients = {}
+        for name, value in outcome.terms.items():
+            if value.requires_grad:
+                parts = torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True)
+                pairs = zip(parts, parameters, strict=True)
+                gradients[name] = torch.cat([(torch.zeros_like(p) if g is None else g).flatten() for g, p in pairs])
+        figures = {f"grad/{name}_norm": float(gradient.norm()) for name, gradient in gradients.items()}
+        for name in TERMS:
+            if name in gradients and figures[f"grad/{name}_norm"] > 0:
+                cosine = torch.cosine_similarity(gradients[name], gradients["lm"], dim=0)
+                figures[f"grad/{name}_cosine_lm"] = float(cosine)
+        return figures
+
+
+def eval_metric(name: str) -> str:
+    """The logged name of an evaluation figure: ``eval/lm_loss`` for the terms, ``eval/NAME`` for the rest."""
+    return f"eval/{name}_loss" if name in ("lm", "total", *TERMS) else f"eval/{name}"
+
+
+def warmup_cosine(total_steps: int, warmup_ratio: float) -> Any:
+    """Factor of the learning rate by step: linear to 1 over the warm-up, then a cosine to 0 (Loshchilov & Hutter 2017)."""
+    warmup = max(1, math.ceil(warmup_ratio * total_steps))
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / warmup
+        progress = (step - warmup) / max(1, total_steps - warmup)
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+    return factor
+
+
+def _due(step: int, every: int) -> bool:
+    return every > 0 and step % every == 0

@@ -1,0 +1,115 @@
+"""The layout of a run directory: the only place that spells a file name of a run."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rct_lightning.errors import UserError
+
+LOGS = Path("logs") / "train"
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """Paths of one run. Nothing is created by asking for a path."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration."""
+        return self.root / "config.yaml"
+
+    @property
+    def environment(self) -> Path:
+        """Versions, hardware, seed, commit and data hashes."""
+        return self.root / "environment.json"
+
+    @property
+    def loss_components(self) -> Path:
+        """Loss terms by optimizer step and phase."""
+        return self.root / "loss_components.csv"
+
+    @property
+    def generation_samples(self) -> Path:
+        """Replies to the fixed prompts while training."""
+        return self.root / "generation_samples.txt"
+
+    @property
+    def baseline_generation(self) -> Path:
+        """Replies of the base model, captured before training."""
+        return self.root / "baseline_generation.txt"
+
+    @property
+    def eval_sanity(self) -> Path:
+        """Rows drawn through the validation loader, one JSON object a line."""
+        return self.root / "eval_sanity.jsonl"
+
+    @property
+    def events(self) -> Path:
+        """What happened, one JSON object a line."""
+        return self.root / "events.jsonl"
+
+    @property
+    def status(self) -> Path:
+        """Whether the run is running, finished or failed."""
+        return self.root / "status.json"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Event files."""
+        return self.root / "tensorboard"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Training state."""
+        return self.root / "checkpoints"
+
+    @property
+    def adapter(self) -> Path:
+        """The trained adapter, a PEFT folder."""
+        return self.root / "adapter"
+
+    @property
+    def report(self) -> Path:
+        """What evaluation writes."""
+        return self.root / "report"
+
+    def read_status(self) -> dict[str, Any]:
+        """The status, empty where none was written."""
+        try:
+            return dict(json.loads(self.status.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            return {}
+
+    def write_json(self, path: Path, value: Any) -> None:
+        """Write JSON so that a reader sees the old file or the new one, never half of it."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.part")
+        part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(part, path)
+
+
+def find_run(name: str, logs: Path = LOGS) -> RunDir:
+    """A finished or running run by its directory, or the newest one for ``latest``.
+
+    Raises:
+        UserError: There is no such run.
+    """
+    if name == "latest":
+        configs = [*logs.glob("runs/*/config.yaml"), *logs.glob("multiruns/*/*/config.yaml")]
+        if not configs:
+            raise UserError(f"There is no run under {logs} yet. Train one with 'python train.py', or give run=DIR.")
+        return RunDir(max(configs, key=lambda path: path.stat().st_mtime_ns).parent)
+    run = RunDir(Path(name))
+    if not run.config.is_file():
+        raise UserError(
+            f"{name}: not a run directory, it has no {run.config.name}. Give the folder that train.py printed, "
+            f"or run=latest."
+        )
+    return run
+

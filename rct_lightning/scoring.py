@@ -1,0 +1,225 @@
+r"""Log-likelihood of continuations: used by the losses and by evaluation alike.
+
+Logits are computed only where a token is asked about. Short continuations ("phrases") are scored as *branches* of
+the trunk's own pass: they stand behind the row in the same sequence, see the prompt and themselves only, and take the
+positions that they would have had right after the prompt. That equals separate passes and costs a few tokens.
+
+Notation as in docs/losses.md: s(c|q) = (1/|c|) sum_j log p(c_j | q, c_<j), in nats per token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
+
+HEAD_CHUNK = 4096
+"""Positions whose logits are held at a time."""
+
+
+@dataclass(frozen=True)
+class Branches:
+    """Phrases laid out one after the other.
+
+    Attributes:
+        ids: int64 [L], tokens of all phrases.
+        phrase: int64 [L], which phrase a token belongs to.
+        offset: int64 [L], position within its phrase.
+        lengths: int64 [C], tokens a phrase.
+    """
+
+    ids: Tensor
+    phrase: Tensor
+    offset: Tensor
+    lengths: Tensor
+
+    @classmethod
+    def of(cls, phrases: Sequence[Sequence[int]], device: torch.device | str = "cpu") -> Branches:
+        """Lay out tokenised phrases, each of at least one token."""
+        if any(len(phrase) == 0 for phrase in phrases):
+            raise ValueError("every phrase needs at least one token")
+        return cls(
+            ids=torch.tensor([token for phrase in phrases for token in phrase], device=device),
+            phrase=torch.tensor([c for c, phrase in enumerate(phrases) for _ in phrase], device=device),
+            offset=torch.tensor([j for phrase in phrases for j in range(len(phrase))], device=device),
+            lengths=torch.tensor([len(phrase) for phrase in phrases], device=device),
+        )
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What one pass over a batch gives.
+
+    Attributes:
+        hidden: [B, T, H], last hidden states of the rows.
+        phrase_scores: [B, C], s(phrase | prompt of the row), or None without branches.
+    """
+
+    hidden: Tensor
+    phrase_scores: Tensor | None
+
+
+def trunk_and_head(model: nn.Module) -> tuple[nn.Module, nn.Module]:
+    """The transformer without its output layer, and the output layer, of a (PEFT-wrapped) causal LM."""
+    causal_lm = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return causal_lm.base_model, causal_lm.get_output_embeddings()  # type: ignore[operator,return-value]
+
+
+@contextmanager
+def base_model(model: nn.Module) -> Iterator[None]:
+    """Run the frozen base: adapters off, no gradient, no dropout; everything is restored afterwards."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.no_grad(), model.disable_adapter():  # type: ignore[operator]
+            yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def logits_at(model: nn.Module, hidden: Tensor) -> Tensor:
+    """Logits in float32 for gathered hidden states [N, H] -> [N, V]."""
+    return trunk_and_head(model)[1](hidden).float()
+
+
+def token_log_probs(model: nn.Module, hidden: Tensor, targets: Tensor) -> Tensor:
+    """log p(target) at each gathered position: hidden [N, H], targets int64 [N] -> float32 [N]."""
+    parts = [
+        -F.cross_entropy(logits_at(model, part), target, reduction="none")
+        for part, target in zip(hidden.split(HEAD_CHUNK), targets.split(HEAD_CHUNK), strict=True)
+    ]
+    return torch.cat(parts) if parts else hidden.new_zeros(0, dtype=torch.float32)
+
+
+def reply_log_probs(model: nn.Module, hidden: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Log-probabilities of the labelled tokens, each predicted from the position before it.
+
+    Args:
+        model: The causal LM.
+        hidden: [B, T, H].
+        labels: int64 [B, T], -100 where nothing is to be learnt.
+
+    Returns:
+        float32 [N] log-probabilities and int64 [N] the row each belongs to; N = labels that are not -100
+        (a label at position 0 has nothing before it and is not counted).
+    """
+    row, position = torch.nonzero(labels[:, 1:] != -100, as_tuple=True)
+    return token_log_probs(model, hidden[row, position], labels[row, position + 1]), row
+
+
+def score(
+    model: nn.Module,
+    input_ids: Tensor,
+    attention_mask: Tensor,
+    prompt_length: Tensor | None = None,
+    branches: Branches | None = None,
+) -> Scored:
+    """One pass over right-padded rows, with phrases branching off the end of each prompt.
+
+    Args:
+        model: The causal LM.
+        input_ids: int64 [B, T].
+        attention_mask: int64 [B, T], 0 on the padding at the end.
+        prompt_length: int64 [B], where the branches leave the row; needed with ``branches``.
+        branches: C phrases, the same for every row.
+
+    Returns:
+        Hidden states of the rows, and s(phrase | prompt) [B, C].
+    """
+    trunk, _ = trunk_and_head(model)
+    rows, length = input_ids.shape
+    if branches is None:
+        hidden = trunk(input_ids=input_ids, attention_mask=attention_mask, use_cache=False).last_hidden_state
+        return Scored(hidden, None)
+    if prompt_length is None:
+        raise ValueError("branches leave the row at prompt_length, which was not given")
+    positions = torch.arange(length, device=input_ids.device).expand(rows, length)
+    hidden = trunk(
+        input_ids=torch.cat([input_ids, branches.ids.expand(rows, -1)], dim=1),
+        attention_mask=_branch_mask(attention_mask, prompt_length, branches, trunk.dtype),  # type: ignore[arg-type]
+        position_ids=torch.cat([positions, prompt_length[:, None] + branches.offset], dim=1),
+        use_cache=False,
+    ).last_hidden_state
+    return Scored(hidden[:, :length], _phrase_scores(model, hidden, prompt_length, branches, length))
+
+
+def _branch_mask(attention_mask: Tensor, prompt_length: Tensor, branches: Branches, dtype: torch.dtype) -> Tensor:
+    """Additive mask [B, 1, T+L, T+L]: rows causal, a branch sees its prompt and its own beginning."""
+    rows, length = attention_mask.shape
+    extra = len(branches.ids)
+    allowed = torch.zeros(rows, length + extra, length + extra, dtype=torch.bool, device=attention_mask.device)
+    at = torch.arange(length, device=attention_mask.device)
+    allowed[:, :length, :length] = (at[:, None] >= at) & attention_mask.bool()[:, None, :]
+    allowed[:, length:, :length] = (at < prompt_length[:, None])[:, None, :]
+    same_phrase = branches.phrase[:, None] == branches.phrase
+    allowed[:, length:, length:] = same_phrase & (branches.offset[:, None] >= branches.offset)
+    mask = torch.zeros(allowed.shape, dtype=dtype, device=allowed.device)
+    return mask.masked_fill_(~allowed, torch.finfo(dtype).min)[:, None]
+
+
+def _phrase_scores(
+    model: nn.Module, hidden: Tensor, prompt_length: Tensor, branches: Branches, length: int
+) -> Tensor:
+    """Mean log-probability of each phrase: the first token is predicted by the prompt's last position."""
+    rows, extra = len(hidden), len(branches.ids)
+    before = torch.arange(length - 1, length + extra - 1, device=hidden.device).expand(rows, extra)
+    before = torch.where(branches.offset == 0, prompt_length[:, None] - 1, before)
+    states = hidden.gather(1, before[..., None].expand(-1, -1, hidden.shape[-1]))
+    log_probs = token_log_probs(model, states.flatten(0, 1), branches.ids.repeat(rows)).view(rows, extra)
+    sums = log_probs.new_zeros(rows, len(branches.lengths))
+    return sums.index_add(1, branches.phrase, log_probs) / branches.lengths
+
+
+@torch.no_grad()
+def score_continuations(
+    model: nn.Module,
+    pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
+    pad_id: int,
+    device: torch.device | str,
+    batch_size: int = 16,
+) -> Tensor:
+    """s(c|q) for pairs of (prompt ids q, continuation ids c): float32 [N] on the CPU, in the order given."""
+    order = sorted(range(len(pairs)), key=lambda i: len(pairs[i][0]) + len(pairs[i][1]))
+    scores = torch.zeros(len(pairs))
+    for start in range(0, len(order), batch_size):
+        chosen = order[start : start + batch_size]
+        rows = [torch.tensor([*pairs[i][0], *pairs[i][1]]) for i in chosen]
+        labels = [torch.tensor([-100] * len(pairs[i][0]) + list(pairs[i][1])) for i in chosen]
+        ids = pad_sequence(rows, batch_first=True, padding_value=pad_id).to(device)
+        mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True).to(device)
+        target = pad_sequence(labels, batch_first=True, padding_value=-100).to(device)
+        log_probs, row = reply_log_probs(model, score(model, ids, mask).hidden, target)
+        sums = torch.zeros(len(chosen), device=device).index_add(0, row, log_probs)
+        scores[chosen] = (sums / (target[:, 1:] != -100).sum(1)).cpu()
+    return scores
+
+
+@torch.no_grad()
+def score_phrases(
+    model: nn.Module,
+    prompts: Sequence[Sequence[int]],
+    phrases: Sequence[Sequence[int]],
+    pad_id: int,
+    device: torch.device | str,
+    batch_size: int = 16,
+) -> Tensor:
+    """s(phrase | prompt) for every prompt and phrase: float32 [N, C] on the CPU."""
+    branches = Branches.of(phrases, device)
+    scores = torch.zeros(len(prompts), len(phrases))
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    for start in range(0, len(order), batch_size):
+        chosen = order[start : start + batch_size]
+        rows = [torch.tensor(list(prompts[i])) for i in chosen]
+        ids = pad_sequence(rows, batch_first=True, padding_value=pad_id).to(device)
+        mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True).to(device)
+        lengths = torch.tensor([len(row) for row in rows], device=device)
+        result = score(model, ids, mask, lengths, branches).phrase_scores
+        assert result is not None
+        scores[chosen] = result.cpu()
+    return scores

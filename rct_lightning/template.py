@@ -1,0 +1,170 @@
+r"""The one place where a dialogue becomes text and tokens, and where a reply is cut out of text.
+
+A turn is a line: ``Human: ...`` or ``Assistant: ...``; the reply to learn ends with EOS. Training, sampling,
+evaluation, chat and export all come here, so a model is never asked in another form than it was taught.
+
+A dialogue is tokenised piece by piece (role, content, newline), never as one string: the pieces are what the
+labels, the marker strength and the recurrent positions refer to, and a piece has the same tokens wherever it stands.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol
+
+from rct_lightning.dialogue import Example, Turn
+
+SpanKind = Literal["role", "human", "assistant", "input", "reply", "separator"]
+
+
+class Tokenizer(Protocol):
+    """What the template needs of a tokenizer (a Hugging Face fast tokenizer has it)."""
+
+    eos_token_id: Any
+
+    def __call__(self, text: str, *, add_special_tokens: bool) -> Any:
+        """Token ids under the key ``input_ids``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Tokens ``start`` to ``stop`` of an encoded dialogue and what they are.
+
+    ``human`` and ``assistant`` are contents of earlier turns, ``input`` is the user's present text.
+    """
+
+    kind: SpanKind
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """An encoded dialogue.
+
+    Attributes:
+        ids: Token ids of prompt and reply.
+        prompt_length: Number of prompt tokens; the reply starts there (equal to len(ids) for a prompt alone).
+        spans: Pieces in order, covering all ids.
+        turns_cut: Earlier turns dropped to fit.
+        input_tokens_cut: Tokens dropped from the beginning of the user's present text.
+        reply_tokens_cut: Tokens dropped from the end of the reply (its EOS included).
+    """
+
+    ids: list[int]
+    prompt_length: int
+    spans: list[Span]
+    turns_cut: int = 0
+    input_tokens_cut: int = 0
+    reply_tokens_cut: int = 0
+
+
+@dataclass(frozen=True)
+class DialogueTemplate:
+    """Role names of a dialogue; stored with an adapter and read back from it."""
+
+    human: str = "Human"
+    assistant: str = "Assistant"
+
+    def to_json(self) -> dict[str, str]:
+        """Role names, for the adapter's folder."""
+        return asdict(self)
+
+    def prompt(self, text: str, context: Sequence[Turn] = ()) -> str:
+        """The text before a reply: earlier turns, the user's text, and the assistant's role."""
+        lines = [f"{self._role(turn.role)} {turn.content.strip()}" for turn in context]
+        return "\n".join([*lines, f"{self.human}: {text.strip()}", f"{self.assistant}:"])
+
+    def reply(self, text: str) -> str:
+        """A reply as it follows the prompt."""
+        return " " + text.strip()
+
+    def cut_reply(self, generated: str) -> str:
+        """The reply in generated text: up to where a next turn begins."""
+        names = "|".join(re.escape(name) for name in (self.human, self.assistant))
+        return re.split(rf"\n\s*(?:{names}):", generated, maxsplit=1)[0].strip()
+
+    def encode(self, example: Example, tokenizer: Tokenizer, max_length: int) -> Encoded:
+        """Encode prompt, reply and EOS in at most ``max_length`` tokens.
+
+        What does not fit is dropped in this order: the oldest turns, the beginning of the user's present text
+        (half of the length is left to the reply), the end of the reply. A prompt never swallows its reply.
+        """
+        return self._fit(example.context, example.input, self.reply(example.output), tokenizer, max_length)
+
+    def encode_prompt(
+        self, text: str, tokenizer: Tokenizer, max_length: int, context: Sequence[Turn] = ()
+    ) -> Encoded:
+        """Encode a prompt alone, dropping the oldest turns (and then the beginning of the text) to fit."""
+        return self._fit(context, text, None, tokenizer, max_length)
+
+    def shortest_prompt(self, text: str, tokenizer: Tokenizer) -> int:
+        """Tokens of a prompt without any context."""
+        return len(self.encode_prompt(text, tokenizer, max_length=1 << 30).ids)
+
+    def _fit(
+        self, context: Sequence[Turn], text: str, reply: str | None, tokenizer: Tokenizer, max_length: int
+    ) -> Encoded:
+        def ids(piece: str) -> list[int]:
+            return list(tokenizer(piece, add_special_tokens=False)["input_ids"])
+
+        newline = ids("\n")
+        human, assistant = ids(f"{self.human}:"), ids(f"{self.assistant}:")
+        bos = [tokenizer.bos_token_id] if getattr(tokenizer, "add_bos_token", False) else []  # type: ignore[attr-defined]
+        reply_ids = [] if reply is None else [*ids(reply), tokenizer.eos_token_id]
+        input_ids = ids(" " + text.strip())
+
+        fixed = len(bos) + len(human) + len(newline) + len(assistant)
+        reply_room = max(max_length - fixed - len(input_ids), (max_length - fixed) // 2)
+        kept_reply = reply_ids[: max(reply_room, 0)]
+        input_room = max_length - fixed - len(kept_reply)
+        kept_input = input_ids[len(input_ids) - min(len(input_ids), max(input_room, 0)) :]
+
+        turns = [
+            (turn.role, human if turn.role == "human" else assistant, ids(" " + turn.content.strip())) for turn in context
+        ]
+        room = max_length - fixed - len(kept_input) - len(kept_reply)
+        kept_turns = _newest_that_fit(turns, room, len(newline))
+
+        pieces: list[tuple[SpanKind, list[int]]] = [("role", bos)] if bos else []
+        for role, header, content in kept_turns:
+            pieces += [("role", header), (role, content), ("separator", newline)]
+        pieces += [("role", human), ("input", kept_input), ("separator", newline), ("role", assistant)]
+        encoded = _join(pieces)
+        prompt_length = len(encoded.ids)
+        if kept_reply:
+            encoded.spans.append(Span("reply", prompt_length, prompt_length + len(kept_reply)))
+            encoded.ids.extend(kept_reply)
+        return Encoded(
+            encoded.ids,
+            prompt_length,
+            encoded.spans,
+            turns_cut=len(turns) - len(kept_turns),
+            input_tokens_cut=len(input_ids) - len(kept_input),
+            reply_tokens_cut=len(reply_ids) - len(kept_reply),
+        )
+
+    def _role(self, role: str) -> str:
+        return f"{self.human if role == 'human' else self.assistant}:"
+
+
+def _newest_that_fit(turns: list[Any], room: int, separator: int) -> list[Any]:
+    kept = 0
+    for _, header, content in reversed(turns):
+        room -= len(header) + len(content) + separator
+        if room < 0:
+            break
+        kept += 1
+    return turns[len(turns) - kept :]
+
+
+def _join(pieces: Sequence[tuple[SpanKind, list[int]]]) -> Encoded:
+    ids: list[int] = []
+    spans = []
+    for kind, tokens in pieces:
+        spans.append(Span(kind, len(ids), len(ids) + len(tokens)))
+        ids.extend(tokens)
+    return Encoded(ids, len(ids), spans)

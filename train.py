@@ -1,0 +1,21 @@
+"""Train adapters by relationship: ``python train.py loss.lambda=0.3 trainer.accelerator=mps``."""
+
+from __future__ import annotations
+
+import hydra
+from omegaconf import DictConfig
+
+from rct_lightning.config import run_command, validate
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="train")
+def main(cfg: DictConfig) -> float:
+    """Train as configured; returns the figure that a sweeper minimises."""
+    config = validate(cfg)  # mistakes are named before anything heavy is imported
+    from rct_lightning.experiment import train
+
+    return train(config).objective
+
+
+if __name__ == "__main__":
+    run_command(main)
