@@ -49,9 +49,16 @@ CountOrZero = Annotated[int, Field(ge=0)]
 
 
 class Section(BaseModel):
-    """A part of the configuration: no unknown keys, no silent conversions from text."""
+    """A part of the configuration: no unknown keys, no silent conversions from text, no infinite numbers."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        populate_by_name=True,
+        protected_namespaces=(),
+    )
 
 
 class LoraConfig(Section):
@@ -169,7 +176,9 @@ RESERVED_TRAINER_ARGUMENTS = {
 class TrainerConfig(BaseModel):
     """Arguments of Lightning's Trainer; the ones that have limits of ours are typed here."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="allow", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=()
+    )
 
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"]
     devices: int | str
@@ -183,11 +192,15 @@ class TrainerConfig(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _known_arguments(cls, value: Any) -> Any:
+        problems = []
         for name in value if isinstance(value, Mapping) else ():
             if name in RESERVED_TRAINER_ARGUMENTS:
-                raise ValueError(f"trainer.{name} cannot be set: {RESERVED_TRAINER_ARGUMENTS[name]}")
-            if name not in TRAINER_ARGUMENTS:
-                raise ValueError(f"trainer.{name} is not an argument of Lightning's Trainer.{_hint(name, TRAINER_ARGUMENTS)}")
+                problems.append(f"trainer.{name} cannot be set: {RESERVED_TRAINER_ARGUMENTS[name]}.")
+            elif name not in TRAINER_ARGUMENTS:
+                hint = _hint(name, TRAINER_ARGUMENTS)
+                problems.append(f"trainer.{name} is not an argument of Lightning's Trainer.{hint}")
+        if problems:
+            raise ValueError(" ".join(problems))
         return value
 
 

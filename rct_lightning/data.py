@@ -158,15 +158,15 @@ class ContentVocabulary:
                     by_role[role].update((example.conversation, token) for token in tokens)
         frequency = Counter(token for tokens in seen.values() for token in tokens)
         limit = max(1.0, recurrence.max_document_frequency * len(seen))
-        self.content = {token for token, count in frequency.items() if count <= limit and self.word_starts[token]}
+        self._common = {token for token, count in frequency.items() if count > limit}
         self._pool = {
-            role: np.array(sorted(pair for pair in pairs if pair[1] in self.content), dtype=object).reshape(-1, 2)
+            role: np.array(sorted(pair for pair in pairs if self.is_content(pair[1])), dtype=object).reshape(-1, 2)
             for role, pairs in by_role.items()
         }
 
     def is_content(self, token: int) -> bool:
         """Whether a token is content. One that training never saw is, if it begins a word."""
-        return token in self.content
+        return bool(self.word_starts[token]) and token not in self._common
 
     def draw(self, role: str, conversation: str, excluded: set[int], seed: int) -> np.ndarray | None:
         """Distinct content tokens that a role used in other conversations: int64 [n], None where too few exist."""

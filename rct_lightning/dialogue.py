@@ -126,12 +126,25 @@ def _parse_line(raw: bytes, place: str) -> dict[str, Any]:
         ) from None
     try:
         row = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        what = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, json.JSONDecodeError):
+            what = f"{error.msg} at column {error.colno}"
+        else:  # Python's own limit on the digits of a number, or on nesting
+            what = "nested too deeply" if isinstance(error, RecursionError) else "a number has too many digits"
         raise UserError(f"{place}: not valid JSON ({what}). Each line must hold one complete JSON object.") from None
     if not isinstance(row, dict):
         raise UserError(f"{place}: expected a JSON object with 'input' and 'output', found {_kind(row)}.")
+    if b"\\u" in raw and _has_lone_surrogate(row):
+        raise UserError(f"{place}: an escape \\ud800 to \\udfff stands alone; it is half a character. Remove it.")
     return row
+
+
+def _has_lone_surrogate(row: dict[str, Any]) -> bool:
+    try:
+        json.dumps(row, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _example_from_row(row: Mapping[str, Any], place: str, default_id: str) -> Example:
@@ -151,7 +164,7 @@ def _example_from_row(row: Mapping[str, Any], place: str, default_id: str) -> Ex
         conversation=_optional_text(row, "conversation", place) or row_id,
         input=text["input"],
         output=text["output"],
-        context=_turns(row.get("context") or [], place),
+        context=_turns([] if row.get("context") is None else row["context"], place),
         type=_optional_text(row, "type", place),
         has_presence=presence,
         source=_optional_text(row, "source", place),

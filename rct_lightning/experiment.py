@@ -117,7 +117,7 @@ def evaluate(config: EvaluateConfig) -> Report:
     )
     subject = Subject(base.model, tokenizer, template, device, trained_with.data.max_seq_length, config.batch_size)
     evaluator = Evaluator(subject, data.eval_set.examples, Path(config.probes_file), make_lexicon(trained_with))
-    report = evaluator.compare(samples=config.bootstrap_samples, seed=config.seed)
+    report = Report(evaluator.compare(samples=config.bootstrap_samples, seed=config.seed))
     folder = Path(config.output) if config.output else run.report
     write_report(report, run, folder, trained_with.plain())
     print(f"{report.table()}\n\nReport: {folder / 'report.md'}")

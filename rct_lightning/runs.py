@@ -83,7 +83,7 @@ class RunDir:
         """The status, empty where none was written."""
         try:
             return dict(json.loads(self.status.read_text(encoding="utf-8")))
-        except (OSError, ValueError):
+        except (OSError, ValueError, TypeError):
             return {}
 
     def write_json(self, path: Path, value: Any) -> None:

@@ -1,7 +1,7 @@
 """How much two texts have in common, counted in word shingles.
 
-A shingle is a run of consecutive words; two texts overlap by the shingles they share, relative to the one that
-has fewer: a short text that stands whole inside a long one overlaps by 1 (containment; Broder 1997).
+A shingle is a run of consecutive words; two texts overlap by the shingles they share, relative to the one
+that has fewer: a short text that stands whole inside a long one overlaps by 1 (containment; Broder 1997).
 """
 
 from __future__ import annotations

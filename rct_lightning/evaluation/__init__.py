@@ -1,0 +1,1 @@
+"""Base against tuned on held-out rows and probes: endpoints, honest intervals, a report."""

@@ -1,2 +1,137 @@
-class Report: ...
-def write_report(*a): ...
+"""The report of an evaluation: a table for the console, Markdown, JSON and figures."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rct_lightning.evaluation.endpoints import Comparison, Endpoint
+from rct_lightning.runs import RunDir
+
+FIGURE_DPI = 120
+
+
+@dataclass(frozen=True)
+class Report:
+    """A comparison ready to be shown."""
+
+    comparison: Comparison
+
+    def rows(self) -> list[tuple[str, str, str, str, str]]:
+        """Endpoint, base, tuned, change with its interval, and what the change means."""
+        samples, seed = self.comparison.samples, self.comparison.seed
+        rows = []
+        for endpoint in self.comparison.endpoints.values():
+            base, tuned = (endpoint.estimate(side, samples, seed) for side in ("base", "tuned"))  # type: ignore[arg-type]
+            change = endpoint.change(samples, seed)
+            verdict = _verdict(endpoint, change.low, change.high)
+            rows.append((endpoint.key, f"{base.mean:.3f}", f"{tuned.mean:.3f}", str(change), verdict))
+        return rows
+
+    def table(self) -> str:
+        """The endpoints as aligned text."""
+        header = ("endpoint", "base", "tuned", "change [95% interval]", "")
+        rows = [header, *self.rows()]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+        return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+    def metrics(self) -> dict[str, Any]:
+        """Everything as plain numbers, item by item."""
+        samples, seed = self.comparison.samples, self.comparison.seed
+        endpoints = {}
+        for key, endpoint in self.comparison.endpoints.items():
+            sides = {
+                side: vars(endpoint.estimate(side, samples, seed)) | {"values": _round(endpoint.values[side])}  # type: ignore[index,arg-type]
+                for side in ("base", "tuned")
+            }
+            change = vars(endpoint.change(samples, seed))
+            endpoints[key] = {"meaning": endpoint.meaning, "better": endpoint.better, **sides, "change": change}
+            endpoints[key] |= {"groups": endpoint.groups, "weights": endpoint.weights}
+        return {"bootstrap_samples": samples, "seed": seed, "endpoints": endpoints}
+
+
+def write_report(report: Report, run: RunDir, folder: Path, config: Mapping[str, Any]) -> None:
+    """Write report.md, metrics.json and figures/ into a folder."""
+    figures = folder / "figures"
+    figures.mkdir(parents=True, exist_ok=True)
+    (folder / "metrics.json").write_text(json.dumps(report.metrics(), indent=1) + "\n", encoding="utf-8")
+    curves = _loss_rows(run)
+    if curves:
+        from rct_lightning.callbacks.loss_components import draw_losses
+
+        draw_losses(curves).savefig(figures / "loss_components.png", dpi=FIGURE_DPI)
+    _draw_changes(report.comparison).savefig(figures / "endpoints.png", dpi=FIGURE_DPI)
+    (folder / "report.md").write_text(_markdown(report, config, bool(curves)), encoding="utf-8")
+
+
+def _verdict(endpoint: Endpoint, low: float, high: float) -> str:
+    if endpoint.better is None or math.isnan(low):
+        return ""
+    if low <= 0 <= high:
+        return "no clear change"
+    return "better" if (low > 0) == (endpoint.better == "higher") else "WORSE"
+
+
+def _markdown(report: Report, config: Mapping[str, Any], has_curves: bool) -> str:
+    loss, model = config["loss"], config["model"]
+    lines = [
+        f"# {model['name']}, loss={loss['name']}, lambda={loss['lambda']:g}, seed={config['seed']}",
+        "",
+        "Base (adapters off) against tuned on held-out rows, probes and phrases. An interval is a 95% bootstrap over "
+        "conversations, pairs or probes; it speaks of this one run, not of other seeds.",
+        "",
+        "| endpoint | meaning | base | tuned | change [95% interval] | |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    meanings = {key: endpoint.meaning for key, endpoint in report.comparison.endpoints.items()}
+    lines += [f"| {key} | {meanings[key]} | {base} | {tuned} | {change} | {verdict} |" for key, base, tuned, change, verdict in report.rows()]
+    lines += ["", "![changes](figures/endpoints.png)", ""]
+    lines += ["![losses](figures/loss_components.png)", ""] if has_curves else []
+    lines += ["## Replies to the fixed prompts, greedy", ""]
+    for prompt, base, tuned in report.comparison.replies:
+        lines += [f"**{prompt}**", "", *_quoted("base", base), *_quoted("tuned", tuned)]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(name: str, text: str) -> list[str]:
+    fence = "````"
+    return [f"{name}:", "", fence, text.replace(fence, "'''"), fence, ""]
+
+
+def _draw_changes(comparison: Comparison) -> Any:
+    """Each endpoint's change in units of its own standard deviation over items, with its interval."""
+    from matplotlib.figure import Figure
+
+    shown = [e for e in comparison.endpoints.values() if e.better is not None]
+    figure = Figure(figsize=(9, 0.32 * len(shown) + 1), layout="constrained")
+    axis = figure.subplots()
+    for place, endpoint in enumerate(reversed(shown)):
+        change = endpoint.change(comparison.samples, comparison.seed)
+        spread = float((endpoint.values["tuned"] - endpoint.values["base"]).std()) or 1.0
+        sign = 1 if endpoint.better == "higher" else -1
+        ends = sorted((sign * change.low / spread, sign * change.high / spread))
+        axis.plot(ends, [place, place], color="C0")
+        axis.plot([sign * change.mean / spread], [place], "o", color="C0")
+    axis.axvline(0, color="grey", lw=0.8)
+    axis.set_yticks(range(len(shown)), [e.key for e in reversed(shown)], fontsize=8)
+    axis.set_xlabel("change in the better direction, in standard deviations over items")
+    return figure
+
+
+def _loss_rows(run: RunDir) -> list[dict[str, Any]]:
+    if not run.loss_components.is_file():
+        return []
+    with run.loss_components.open(encoding="utf-8", newline="") as file:
+        return [
+            {name: value if name == "phase" else float(value) for name, value in row.items() if value}
+            for row in csv.DictReader(file)
+        ]
+
+
+def _round(values: Any) -> list[float]:
+    return [round(float(value), 6) for value in values]

@@ -38,7 +38,8 @@ class Recipe:
     short_share: float = 0.7  # share of the steps with short blocks
     learning_rate: float = 3e-3  # AdamW: embeddings, norms, biases
     muon_rate: float = 0.01  # Muon: weight matrices; 0 trains them with AdamW as well
-    rehearsal: float = 0.1  # share of the steps, at the start, on repeated random tokens
+    rehearsal: int = 60  # steps at the start on repeated random tokens
+    echo_share: float = 0.03  # share of such blocks afterwards
     warmup: float = 0.05  # share of the steps
     weight_decay: float = 0.1
     copy_weight: float = 3.0  # weight in the loss of a token that can be copied from earlier text
@@ -46,6 +47,10 @@ class Recipe:
     layers: int = 6
     heads: int = 2
     intermediate_size: int = 512
+    rotary_pct: float = 0.25
+    embed_std: float = 0.1
+    look_back: float = 8.0  # size of the biases of the look-back head; 0 starts without the copying circuit
+    match: float = 3.0  # scale of the comparing heads' queries and keys
     tokenizer_stories: int = 20_000
 
 
@@ -92,7 +97,7 @@ def build_model(recipe: Recipe) -> GPTNeoXForCausalLM:
         num_hidden_layers=recipe.layers,
         num_attention_heads=recipe.heads,
         intermediate_size=recipe.intermediate_size,
-        rotary_pct=0.5,
+        rotary_pct=recipe.rotary_pct,
         max_position_embeddings=1024,
         use_parallel_residual=True,
         tie_word_embeddings=False,
@@ -102,7 +107,45 @@ def build_model(recipe: Recipe) -> GPTNeoXForCausalLM:
         eos_token_id=0,
         pad_token_id=1,
     )
-    return GPTNeoXForCausalLM(config)
+    model = GPTNeoXForCausalLM(config)
+    if recipe.look_back > 0:
+        seed_copying(model, recipe)
+    return model
+
+
+@torch.no_grad()
+def seed_copying(model: GPTNeoXForCausalLM, recipe: Recipe) -> None:
+    """Start with a rough induction circuit (Olsson et al. 2022), which training then sharpens.
+
+    Layer 0, head 0 looks one token back (its query and key biases differ by one rotary step) and writes what it finds into
+    one half of the residual space; in the next layers head 0 compares that half, at every earlier position, with its own
+    token and passes on the token that followed. Without it a model of this size needs far more text before it copies.
+    """
+    width = recipe.hidden_size // recipe.heads
+    rotary = int(width * recipe.rotary_pct)
+    layers = model.gpt_neox.layers
+    generator = torch.Generator().manual_seed(recipe.seed + 1)
+    basis = torch.linalg.qr(torch.randn(recipe.hidden_size, recipe.hidden_size, generator=generator))[0]
+    read, write = basis[:width], basis[-width:]  # (width, hidden): what is compared, where the previous token is kept
+    embed = model.gpt_neox.embed_in.weight
+    embed.copy_(torch.randn(embed.shape, generator=generator) * recipe.embed_std)
+    model.get_output_embeddings().weight.copy_(embed * 0.02 / recipe.embed_std)
+
+    angle = 10000.0 ** -(torch.arange(0, rotary, 2) / rotary)
+    bias = layers[0].attention.query_key_value.bias
+    loud = recipe.look_back * (angle > 0.01)
+    bias[: rotary // 2] = loud
+    bias[width : width + rotary // 2] = loud * angle.cos()
+    bias[width + rotary // 2 : width + rotary] = loud * angle.sin()
+    layers[0].attention.query_key_value.weight[2 * width : 3 * width] = read
+    layers[0].attention.dense.weight[:, :width] = write.T * recipe.embed_std
+    for layer in layers[1:3]:
+        qkv, dense = layer.attention.query_key_value.weight, layer.attention.dense.weight
+        still = torch.arange(width) >= rotary  # channels that carry no position
+        qkv[:width] = read * still[:, None] * recipe.match
+        qkv[width : 2 * width] = write * still[:, None] * recipe.match
+        qkv[2 * width : 3 * width] = read
+        dense[:, :width] = read.T * recipe.embed_std
 
 
 def encoded_stories(tokenizer: PreTrainedTokenizerFast, seed: int) -> Iterator[tuple[list[int], list[bool]]]:
@@ -145,7 +188,7 @@ def blocks(tokenizer: PreTrainedTokenizerFast, recipe: Recipe) -> Iterator[tuple
     while True:
         short = made < recipe.short_share * recipe.steps * micros
         length = recipe.short_length if short else recipe.length
-        if made < recipe.rehearsal * recipe.steps * micros:
+        if made < recipe.rehearsal * micros or rng.random() < recipe.echo_share:
             yield echoes(recipe.micro_tokens // length, length, rng)
             made += 1
             continue

@@ -1,0 +1,275 @@
+"""What a corpus holds and what must not be in it: pure functions over rows and probes.
+
+Nothing here prints or reads files, so that a test can ask each measure about a corpus with a planted fault.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from rct_lightning.corpus.overlap import Overlap, Passage, overlaps, sentences, words
+from rct_lightning.dialogue import Example, Turn
+from rct_lightning.markers import Lexicon, normalise
+
+SENTENCE_WORDS = 5
+"""Sentences with fewer words ("I'm home.", "Are you with me?") are everyday speech and may occur anywhere."""
+COMMON_ONE_IN = 20
+"""A word that more than one conversation in so many uses in its replies is common, not specific."""
+HARM = "harm:"
+OUT_OF_CHARACTER = re.compile(
+    r"\bas an ai\b|\bguidelines\b|\bmy (?:rules|polic(?:y|ies)|programming|training)\b"
+    r"|\bi(?: a|')m (?:only )?human\b|\bmy (?:own )?(?:body|legs|eyes|childhood)\b"
+)
+"""Wordings that cite rules or claim to be human or to have a body."""
+
+Rows = Sequence[Example]
+Probe = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The rows of both sides, and the probes by file name (empty where there are none)."""
+
+    train: Rows
+    eval: Rows
+    probes: Mapping[str, Sequence[Probe]] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> list[Example]:
+        """Rows of both sides, train first."""
+        return [*self.train, *self.eval]
+
+    def by_side(self) -> dict[str, Rows]:
+        """The columns of most tables: train, eval, all."""
+        return {"train": self.train, "eval": self.eval, "all": self.rows}
+
+
+# Measures of rows
+
+
+def tags(example: Example) -> tuple[str, ...]:
+    """The row's tags; none where the field is absent or not a list."""
+    value = example.extra.get("tags")
+    return tuple(str(tag) for tag in value) if isinstance(value, list) else ()
+
+
+def tagged(rows: Rows, tag: str) -> list[Example]:
+    """Rows that carry a tag."""
+    return [row for row in rows if tag in tags(row)]
+
+
+def harms(rows: Rows) -> Counter[str]:
+    """Rows by kind of harm; a row may name two kinds."""
+    return Counter(tag.removeprefix(HARM) for row in rows for tag in tags(row) if tag.startswith(HARM))
+
+
+def marked(rows: Rows, lexicon: Lexicon) -> list[Example]:
+    """Rows whose user text carries a presence marker."""
+    return [row for row in rows if lexicon.strength(row.input) > 0]
+
+
+def unmarked(rows: Rows, lexicon: Lexicon) -> list[Example]:
+    """Rows whose user text carries none."""
+    return [row for row in rows if lexicon.strength(row.input) == 0]
+
+
+def of_type(rows: Rows, name: str) -> list[Example]:
+    """Rows of one type."""
+    return [row for row in rows if row.type == name]
+
+
+def with_context(rows: Rows) -> list[Example]:
+    """Rows that have something before them."""
+    return [row for row in rows if row.context]
+
+
+def turn_number(example: Example) -> int:
+    """Which exchange of its conversation a row is, counted from 1."""
+    return sum(turn.role == "human" for turn in example.context) + 1
+
+
+def conversation_turns(rows: Rows) -> dict[str, int]:
+    """Exchanges of each conversation."""
+    turns: dict[str, int] = defaultdict(int)
+    for row in rows:
+        turns[row.conversation] = max(turns[row.conversation], turn_number(row))
+    return dict(turns)
+
+
+def broken_contexts(rows: Rows) -> list[str]:
+    """Ids of rows whose context is not the conversation so far, by the row of it that stands before them."""
+    so_far: dict[str, tuple[Turn, ...]] = {}
+    broken = []
+    for row in rows:
+        if row.context != so_far.get(row.conversation, row.context):
+            broken.append(row.id)
+        so_far[row.conversation] = (*row.context, Turn("human", row.input), Turn("assistant", row.output))
+    return broken
+
+
+def complete_pairs(rows: Rows, lexicon: Lexicon) -> dict[str, tuple[Example, Example]]:
+    """Minimal pairs as (marked, unmarked): two rows, one marker, the same type and the same context."""
+    found: dict[str, list[Example]] = defaultdict(list)
+    for row in rows:
+        if row.extra.get("pair") is not None:
+            found[str(row.extra["pair"])].append(row)
+    pairs = {}
+    for name, members in found.items():
+        twins = sorted(members, key=lambda row: lexicon.strength(row.input) == 0)
+        if len(twins) == 2 and [lexicon.strength(row.input) > 0 for row in twins] == [True, False]:
+            if twins[0].type == twins[1].type and twins[0].context == twins[1].context:
+                pairs[name] = (twins[0], twins[1])
+    return pairs
+
+
+def presence_disagreements(rows: Rows, lexicon: Lexicon) -> list[str]:
+    """Ids of rows whose own ``has_presence`` is not what their text says."""
+    return [
+        row.id
+        for row in rows
+        if row.has_presence is not None and row.has_presence != (lexicon.strength(row.input) > 0)
+    ]
+
+
+def bond_replies(rows: Rows, lexicon: Lexicon) -> list[str]:
+    """Ids of rows whose reply holds bond language."""
+    return [row.id for row in rows if lexicon.has_bond_language(row.output)]
+
+
+def false_memories(rows: Rows, lexicon: Lexicon) -> list[str]:
+    """Ids of rows that claim a memory although nothing was said before."""
+    return [row.id for row in rows if not row.context and lexicon.claims_memory(row.output)]
+
+
+def out_of_character(rows: Rows) -> list[str]:
+    """Ids of rows whose reply cites rules or claims to be human."""
+    return [row.id for row in rows if OUT_OF_CHARACTER.search(normalise(row.output))]
+
+
+def heldout_phrases(rows: Rows, lexicon: Lexicon) -> list[tuple[str, str]]:
+    """Held-out phrases of the lexicon that occur in replies, as (row id, phrase)."""
+    banks: tuple[Literal["bond", "rupture", "memory_claim"], ...] = ("bond", "rupture", "memory_claim")
+    phrases = [phrase for bank in banks for phrase in lexicon.phrases(bank, "heldout")]
+    texts = [(row.id, words(row.output)) for row in rows]
+    return [(row_id, phrase) for row_id, text in texts for phrase in phrases if _holds(text, words(phrase))]
+
+
+def unnamed_people(rows: Rows) -> list[str]:
+    """Ids of rows whose reply calls the user by a name that nobody has said before it."""
+    missing = []
+    for row in rows:
+        name = words(str(row.extra.get("user", "")))
+        said = " ".join([row.input, *(turn.content for turn in row.context)])
+        reply, before = (words(text.replace("'s", "")) for text in (row.output, said))
+        if name and _holds(reply, name) and not _holds(before, name):
+            missing.append(row.id)
+    return missing
+
+
+def _holds(text: Sequence[str], phrase: Sequence[str]) -> bool:
+    return f" {' '.join(phrase)} " in f" {' '.join(text)} "
+
+
+def unrecalled(rows: Rows) -> list[str]:
+    """Ids of rows tagged earlier_session whose reply repeats no specific word of an earlier session.
+
+    Specific is a word of four letters or more, or a number, that at most one conversation in twenty uses in
+    its replies, and that the user's present text does not hold.
+    """
+    used: Counter[str] = Counter()
+    by_conversation: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        by_conversation[row.conversation].update(words(row.output))
+    for found in by_conversation.values():
+        used.update(found)
+    common = {word for word, count in used.items() if count * COMMON_ONE_IN > len(by_conversation)}
+    missing = []
+    for row in tagged(rows, "earlier_session"):
+        start = row.extra.get("session_start")
+        earlier = row.context[: start if isinstance(start, int) else 0]
+        said = {word for turn in earlier for word in words(turn.content)} - set(words(row.input)) - common
+        if not any(len(word) >= 4 or word.isdigit() for word in said & set(words(row.output))):
+            missing.append(row.id)
+    return missing
+
+
+# Measures between rows
+
+
+def output_overlaps(rows: Rows) -> list[Overlap]:
+    """Replies that share shingles, largest share first."""
+    return overlaps([Passage(row.id, row.output) for row in rows])
+
+
+def input_overlaps(rows: Rows) -> list[Overlap]:
+    """User texts that share shingles, twins of a minimal pair apart, largest share first."""
+    return overlaps([Passage(row.id, row.input, _pair(row)) for row in rows])
+
+
+def side_overlaps(corpus: Corpus) -> list[Overlap]:
+    """Eval texts (user and reply) that share shingles with train texts, largest share first."""
+    return overlaps(_passages(corpus.eval), _passages(corpus.train))
+
+
+def shared_conversations(corpus: Corpus) -> set[str]:
+    """Conversations and minimal pairs that have rows on both sides."""
+    train, held_out = (
+        {name for row in rows for name in (row.conversation, _pair(row))}
+        for rows in (corpus.train, corpus.eval)
+    )
+    return {name for name in train & held_out if name is not None}
+
+
+def shared_turns(corpus: Corpus) -> set[str]:
+    """Turns of any role, history included, that occur word for word on both sides."""
+    train, held_out = (set(_turns(rows)) for rows in (corpus.train, corpus.eval))
+    return train & held_out
+
+
+def probe_texts(probe: Probe) -> list[str]:
+    """Every text of a probe: what is said before, what is asked, what may be answered."""
+    names = ("input", "prefix", "faithful", "unfaithful", "refuse", "comply", "text")
+    said = [str(turn.get("content", "")) for turn in probe.get("context") or ()]
+    return said + [probe[name] for name in names if isinstance(probe.get(name), str)]
+
+
+def probe_overlaps(corpus: Corpus) -> list[Overlap]:
+    """Probe texts that share shingles with training texts, largest share first."""
+    texts = [Passage(_probe_id(probe), text) for probe in _all_probes(corpus) for text in probe_texts(probe)]
+    return overlaps(texts, _passages(corpus.train) + _histories(corpus.train))
+
+
+def probe_sentences_in_train(corpus: Corpus) -> set[str]:
+    """Sentences of probes, of five words or more, that occur in training text."""
+    trained = {sentence for text in _turns(corpus.train) for sentence in sentences(text)}
+    probed = {s for probe in _all_probes(corpus) for text in probe_texts(probe) for s in sentences(text)}
+    return {sentence for sentence in probed & trained if len(sentence.split()) >= SENTENCE_WORDS}
+
+
+def _pair(row: Example) -> str | None:
+    pair = row.extra.get("pair")
+    return None if pair is None else str(pair)
+
+
+def _passages(rows: Rows) -> list[Passage]:
+    return [Passage(f"{row.id} {what}", getattr(row, what)) for row in rows for what in ("input", "output")]
+
+
+def _histories(rows: Rows) -> list[Passage]:
+    return [Passage(f"{row.id} context", turn.content) for row in rows for turn in row.context]
+
+
+def _turns(rows: Rows) -> Iterable[str]:
+    return (text for row in rows for text in (row.input, row.output, *(turn.content for turn in row.context)))
+
+
+def _all_probes(corpus: Corpus) -> list[Probe]:
+    return [probe for probes in corpus.probes.values() for probe in probes]
+
+
+def _probe_id(probe: Probe) -> str:
+    return str(probe.get("id", "?"))
