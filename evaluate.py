@@ -5,10 +5,11 @@ from __future__ import annotations
 import hydra
 from omegaconf import DictConfig
 
-from rct_lightning.config import run_command, validate_evaluation
+from rct_lightning.config import refusing, run_command, validate_evaluation
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="evaluate")
+@refusing
 def main(cfg: DictConfig) -> None:
     """Evaluate a run and write its report."""
     config = validate_evaluation(cfg)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hydra
 from omegaconf import DictConfig
 
-from rct_lightning.config import run_command, validate
+from rct_lightning.config import refusing, run_command, validate
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
+@refusing
 def main(cfg: DictConfig) -> float:
     """Train as configured; returns the figure that a sweeper minimises."""
     config = validate(cfg)  # mistakes are named before anything heavy is imported

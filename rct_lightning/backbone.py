@@ -101,6 +101,7 @@ def load_tokenizer(name_or_path: str) -> Any:
     """
     from transformers import AutoTokenizer
 
+    _check_obtainable(name_or_path)
     try:
         tokenizer = AutoTokenizer.from_pretrained(name_or_path)
     except Exception as error:
@@ -111,6 +112,20 @@ def load_tokenizer(name_or_path: str) -> Any:
         tokenizer.pad_token = "<|padding|>" if "<|padding|>" in tokenizer.get_vocab() else _unused_token(tokenizer)
     tokenizer.padding_side = "right"
     return tokenizer
+
+
+def _check_obtainable(name_or_path: str) -> None:
+    """Ask once, without the loaders' minute of retries, whether a model that is not on this machine can be had."""
+    from huggingface_hub import HfApi, try_to_load_from_cache
+
+    if Path(name_or_path).is_dir():
+        return
+    try:
+        if isinstance(try_to_load_from_cache(name_or_path, "config.json"), str):
+            return
+        HfApi().model_info(name_or_path, timeout=20)
+    except Exception as error:  # no network, no such model, not a name: each ends the same way
+        raise _not_loadable(name_or_path, "model", error) from error
 
 
 def load_backbone(

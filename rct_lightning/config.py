@@ -7,6 +7,7 @@ every problem at once, and says what was probably meant. Nothing here imports to
 from __future__ import annotations
 
 import difflib
+import functools
 import os
 import re
 import sys
@@ -15,10 +16,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
-from hydra.experimental.callback import Callback
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rct_lightning.errors import UserError
@@ -42,6 +43,7 @@ ALLOWED_TARGETS = frozenset(
 """The only names that a configuration can ask to be called: exact names, so that no attribute path leads elsewhere."""
 
 T = TypeVar("T", bound=BaseModel)
+T_co = TypeVar("T_co")
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -215,7 +217,14 @@ class Config(Section):
     callbacks: dict[str, dict[str, Any]]
     logger: dict[str, dict[str, Any]] | None
     seed: Annotated[int, Field(ge=0, lt=2**32)]
-    objective_metric: str
+    objective_metric: Literal[
+        "eval/lm_loss",
+        "eval/total_loss",
+        "eval/presence_loss",
+        "eval/coherence_loss",
+        "eval/continuity_loss",
+        "eval/perplexity",
+    ]
     diagnostics_every_n_steps: CountOrZero
     run_dir: str
 
@@ -227,13 +236,20 @@ class Config(Section):
 class EvaluateConfig(Section):
     """What evaluate.py takes."""
 
-    run: Annotated[str, Field(min_length=1)]
+    run: str | None
+    study: str | None
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"]
     probes_file: str
     batch_size: Count
     bootstrap_samples: Annotated[int, Field(ge=100)]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     output: str | None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> EvaluateConfig:
+        if (self.run is None) == (self.study is None):
+            raise ValueError("give either run=DIR (or run=latest), or study=DIR with the runs of a multirun")
+        return self
 
 
 def validate(cfg: DictConfig) -> Config:
@@ -308,7 +324,10 @@ def _validate(cfg: DictConfig, schema: type[T]) -> T:
     try:
         plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
-        raise UserError(f"The configuration cannot be resolved: {str(error).splitlines()[0]}") from None
+        key = error.full_key or "the configuration"
+        if isinstance(error, MissingMandatoryValue):
+            raise UserError(f"{key} has no value and needs one: add {key}=... to the command.") from None
+        raise UserError(f"{key}: cannot be resolved ({str(error).splitlines()[0]}).") from None
     try:
         return schema.model_validate(plain)
     except ValidationError as error:
@@ -321,7 +340,7 @@ def _problem(item: Mapping[str, Any], schema: type[BaseModel]) -> str:
     message = str(item["msg"]).removeprefix("Value error, ")
     if item["type"] == "extra_forbidden":
         return f"{key}: there is no such key.{_hint(key, list(_keys_of(schema, '')))}"
-    if item["type"] == "missing":
+    if item["type"] == "missing" or item["input"] is None:
         return f"{key}: a value is missing."
     if item["type"] == "value_error":
         return message
@@ -329,14 +348,15 @@ def _problem(item: Mapping[str, Any], schema: type[BaseModel]) -> str:
 
 
 def _hint(name: str, candidates: Iterable[str]) -> str:
-    nearest = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.6)
+    alike = [candidate for candidate in candidates if candidate.count(".") == name.count(".")]
+    nearest = difflib.get_close_matches(name, alike, n=1, cutoff=0.6)
     return f" Did you mean {nearest[0]}?" if nearest else ""
 
 
 def _check_targets(node: Any, place: str = "") -> None:
     if isinstance(node, Mapping):
         for name, value in node.items():
-            if name == "_target_" and value not in ALLOWED_TARGETS:
+            if name == "_target_" and not (isinstance(value, str) and value in ALLOWED_TARGETS):
                 hint = _hint(str(value), ALLOWED_TARGETS)
                 raise UserError(f"{place}_target_={value!r} is not on the list of what a configuration may call.{hint}")
             _check_targets(value, f"{place}{name}.")
@@ -345,19 +365,29 @@ def _check_targets(node: Any, place: str = "") -> None:
             _check_targets(value, f"{place}{index}.")
 
 
-def run_command(main: Callable[[], Any]) -> None:
-    """Run a Hydra entry point: a user's mistake is one paragraph on stderr and exit code 2, and leaves nothing behind.
+def refusing(task: Callable[[DictConfig], T_co]) -> Callable[[DictConfig], T_co]:
+    """Decorator of a Hydra task: a user's mistake is one paragraph on stderr and exit code 2, and leaves nothing behind.
 
-    Other exceptions keep their traceback and exit with 1.
+    Hydra makes a job's directory before the job can refuse its configuration; an unused one is taken away again.
     """
+
+    @functools.wraps(task)
+    def run(cfg: DictConfig) -> T_co:
+        try:
+            return task(cfg)
+        except UserError as error:
+            _remove_empty(Path(HydraConfig.get().runtime.output_dir))
+            _refuse(error)
+
+    return run
+
+
+def run_command(main: Callable[[], Any]) -> None:
+    """Call a Hydra entry point; what Hydra itself refuses is explained in the same way as by :func:`refusing`."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # otherwise Hydra prints and exits itself
     try:
         main()
-    except UserError as error:
-        _refuse(error)
     except HydraException as error:
-        if isinstance(error.__cause__, UserError):
-            _refuse(error.__cause__)
         _refuse(explain_composition_error(error))
 
 
@@ -366,15 +396,11 @@ def _refuse(error: UserError) -> NoReturn:
     raise SystemExit(2)
 
 
-class RemoveEmptyRunDirectory(Callback):
-    """Hydra makes a job's directory before the job can refuse its configuration; an unused one is taken away again."""
-
-    def on_job_end(self, config: DictConfig, job_return: Any, **kwargs: Any) -> None:
-        """Remove the job's directory if nothing was written there, and its empty parents inside ``logs``."""
-        output = Path(config.hydra.runtime.output_dir)
-        for folder in (output, *output.parents):
-            if folder.name == "logs" or not folder.is_dir() or any(folder.iterdir()):
-                return
-            folder.rmdir()
-            if "logs" not in folder.parts:
-                return
+def _remove_empty(output: Path) -> None:
+    """Remove a directory in which nothing was written, and its empty parents inside ``logs``."""
+    for folder in (output, *output.parents):
+        if folder.name == "logs" or not folder.is_dir() or any(folder.iterdir()):
+            return
+        folder.rmdir()
+        if "logs" not in folder.parts:
+            return

@@ -24,14 +24,15 @@ from rct_lightning.config import Config, EvaluateConfig, load_run_config, save_r
 from rct_lightning.data import Recurrence, RelationalDataModule
 from rct_lightning.dialogue import content_hash
 from rct_lightning.errors import UserError
+from rct_lightning.evaluation import study
 from rct_lightning.evaluation.endpoints import Evaluator, Subject
-from rct_lightning.evaluation.report import Report, write_report
+from rct_lightning.evaluation.report import METRICS_FILE, Report, write_report
 from rct_lightning.losses import LossSettings, RelationalLoss, SeedLoss
 from rct_lightning.losses.presence import PresenceSettings
 from rct_lightning.losses.reference import ReferenceScores
 from rct_lightning.losses.relational import PhraseBook
 from rct_lightning.markers import Lexicon
-from rct_lightning.module import Objective, OptimizerSettings, RelationalModule
+from rct_lightning.module import Objective, OptimizerSettings, RelationalModule, eval_metric
 from rct_lightning.runs import RunDir
 from rct_lightning.template import DialogueTemplate
 
@@ -96,10 +97,28 @@ def train(config: Config) -> Trained:
     return Trained(run, _objective(config, module), module, comparison)
 
 
-def evaluate(config: EvaluateConfig) -> Report:
-    """Compare a run's adapter with its own base on held-out rows and probes, and write the report."""
+def evaluate(config: EvaluateConfig) -> list[Report]:
+    """Evaluate one run, or every run of a study and then its arms against each other."""
     _quiet_libraries()
-    run = runs.find_run(config.run)
+    if config.study is None:
+        assert config.run is not None  # the schema asks for one of the two
+        return [evaluate_run(config, runs.find_run(config.run))]
+    found = runs.find_study(config.study)
+    reports = []
+    for run in found:
+        print(f"\n{run.root}", flush=True)
+        reports.append(evaluate_run(config, run))
+    evaluated = [(run, load_run_config(run.config)) for run in found]
+    arms = [study.read_run(run.report / METRICS_FILE, c.plain()["loss"], c.seed) for run, c in evaluated]
+    table = study.study_table(study.contrasts(arms, config.bootstrap_samples, config.seed))
+    target = Path(config.output or config.study) / "study.md"
+    target.write_text(f"{table}\n", encoding="utf-8")
+    print(f"\n{table}\n\nStudy: {target}")
+    return reports
+
+
+def evaluate_run(config: EvaluateConfig, run: RunDir) -> Report:
+    """Compare a run's adapter with its own base on held-out rows and probes, and write the report."""
     trained_with = load_run_config(run.config)
     accelerator = backbone.resolve_accelerator(config.accelerator)
     device = backbone.placement(accelerator)
@@ -118,7 +137,7 @@ def evaluate(config: EvaluateConfig) -> Report:
     subject = Subject(base.model, tokenizer, template, device, trained_with.data.max_seq_length, config.batch_size)
     evaluator = Evaluator(subject, data.eval_set.examples, Path(config.probes_file), make_lexicon(trained_with))
     report = Report(evaluator.compare(samples=config.bootstrap_samples, seed=config.seed))
-    folder = Path(config.output) if config.output else run.report
+    folder = Path(config.output) if config.output and config.study is None else run.report
     write_report(report, run, folder, trained_with.plain())
     print(f"{report.table()}\n\nReport: {folder / 'report.md'}")
     return report
@@ -280,12 +299,7 @@ def _log_hyperparameters(config: Config, trainer: L.Trainer, module: RelationalM
 
 
 def _objective(config: Config, module: RelationalModule) -> float:
-    from rct_lightning.module import eval_metric
-
-    named = {eval_metric(name): value for name, value in module.eval_values.items()}
-    if config.objective_metric not in named:
-        raise UserError(f"objective_metric={config.objective_metric}: not measured. There are: {', '.join(sorted(named))}.")
-    return named[config.objective_metric]
+    return {eval_metric(name): value for name, value in module.eval_values.items()}[config.objective_metric]
 
 
 def _version(package: str) -> str | None:

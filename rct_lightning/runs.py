@@ -113,3 +113,16 @@ def find_run(name: str, logs: Path = LOGS) -> RunDir:
         )
     return run
 
+
+
+def find_study(name: str) -> list[RunDir]:
+    """The runs inside a multirun's directory that have a finished adapter, in order of their names.
+
+    Raises:
+        UserError: There is none.
+    """
+    found = [RunDir(path.parent) for path in sorted(Path(name).glob("**/config.yaml"))]
+    finished = [run for run in found if (run.adapter / "adapter_config.json").is_file()]
+    if not finished:
+        raise UserError(f"study={name}: no finished run in this directory. Give the directory of a multirun.")
+    return finished

@@ -163,12 +163,16 @@ def as_row(name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_rows(path: Path, rows: Mapping[str, Mapping[str, Any]]) -> Path:
-    path.write_text("".join(json.dumps(as_row(name, row)) + "\n" for name, row in rows.items()), encoding="utf-8")
+    path.write_text(
+        "".join(json.dumps(as_row(name, row)) + "\n" for name, row in rows.items()), encoding="utf-8"
+    )
     return path
 
 
 @pytest.fixture(scope="session")
-def make_data(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Callable[..., RelationalDataModule]:
+def make_data(
+    tmp_path_factory: pytest.TempPathFactory, tokenizer: Any
+) -> Callable[..., RelationalDataModule]:
     """A data module on hand-written rows."""
 
     def make(rows: Mapping[str, Any] = ROWS, eval_rows: Mapping[str, Any] = EVAL_ROWS, **options: Any) -> Any:
@@ -211,7 +215,9 @@ def first_token(tokenizer: Any) -> Callable[[str], int]:
 @pytest.fixture(scope="session")
 def phrases(tokenizer: Any) -> PhraseBook:
     template = DialogueTemplate()
-    return PhraseBook(Lexicon(), lambda text: tokenizer(template.reply(text), add_special_tokens=False)["input_ids"])
+    return PhraseBook(
+        Lexicon(), lambda text: tokenizer(template.reply(text), add_special_tokens=False)["input_ids"]
+    )
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from rct_lightning.evaluation.endpoints import Comparison, Endpoint
 from rct_lightning.runs import RunDir
 
 FIGURE_DPI = 120
+METRICS_FILE = "metrics.json"
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def write_report(report: Report, run: RunDir, folder: Path, config: Mapping[str,
     """Write report.md, metrics.json and figures/ into a folder."""
     figures = folder / "figures"
     figures.mkdir(parents=True, exist_ok=True)
-    (folder / "metrics.json").write_text(json.dumps(report.metrics(), indent=1) + "\n", encoding="utf-8")
+    (folder / METRICS_FILE).write_text(json.dumps(report.metrics(), indent=1) + "\n", encoding="utf-8")
     curves = _loss_rows(run)
     if curves:
         from rct_lightning.callbacks.loss_components import draw_losses

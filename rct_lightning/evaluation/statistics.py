@@ -70,3 +70,39 @@ def t_interval(values: Sequence[float]) -> Estimate:
     half = float(stats.t.ppf((1 + LEVEL) / 2, len(array) - 1) * array.std(ddof=1) / np.sqrt(len(array)))
     mean = float(array.mean())
     return Estimate(mean, mean - half, mean + half, len(array))
+
+
+def crossed_bootstrap(
+    differences: np.ndarray,
+    *,
+    weights: np.ndarray | None = None,
+    groups: Sequence[object] | None = None,
+    samples: int = 2000,
+    seed: int = 0,
+) -> Estimate:
+    """Mean of a seeds x items matrix; seeds and groups of items are both drawn with replacement.
+
+    Args:
+        differences: [S, N], paired differences of two arms: the same items under each seed.
+        weights: [N].
+        groups: N labels of what items were sampled as.
+        samples: Bootstrap samples.
+        seed: Of the draw.
+    """
+    seeds, items = differences.shape
+    weight = np.ones(items) if weights is None else np.asarray(weights, dtype=float)
+    labels = np.arange(items) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    number = int(labels.max()) + 1
+    numerator = np.stack([np.bincount(labels, weights=weight * row, minlength=number) for row in differences])
+    denominator = np.bincount(labels, weights=weight, minlength=number)
+    mean = float(numerator.sum() / (seeds * denominator.sum()))
+    if seeds < 2 or number < 2:
+        return Estimate(mean, float("nan"), float("nan"), seeds)
+    random = np.random.default_rng(seed)
+    means = np.empty(samples)
+    for sample in range(samples):
+        chosen = random.integers(number, size=number)
+        by_seed = numerator[:, chosen].sum(1) / denominator[chosen].sum()
+        means[sample] = by_seed[random.integers(seeds, size=seeds)].mean()
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Estimate(mean, float(low), float(high), seeds)

@@ -1,0 +1,1 @@
+"""The bundled base model `nano`: its narrative grammar and its pre-training recipe."""

@@ -1,130 +1,68 @@
 """The narrative grammar: third-person stories whose facts are stated, left, and asked for again.
 
-A story has a cast, a handful of facts (often several of one kind), and a sequence of beats: facts told in narration, in
-dialogue, in letters; scenes between; then questions whose only right answer stands earlier in the text.
+A story has a cast, a handful of facts (often several of one kind), and a sequence of beats: facts told in
+narration, in dialogue, in letters; scenes between; then questions whose only right answer stands earlier.
 """
 
 import random
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from rct_lightning.nano import lexicon as lex
 from rct_lightning.nano import scenes
-from rct_lightning.nano.engine import OPEN, SHUT, WORDS, Env, coinage, fill, polish
-from rct_lightning.nano.facts import FAMILIES, Family
+from rct_lightning.nano.cast import PRONOUNS, Fact, Person, cast_env, draw_fact, draw_person, fact_env
+from rct_lightning.nano.engine import OPEN, SHUT, fill, polish
+from rct_lightning.nano.facts import FAMILIES
+from rct_lightning.nano.slots import WORDS
 
 _MARKS = re.compile(f"[{OPEN}{SHUT}]")
-_RELATIONS = [(lex.RELATIONS_F, "f"), (lex.RELATIONS_M, "m"), (lex.RELATIONS_N, "n")]
-_PRONOUNS = {"f": ("she", "her", "her"), "m": ("he", "him", "his"), "n": ("they", "them", "their")}
-
-
-@dataclass(frozen=True)
-class Person:
-    """A character: first name and gender (f or m)."""
-
-    name: str
-    gender: str
-
-
-@dataclass(frozen=True)
-class Fact:
-    """A value bound to an owner and a key, with what is needed to say it in any person."""
-
-    family: Family
-    owner: Person
-    key: str
-    value: str
-    extra: Env
-
-
-def _person(rng: random.Random, taken: set[str]) -> Person:
-    while True:
-        gender = "f" if rng.random() < 0.5 else "m"
-        names = lex.FEMALE if gender == "f" else lex.MALE
-        name = names[int(rng.random() * len(names))] if rng.random() < 0.93 else coinage(rng).capitalize()
-        if name not in taken:
-            taken.add(name)
-            return Person(name, gender)
-
-
-def _cast_env(a: Person, b: Person) -> Env:
-    env = {"A": a.name, "B": b.name}
-    for tag, person in (("A", a), ("B", b)):
-        he, him, his = _PRONOUNS[person.gender]
-        env |= {f"{tag}he": he, f"{tag}him": him, f"{tag}his": his}
-    return env
-
-
-def _fact(family: Family, owner: Person, rng: random.Random, taken: set[str], key: str = "") -> Fact:
-    extra: Env = {}
-    gender = "n"
-    if family.key == "rel":
-        rows = [(key, g) for names, g in _RELATIONS if key in names]
-        if not rows:
-            names, g = _RELATIONS[(0, 0, 1, 1, 2)[int(rng.random() * 5)]]
-            rows = [(rng.choice(names), g)]
-        key, gender = rows[0]
-        gender = gender if gender != "n" else rng.choice("fm")
-        he, him, his = _PRONOUNS[gender]
-        extra = {"khe": he, "khim": him, "khis": his}
-    elif not key:
-        key = fill("{" + family.key + "}", rng)
-    while True:
-        if family.value == "kin":
-            value = rng.choice(lex.FEMALE if gender == "f" else lex.MALE)
-            value = value if rng.random() < 0.9 else coinage(rng).capitalize()
-        else:
-            value = fill("{" + family.value + "}", rng)
-        if value not in taken and value != key:
-            taken.add(value)
-            return Fact(family, owner, key, value, extra)
-
-
-def _env(fact: Fact, person: str, tense: str, rng: random.Random, mark: bool) -> Env:
-    """Bindings that say a fact as i, you or 3 (the owner in the third person)."""
-    name = fact.owner.name
-    he, him, his = _PRONOUNS[fact.owner.gender]
-    if person == "3":
-        full = rng.random() < 0.75
-        who = {"S": name if full else he, "p": f"{name}'s" if full else his, "O": name if full else him}
-    else:
-        who = {"i": {"S": "I", "p": "my", "O": "me"}, "you": {"S": "you", "p": "your", "O": "you"}}[person]
-    value = f"{OPEN}{fact.value}{SHUT}" if mark else fact.value
-    return {**fact.extra, **who, "person": person, "tense": tense, "k": fact.key, "v": value}
 
 
 class Story:
     """Builds one story; `text()` is the raw form with recalled values bracketed by OPEN and SHUT."""
 
     def __init__(self, rng: random.Random) -> None:
+        """Draw the cast; every later choice comes from `rng` too."""
         self.rng = rng
         self.taken: set[str] = set()
-        self.cast = [_person(rng, self.taken) for _ in range(rng.choice((2, 2, 2, 3)))]
+        self.cast = [draw_person(rng, self.taken) for _ in range(rng.choice((2, 2, 2, 3)))]
         self.beats: list[str] = []
         self.told: list[Fact] = []
 
-    # --- saying -------------------------------------------------------------------------------------------------------
+    # --- saying
 
     def clause(self, fact: Fact, person: str, tense: str = "now", mark: bool = True) -> str:
         """A declarative clause of the fact, without a full stop."""
-        return fill(self.rng.choice(fact.family.tell), self.rng, _env(fact, person, tense, self.rng, mark))
+        return fill(
+            self.rng.choice(fact.family.tell), self.rng, fact_env(fact, person, tense, self.rng, mark)
+        )
 
     def question(self, fact: Fact, person: str, tense: str = "now") -> str:
         """A question for the fact, with its question mark."""
-        return fill(self.rng.choice(fact.family.ask), self.rng, _env(fact, person, tense, self.rng, False)) + "?"
+        return (
+            fill(self.rng.choice(fact.family.ask), self.rng, fact_env(fact, person, tense, self.rng, False))
+            + "?"
+        )
 
     def answer(self, fact: Fact, person: str) -> str:
         """A short answer or the whole clause, with a full stop."""
         if self.rng.random() < 0.6:
             short = self.rng.choice(fact.family.short)
-            return fill(short, self.rng, _env(fact, person, "now", self.rng, True)) + "."
+            return fill(short, self.rng, fact_env(fact, person, "now", self.rng, True)) + "."
         return self.clause(fact, person) + "."
 
-    def speech(self, who: Person, line: str) -> str:
-        """One line of dialogue with one of several ways of naming the speaker, or none."""
-        rng, (he, _, _) = self.rng, _PRONOUNS[who.gender]
+    def speech(self, who: Person, line: str, to: Person | None = None, clear: bool = False) -> str:
+        """One line of dialogue: with the speaker's name, with a pronoun, with the listener's name, or bare.
+
+        With `clear` it can be seen who speaks, because "my" means nothing otherwise.
+        """
+        rng, (he, _, _) = self.rng, PRONOUNS[who.gender]
         kind = rng.random()
+        if clear:
+            while 0.3 <= kind < 0.42 or kind >= 0.75:
+                kind = rng.random()
+        if to and kind > 0.65 and rng.random() < 0.3:
+            line = f"{to.name}, {line}"
         verb = rng.choice(lex.SAY) if rng.random() < 0.5 else ("asked" if line[-1] == "?" else "said")
         inner = line[:-1] + "," if line[-1] == "." else line
         if kind < 0.3:
@@ -146,20 +84,20 @@ class Story:
 
     def scene(self, patterns: tuple[str, ...]) -> str:
         """A sentence of narration."""
-        return fill(self.rng.choice(patterns), self.rng, _cast_env(*self.pair()))
+        return fill(self.rng.choice(patterns), self.rng, cast_env(*self.pair()))
 
     def chat(self, lines: int) -> str:
         """A few lines of talk that need no memory."""
         a, b = self.pair()
         out = []
         for _ in range(lines):
-            out.append(self.speech(a, fill(self.rng.choice(scenes.SPEECH), self.rng, _cast_env(a, b))))
+            out.append(self.speech(a, fill(self.rng.choice(scenes.SPEECH), self.rng, cast_env(a, b))))
             if self.rng.random() < 0.6:
                 out.append(self.speech(b, fill(self.rng.choice(scenes.REPLIES), self.rng)))
             a, b = b, a
         return "\n".join(out)
 
-    # --- beats --------------------------------------------------------------------------------------------------------
+    # --- beats
 
     def tell(self, facts: list[Fact]) -> str:
         """State facts for the first time, in one of several forms."""
@@ -173,7 +111,8 @@ class Story:
         elif kind < 0.8:
             lines = []
             for fact in same:
-                lines.append(self.speech(owner, self.clause(fact, "i", "now", False) + "."))
+                line = self.clause(fact, "i", "now", False) + "."
+                lines.append(self.speech(owner, line, other, clear=True))
                 draw = rng.random()
                 if draw < 0.25:
                     lines.append(self.speech(other, f"{OPEN}{fact.value}{SHUT}{rng.choice('.?')}"))
@@ -184,7 +123,7 @@ class Story:
             text = "\n".join(lines)
         elif kind < 0.92:
             body = " ".join(self.clause(f, "i", "now", False) + "." for f in same)
-            filler = fill(rng.choice(scenes.SPEECH), rng, _cast_env(owner, other))
+            filler = fill(rng.choice(scenes.SPEECH), rng, cast_env(owner, other))
             text = f"{owner.name} wrote to {other.name}:\nDear {other.name}, {body} {filler} Yours, {owner.name}."
         else:
             body = " ".join(self.clause(f, "3", "now", False) + "." for f in same)
@@ -199,17 +138,18 @@ class Story:
         kind = rng.random()
         if kind < 0.15:
             x = self.clause(fact, "3", "past")
-            return fill(rng.choice(scenes.REMEMBER), rng, {**_cast_env(owner, other), "x": x}) 
+            return fill(rng.choice(scenes.REMEMBER), rng, {**cast_env(owner, other), "x": x})
         if kind < 0.45:  # the owner asks, the friend remembers
             asker, teller, ask, say = owner, other, "i", "you"
         elif kind < 0.75:  # the friend asks, the owner answers
             asker, teller, ask, say = other, owner, "you", "i"
         else:  # somebody asks about the owner
-            asker = _person(rng, self.taken) if len(self.cast) < 3 else rng.choice(self.cast)
+            asker = draw_person(rng, self.taken) if len(self.cast) < 3 else rng.choice(self.cast)
             teller, ask, say = other, "3", "3"
             if asker is owner or asker is other:
                 asker, ask, say = owner, "i", "you"
         question = self.question(fact, ask)
+        clear = any(f.key == fact.key and f.owner is not owner for f in self.told)
         if rng.random() < 0.2:
             question = f"{rng.choice(scenes.ASKING)} {question}"
         answer = self.answer(fact, say)
@@ -217,32 +157,79 @@ class Story:
             answer = f"{rng.choice(scenes.PROMPTS)} {answer}"
         elif rng.random() < 0.12:
             wrong = [f.value for f in self.told if f.family is fact.family and f is not fact]
-            guess = rng.choice(wrong) if wrong else fill("{" + fact.family.value + "}", rng) if fact.family.value != "kin" else ""
+            guess = (
+                rng.choice(wrong)
+                if wrong
+                else fill("{" + fact.family.value + "}", rng)
+                if fact.family.value != "kin"
+                else ""
+            )
             if guess:
-                return "\n".join((self.speech(asker, f"{question} {guess}?"), self.speech(teller, f"No. {answer}")))
-        return self.speech(asker, question) + "\n" + self.speech(teller, answer)
+                question, answer = f"{question} {guess}?", f"No. {answer}"
+        return self.speech(asker, question, teller, clear) + "\n" + self.speech(teller, answer, asker)
 
     def again(self) -> str:
         """A passage that is repeated word for word: a list, a song, a letter, a parrot."""
         rng, (a, b) = self.rng, self.pair()
         kind = rng.random()
         if kind < 0.35:
-            slot = rng.choice(("noun", "plural", "food", "name", "town", "misc", "abstract", "adjt", "vt", "coinage", "misc", "adverb"))
+            slot = rng.choice(
+                (
+                    "noun",
+                    "plural",
+                    "food",
+                    "name",
+                    "town",
+                    "misc",
+                    "abstract",
+                    "adjt",
+                    "vt",
+                    "coinage",
+                    "misc",
+                    "adverb",
+                )
+            )
             items = [WORDS[slot](rng) for _ in range(rng.randrange(3, 8))]
             listed = ", ".join(items)
             after = "Then {B} read it again: {l}." if rng.random() < 0.5 else '"{l}," {B} repeated.'
-            first = rng.choice(("{A} read the list: {l}.", "The list said: {l}.", "{A} wrote {n} words: {l}.", 'The parrot cried, "{l}."'))
+            first = rng.choice(
+                (
+                    "{A} read the list: {l}.",
+                    "The list said: {l}.",
+                    "{A} wrote {n} words: {l}.",
+                    'The parrot cried, "{l}."',
+                )
+            )
             marked = f"{OPEN}{listed}{SHUT}"
-            return " ".join(s.replace("{A}", a.name).replace("{B}", b.name).replace("{n}", str(len(items))).replace("{l}", x)
-                            for s, x in ((first, listed), (after, marked)))  # fmt: skip
+            return " ".join(
+                s.replace("{A}", a.name)
+                .replace("{B}", b.name)
+                .replace("{n}", str(len(items)))
+                .replace("{l}", x)
+                for s, x in ((first, listed), (after, marked))
+            )
         if kind < 0.7:
-            lines = [fill(rng.choice(scenes.SPEECH + scenes.ACTIONS), rng, _cast_env(a, b)) for _ in range(rng.randrange(1, 4))]
+            lines = [
+                fill(rng.choice(scenes.SPEECH + scenes.ACTIONS), rng, cast_env(a, b))
+                for _ in range(rng.randrange(1, 4))
+            ]
             text = " ".join(lines).replace('"', "")
-            title = rng.choice(("song", "letter", "note", "prayer", "poem", "sign", "message", "rule", "page"))
-            return f'The {title} said: {text} {self.scene(scenes.ACTIONS)} {b.name} read the {title} once more: {OPEN}{polish(text)}{SHUT}'
-        line = fill(rng.choice(scenes.SPEECH), rng, _cast_env(a, b))
-        asked = rng.choice(("What did you say?", "What was that?", "Say that again.", "Did you hear that?", "Pardon?"))
-        return "\n".join((self.speech(a, line), self.speech(b, asked), self.speech(a, f"I said: {OPEN}{polish(line)}{SHUT}")))
+            title = rng.choice(
+                ("song", "letter", "note", "prayer", "poem", "sign", "message", "rule", "page")
+            )
+            pause, same = self.scene(scenes.ACTIONS), f"{OPEN}{polish(text)}{SHUT}"
+            return f"The {title} said: {text} {pause} {b.name} read the {title} once more: {same}"
+        line = fill(rng.choice(scenes.SPEECH), rng, cast_env(a, b))
+        asked = rng.choice(
+            ("What did you say?", "What was that?", "Say that again.", "Did you hear that?", "Pardon?")
+        )
+        return "\n".join(
+            (
+                self.speech(a, line),
+                self.speech(b, asked),
+                self.speech(a, f"I said: {OPEN}{polish(line)}{SHUT}"),
+            )
+        )
 
     def facts(self) -> list[Fact]:
         """Draw the facts of the story; one family holds two or three of a kind."""
@@ -258,7 +245,7 @@ class Story:
                 owner = self.cast[n % len(self.cast)] if shared or family.key == "nothing" else self.cast[0]
                 if family.key == "nothing" and n >= len(self.cast):
                     break
-                fact = _fact(family, owner, rng, self.taken, key if shared else "")
+                fact = draw_fact(family, owner, rng, self.taken, key if shared else "")
                 if (fact.key, owner.name) in keys:
                     continue
                 keys.add((fact.key, owner.name))  # type: ignore[arg-type]
@@ -273,7 +260,9 @@ class Story:
         kind = rng.random()
         if kind < 0.12:  # English only
             for _ in range(rng.randrange(2, 6)):
-                beats.append(self.chat(rng.randrange(1, 4)) if rng.random() < 0.5 else self.scene(scenes.ACTIONS))
+                beats.append(
+                    self.chat(rng.randrange(1, 4)) if rng.random() < 0.5 else self.scene(scenes.ACTIONS)
+                )
         else:
             self._remembering(beats)
         if rng.random() < 0.25:
@@ -316,7 +305,7 @@ def marked_stories(seed: int) -> Iterator[str]:
 
 
 def split_marks(raw: str) -> tuple[str, list[tuple[int, int]]]:
-    """Remove the marks of a raw story; return the plain text and the (start, end) character spans they enclosed."""
+    """Remove the marks of a raw story; return the plain text and the (start, end) spans they enclosed."""
     spans: list[tuple[int, int]] = []
     out, length, start = [], 0, 0
     for piece in re.split(f"([{OPEN}{SHUT}])", raw):

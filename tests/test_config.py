@@ -1,0 +1,362 @@
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+
+from rct_lightning.config import (
+    ALLOWED_TARGETS,
+    RESERVED_TRAINER_ARGUMENTS,
+    TRAINER_ARGUMENTS,
+    Config,
+    RemoveEmptyRunDirectory,
+    explain_composition_error,
+    known_keys,
+    load_run_config,
+    run_command,
+    save_run_config,
+    validate,
+    validate_evaluation,
+)
+from rct_lightning.errors import UserError
+
+CONF = Path(__file__).parents[1] / "conf"
+GROUP_FILES = sorted(path.relative_to(CONF) for path in CONF.glob("**/*.yaml") if path.parent != CONF)
+NEEDED = {  # values that a file leaves to the user
+    "model/local": ["model.name_or_path=some/folder"],
+    "data/jsonl": ["data.train_file=own.jsonl"],
+}
+
+
+def composed(*overrides: str, name: str = "train") -> DictConfig:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose(name, [*(["run_dir=some/run"] if name == "train" else []), *overrides])
+
+
+def checked(*overrides: str) -> Config:
+    return validate(composed(*overrides))
+
+
+def refusal(*overrides: str) -> str:
+    """What a person reads who typed this on the command line."""
+    try:
+        checked(*overrides)
+    except UserError as error:
+        said = str(error)
+    except HydraException as error:
+        said = str(explain_composition_error(error))
+    else:
+        pytest.fail(f"{overrides} was accepted")
+    assert "\n" not in said
+    return said
+
+
+@pytest.fixture(scope="module")
+def default() -> DictConfig:
+    return composed()
+
+
+def changed(cfg: DictConfig, **values: Any) -> DictConfig:
+    """A copy with other values under dotted keys (dots written as two underscores)."""
+    copy = OmegaConf.create(OmegaConf.to_container(cfg, resolve=True))
+    for key, value in values.items():
+        OmegaConf.update(copy, key.replace("__", "."), value, force_add=True)
+    return copy
+
+
+# --- every shipped file ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", [f for f in GROUP_FILES if f.parts[0] != "hydra"], ids=str)
+def test_every_shipped_file_of_a_group_composes_and_validates(file: Path) -> None:
+    choice = file.with_suffix("").as_posix()
+    config = checked(f"{file.parent.as_posix()}={file.stem}", *NEEDED.get(choice, []))
+    if file.parts[0] in ("experiment", "debug"):
+        for name, value in _leaves(OmegaConf.load(CONF / file)):
+            assert _at(config.plain(), name) == value, f"{name} of {file} has no effect"
+
+
+def test_every_file_of_every_group_is_looked_at() -> None:
+    assert {file.parts[0] for file in GROUP_FILES} == {path.name for path in CONF.iterdir() if path.is_dir()}
+    assert len(GROUP_FILES) >= 18
+
+
+@pytest.mark.parametrize(("entry", "choice"), [("train", "default"), ("evaluate", "evaluate")])
+def test_hydra_settings_belong_to_an_entry_point(entry: str, choice: str) -> None:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose(entry, ["run=x"] if entry == "evaluate" else ["run_dir=x"], return_hydra_config=True)
+    assert cfg.hydra.runtime.choices.hydra == choice
+    assert cfg.hydra.output_subdir is None, "config.yaml is the run's own"
+    assert {file.stem for file in GROUP_FILES if file.parts[0] == "hydra"} == {"default", "evaluate"}
+
+
+def test_the_defaults_are_those_of_the_design() -> None:
+    config = checked()
+    weights = config.loss.weights.model_dump()
+    products = {name: round(config.loss.lambda_ * weight, 9) for name, weight in weights.items()}
+    assert products == {"presence": 0.15, "coherence": 0.10, "continuity": 0.10}
+    assert (config.model.name, config.loss.name, config.data.name, config.seed) == (
+        "nano",
+        "relational",
+        "bundled",
+        42,
+    )
+    assert checked("loss=lm").loss.lambda_ == 0
+    assert checked("loss=seed").loss.name == "seed"
+    assert checked("model=pythia", "model.size=410m").model.name_or_path == "EleutherAI/pythia-410m"
+    assert checked("data=jsonl", "data.train_file=a.jsonl").data.eval_file is None
+
+
+def test_evaluate_composes_and_validates() -> None:
+    assert validate_evaluation(composed("run=latest", name="evaluate")).run == "latest"
+    with pytest.raises(UserError, match="run"):
+        validate_evaluation(composed(name="evaluate"))
+
+
+def test_a_file_that_leaves_a_value_open_says_which() -> None:
+    assert refusal("model=local") == "model.name_or_path: a value is missing."
+    assert refusal("data=jsonl") == "data.train_file: a value is missing."
+
+
+# --- refusals -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("override", "nearest"),
+    [
+        ("loss.lamda=1", "Did you mean loss.lambda?"),
+        ("+loss.lamda=1", "Did you mean loss.lambda?"),
+        ("+loss.weights.presense=1", "Did you mean loss.weights.presence?"),
+        ("model.lora.rank=8", "there is no such key"),
+        ("modle=pythia", "Did you mean model?"),
+        ("model=pithia", "nano, pythia"),
+        ("trainer.max_step=5", "Did you mean trainer.max_steps?"),
+        ("+trainer.max_step=5", "Did you mean max_steps?"),
+        ("+trainer.callbacks=[]", "callbacks come from the config group"),
+        ("+seed=1", "give it without the plus"),
+        ("experiment=absent", "rct_pythia_2.8b"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest_one(override: str, nearest: str) -> None:
+    assert nearest in refusal(override)
+
+
+BAD_VALUES = {
+    "data__batch_size": ["8", "x", 8.5, True, 0, -1, None],
+    "data__max_seq_length": [0, 15],
+    "data__num_workers": [-1],
+    "data__rebuild_context": ["yes", 1, None],
+    "data__train_file": ["", None, 3],
+    "loss__lambda": [-0.1, "0.3", float("nan"), float("inf"), None],
+    "loss__weights__presence": [-1],
+    "loss__name": ["LM", "rct"],
+    "loss__markers__presence": ["aelara", [""], [3]],
+    "loss__phrases_per_step": [0],
+    "loss__recurrence__max_document_frequency": [0, 1.5],
+    "loss__recurrence__num_candidates": [0],
+    "model__quantization": ["int8", True],
+    "model__dequantize": [True, "sometimes"],
+    "model__name": ["", "a/b", "a b"],
+    "model__lora__r": [0, 1.5],
+    "model__lora__dropout": [1.0, -0.1],
+    "optimizer__lr": [0, -1.0, "fast"],
+    "optimizer__warmup_ratio": [1.0, -0.1],
+    "seed": [-1, 2**32, "random"],
+    "trainer__accelerator": ["tpu", 1],
+    "trainer__max_steps": [-2, "x", 1.5],
+    "trainer__accumulate_grad_batches": [0, "2"],
+    "trainer__num_sanity_val_steps": [2],
+}
+
+
+@pytest.mark.parametrize(("key", "value"), [(k, v) for k, values in BAD_VALUES.items() for v in values])
+def test_a_wrong_type_or_range_names_its_key(default: DictConfig, key: str, value: Any) -> None:
+    with pytest.raises(UserError) as error:
+        validate(changed(default, **{key: value}))
+    assert key.replace("__", ".") in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_whole_numbers_are_good_where_a_real_one_is_asked_for(default: DictConfig) -> None:
+    config = validate(changed(default, loss__lambda=1, trainer__gradient_clip_val=None, optimizer__lr=1e-3))
+    assert (config.loss.lambda_, config.trainer.gradient_clip_val, config.optimizer.lr) == (1.0, None, 1e-3)
+
+
+def test_all_problems_are_named_at_once(default: DictConfig) -> None:
+    bad = changed(
+        default,
+        seed=-1,
+        loss__lambda=-1,
+        data__batch_size="x",
+        model__lora__rank=1,
+        trainer__foo=1,
+        trainer__logger=1,
+    )
+    with pytest.raises(UserError) as error:
+        validate(bad)
+    for key in ("seed", "loss.lambda", "data.batch_size", "model.lora.rank", "trainer.foo", "trainer.logger"):
+        assert key in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "os.system",
+        "lightning.pytorch.Trainer.__init__",
+        "rct_lightning.callbacks.os.system",
+        "",
+        None,
+        3,
+        ["os.system"],
+    ],
+)
+@pytest.mark.parametrize(
+    "place", ["callbacks__events", "callbacks__extra", "logger__x", "callbacks__events__deep__er"]
+)
+def test_a_target_that_is_not_on_the_list_is_refused(default: DictConfig, place: str, target: Any) -> None:
+    with pytest.raises(UserError, match="not on the list"):
+        validate(changed(default, **{f"{place}___target_": target}))
+
+
+def test_targets_inside_lists_are_seen(default: DictConfig) -> None:
+    with pytest.raises(UserError, match="not on the list"):
+        validate(changed(default, callbacks__events__items=[{"_target_": "os.system"}]))
+
+
+def test_a_nearly_right_target_gets_a_hint(default: DictConfig) -> None:
+    with pytest.raises(UserError, match=r"Did you mean rct_lightning\.callbacks\.Events\?"):
+        validate(changed(default, callbacks__events___target_="rct_lightning.callbacks.Event"))
+
+
+def test_every_allowed_target_exists() -> None:
+    from importlib import import_module
+
+    for target in ALLOWED_TARGETS:
+        module, _, name = target.rpartition(".")
+        assert callable(getattr(import_module(module), name))
+
+
+def test_trainer_arguments_are_those_of_the_installed_lightning() -> None:
+    import lightning
+
+    # the decorator of Trainer.__init__ keeps the signature of what it wraps
+    assert set(inspect.signature(lightning.Trainer.__init__).parameters) - {"self"} == TRAINER_ARGUMENTS
+    assert set(RESERVED_TRAINER_ARGUMENTS) < TRAINER_ARGUMENTS
+
+
+def test_every_open_trainer_argument_can_be_given_without_a_plus(default: DictConfig) -> None:
+    assert set(default.trainer) == TRAINER_ARGUMENTS - set(RESERVED_TRAINER_ARGUMENTS)
+
+
+def test_known_keys_are_spelled_as_on_the_command_line() -> None:
+    assert {"loss.lambda", "model.lora.r", "trainer.max_time", "experiment", "hydra.run.dir"} <= set(
+        known_keys()
+    )
+    assert "loss.lambda_" not in known_keys()
+
+
+# --- files and entry points -----------------------------------------------------------------------------------------
+
+
+def test_a_run_configuration_survives_the_round_trip(tmp_path: Path) -> None:
+    config = checked(
+        "loss.lambda=0.7", "loss.markers.presence=[ahoy]", "+trainer.max_time=null", "logger=none"
+    )
+    path = tmp_path / "deep" / "config.yaml"
+    save_run_config(config, path)
+    assert load_run_config(path) == config
+    assert "lambda: 0.7" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "a: [", "seed: 1", "a: !!python/object:os.system {}", "\x00"])
+def test_a_damaged_run_configuration_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError):
+        load_run_config(path)
+
+
+def test_a_run_configuration_with_a_foreign_target_is_refused(default: DictConfig, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    OmegaConf.save(changed(default, callbacks__events___target_="os.system"), path)
+    with pytest.raises(UserError, match="not on the list"):
+        load_run_config(path)
+
+
+def test_a_mistake_exits_with_2_and_one_paragraph(capsys: pytest.CaptureFixture[str]) -> None:
+    def main() -> None:
+        raise UserError("loss.lambda=-1: wrong. " + "word " * 60)
+
+    with pytest.raises(SystemExit) as stopped:
+        run_command(main)
+    said = capsys.readouterr()
+    assert stopped.value.code == 2
+    assert said.out == "" and said.err.startswith("Error: loss.lambda=-1")
+    assert "Traceback" not in said.err and max(map(len, said.err.splitlines())) <= 110
+
+
+def test_other_errors_keep_their_traceback() -> None:
+    def main() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_command(main)
+
+
+def test_an_unused_run_directory_is_taken_away_and_a_used_one_stays(tmp_path: Path) -> None:
+    def tidy(folder: Path) -> None:
+        RemoveEmptyRunDirectory().on_job_end(
+            OmegaConf.create({"hydra": {"runtime": {"output_dir": str(folder)}}}), None
+        )
+
+    unused, used = (tmp_path / "logs" / "train" / "runs" / name for name in ("unused", "used"))
+    unused.mkdir(parents=True)
+    tidy(unused)
+    assert list(tmp_path.iterdir()) == [tmp_path / "logs"] and not list((tmp_path / "logs").iterdir())
+    used.mkdir(parents=True)
+    (used / "config.yaml").touch()
+    tidy(used)
+    assert (used / "config.yaml").exists()
+
+
+def test_rooms_without_torch_do_not_import_it() -> None:
+    rooms = "config dialogue markers template runs corpus errors".split()
+    code = (
+        f"import sys, {', '.join(f'rct_lightning.{room}' for room in rooms)}; print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_train_refuses_a_mistake_without_a_trace(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command = [sys.executable, str(CONF.parent / "train.py"), "loss.lambda=-1", f"hydra.run.dir={run}"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=CONF.parent)
+    assert done.returncode == 2
+    assert "\nError: loss.lambda=-1" in f"\n{done.stderr}" and "Traceback" not in done.stderr
+    assert not run.exists()
+
+
+def _leaves(node: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    """Dotted keys and values of a file, its defaults list left out."""
+    found = []
+    for key, value in node.items():
+        if key == "defaults":
+            continue
+        found += (
+            _leaves(value, f"{prefix}{key}.")
+            if isinstance(value, DictConfig)
+            else [(f"{prefix}{key}", value)]
+        )
+    return found
+
+
+def _at(tree: Any, dotted: str) -> Any:
+    for part in dotted.split("."):
+        tree = tree[part]
+    return tree

@@ -1,0 +1,425 @@
+from collections import Counter
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROWS, write_rows
+
+from rct_lightning.data import (
+    COHERENCE,
+    CONTINUITY,
+    IGNORE,
+    Batch,
+    LengthBucketedSampler,
+    Recurrence,
+    RelationalDataModule,
+    RelationalDataset,
+    Totals,
+    split_by_conversation,
+)
+from rct_lightning.dialogue import Example
+from rct_lightning.errors import UserError
+from rct_lightning.markers import Lexicon
+
+ALL = range(len(ROWS))
+
+
+def same(a: Batch, b: Batch) -> bool:
+    pairs = [(getattr(a, field.name), getattr(b, field.name)) for field in fields(Batch)]
+    return all(torch.equal(x, y) if isinstance(x, torch.Tensor) else x == y for x, y in pairs)
+
+
+def recurrent(batch: Batch, row: int = 0) -> list[tuple[int, int]]:
+    """(token, source) of the recurrent positions of a row."""
+    mine = (batch.recurrent_row == row).tolist()
+    at, source = batch.recurrent_position.tolist(), batch.recurrent_source.tolist()
+    return [(int(batch.input_ids[row, at[i]]), source[i]) for i in range(len(mine)) if mine[i]]
+
+
+# --- labels and padding ---------------------------------------------------------------------------------------------
+
+
+def test_labels_are_the_reply_and_its_eos_and_nothing_else(data: Any, tokenizer: Any) -> None:
+    batch = data.train_set.collate(ALL)
+    for row, example in enumerate(data.train_set.examples):
+        places = torch.nonzero(batch.labels[row] != IGNORE).flatten()
+        start = int(batch.prompt_length[row])
+        assert places.tolist() == list(range(start, start + len(places))), (
+            "labels are one stretch after the prompt"
+        )
+        labels = batch.labels[row, places]
+        assert torch.equal(labels, batch.input_ids[row, places])
+        assert labels[-1] == tokenizer.eos_token_id, "stopping is learnt"
+        assert tokenizer.decode(labels[:-1]) == f" {example.output}"
+        assert tokenizer.decode(batch.input_ids[row, :start]).endswith(f"Human: {example.input}\nAssistant:")
+
+
+def test_padding_is_masked_by_attention_and_differs_from_eos(data: Any, tokenizer: Any) -> None:
+    assert tokenizer.pad_token_id != tokenizer.eos_token_id
+    batch = data.train_set.collate(ALL)
+    lengths = batch.attention_mask.sum(1)
+    assert batch.input_ids.shape[1] % 8 == 0
+    for row, length in enumerate(lengths.tolist()):
+        assert length == data.train_set.lengths[row]
+        assert batch.attention_mask[row, :length].all() and not batch.attention_mask[row, length:].any()
+        assert (batch.input_ids[row, length:] == tokenizer.pad_token_id).all()
+        assert (batch.labels[row, length:] == IGNORE).all()
+    assert len(set(lengths.tolist())) > 4, "rows of one length would hide a wrong mask"
+
+
+def test_padding_is_told_by_length_and_never_by_token(data: Any, first_token: Any) -> None:
+    rows, pad = data.train_set.rows, first_token("is")  # a token that is in the rows themselves
+    odd = RelationalDataset(
+        data.train_set.examples, [row.encoded for row in rows], data.vocabulary, Lexicon(), pad_id=pad
+    )
+    usual, found = data.train_set.collate(ALL), odd.collate(ALL)
+    assert (usual.labels == pad).any(), "the token is in no reply, so nothing is tested"
+    assert torch.equal(found.attention_mask, usual.attention_mask)
+    assert torch.equal(found.labels, usual.labels)
+
+
+def test_dtypes_and_shapes_are_those_the_batch_states(data: Any) -> None:
+    batch = data.train_set.collate(ALL)
+    rows, positions = len(ROWS), len(batch.recurrent_row)
+    assert batch.strength.dtype == torch.float32 and batch.has_history.dtype == torch.bool
+    assert all(
+        getattr(batch, name).dtype == torch.int64
+        for name in "input_ids attention_mask labels prompt_length recurrent_row recurrent_position "
+        "recurrent_source candidates index".split()
+    )
+    assert batch.candidates.shape == (positions, 6)
+    assert len(batch) == rows == len(batch.strength) == len(batch.has_history) == len(batch.prompt_length)
+    moved = batch.to("cpu")
+    assert same(moved, batch)
+
+
+def test_a_batch_without_recurrent_positions_keeps_its_shapes(data: Any, at: Any) -> None:
+    batch = data.train_set.collate(at("marked", "short"))
+    assert batch.candidates.shape == (0, 6) and batch.candidates.dtype == torch.int64
+    assert batch.recurrent_row.shape == batch.recurrent_position.shape == batch.recurrent_source.shape == (0,)
+
+
+def test_strength_and_history_come_from_the_text(data: Any) -> None:
+    batch = data.train_set.collate(ALL)
+    strength = dict(zip(ROWS, batch.strength.tolist(), strict=True))
+    assert strength["marked"] == strength["long"] == pytest.approx(0.7)
+    assert strength["both_marked"] == pytest.approx(0.35)
+    assert [name for name, value in strength.items() if value == 0] == [
+        "unmarked", "both", "not_recurrent", "asked_again", "short",
+    ]  # fmt: skip
+    history = dict(zip(ROWS, batch.has_history.tolist(), strict=True))
+    assert history == {name: "context" in row for name, row in ROWS.items()}
+
+
+def test_the_files_own_claim_of_presence_is_not_believed(make_data: Any) -> None:
+    rows = ROWS | {"liar": {"input": "Is it raining?", "output": "No.", "has_presence": True}}
+    assert make_data(rows).train_set.rows[-1].strength == 0
+
+
+# --- recurrent positions --------------------------------------------------------------------------------------------
+
+
+def test_what_the_user_and_the_assistant_said_first_is_found(data: Any, at: Any, first_token: Any) -> None:
+    found = recurrent(data.train_set.collate(at("both")))
+    assert (first_token("Bramble"), CONTINUITY) in found
+    assert (first_token("lantern"), COHERENCE) in found
+    marked = recurrent(data.train_set.collate(at("both_marked")))
+    assert (first_token("Lisbon"), CONTINUITY) in marked
+    assert (first_token("violin"), COHERENCE) in marked
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "source"), [("human", "assistant", CONTINUITY), ("assistant", "human", COHERENCE)]
+)
+def test_the_source_is_who_said_it_first(
+    make_data: Any, first_token: Any, first: str, last: str, source: int
+) -> None:
+    context = [(first, "A copper kettle."), (last, "The kettle is old.")]
+    row = {"context": context, "input": "What now?", "output": "Fill the kettle."}
+    rows = {name: row for name, row in ROWS.items() if name != "marked"} | {
+        "kettle": row
+    }  # "marked" has one too
+    batch = make_data(rows).train_set.collate([len(rows) - 1])
+    assert dict(recurrent(batch))[first_token("kettle")] == source
+
+
+def test_words_of_the_present_input_are_not_recurrent(data: Any, at: Any, first_token: Any) -> None:
+    assert recurrent(data.train_set.collate(at("asked_again"))) == []
+    assert first_token("baker") in data.train_set.rows[at("asked_again")[0]].encoded.ids
+
+
+def test_only_the_first_of_several_occurrences_counts(data: Any, at: Any, first_token: Any) -> None:
+    batch = data.train_set.collate(at("both"))
+    for word in ("Bramble", "lantern"):
+        reply = batch.labels[0].tolist()
+        places = [i for i, token in enumerate(reply) if token == first_token(word)]
+        assert len(places) == 2, "the row was written to say it twice"
+        assert [p for p in batch.recurrent_position.tolist() if p in places] == places[:1]
+
+
+def test_rows_without_history_have_no_recurrent_positions(data: Any, at: Any) -> None:
+    batch = data.train_set.collate(at("marked", "unmarked", "short", "not_recurrent"))
+    assert len(batch.recurrent_row) == 0
+
+
+def test_common_tokens_and_pieces_inside_words_are_not_content(
+    data: Any, tokenizer: Any, first_token: Any
+) -> None:
+    vocabulary = data.vocabulary
+    assert not vocabulary.is_content(first_token("the")), "it is in most conversations"
+    inside = tokenizer(" raining", add_special_tokens=False)["input_ids"][1:]
+    ends = tokenizer(".", add_special_tokens=False)["input_ids"]
+    assert inside, "the tokenizer knows the whole word"
+    assert not any(vocabulary.is_content(token) for token in (*inside, *ends, tokenizer.eos_token_id))
+    assert vocabulary.is_content(first_token("lantern"))
+
+
+def test_a_word_that_training_never_saw_is_content(data: Any, first_token: Any) -> None:
+    trained_on = {token for row in data.train_set.rows for token in row.encoded.ids}
+    assert first_token("horse") not in trained_on and first_token("butterfly") not in trained_on
+    batch = data.eval_set.collate([1])
+    assert (first_token("horse"), CONTINUITY) in recurrent(batch)
+    assert (first_token("butterfly"), COHERENCE) in recurrent(batch)
+
+
+def test_candidates_are_the_label_and_words_of_the_same_role_in_other_conversations(data: Any) -> None:
+    spoken: dict[tuple[int, str], set[str]] = {}
+    for example, row in zip(data.train_set.examples, data.train_set.rows, strict=True):
+        for span in row.encoded.spans:
+            role = {"human": CONTINUITY, "input": CONTINUITY, "assistant": COHERENCE, "reply": COHERENCE}.get(
+                span.kind
+            )
+            for token in row.encoded.ids[span.start : span.stop]:
+                spoken.setdefault((token, role), set()).add(example.conversation)
+    checked = 0
+    for part in (data.train_set, data.eval_set):
+        batch = part.collate(range(len(part)))
+        for at in range(len(batch.recurrent_row)):
+            row, place = int(batch.recurrent_row[at]), int(batch.recurrent_position[at])
+            label, *others = batch.candidates[at].tolist()
+            assert label == batch.labels[row, place], "the first column is the label"
+            assert len({label, *others}) == 6, "candidates are distinct"
+            mine = part.examples[row].conversation
+            own = set(part.rows[row].encoded.ids[: part.rows[row].encoded.prompt_length])
+            for token in others:
+                assert token not in own, (
+                    "a word of one's own history or of the present input is no wrong answer"
+                )
+                assert data.vocabulary.is_content(token)
+                assert spoken[token, int(batch.recurrent_source[at])] - {mine}
+            checked += 1
+    assert checked > 8
+
+
+def test_a_position_without_enough_candidates_is_left_out(make_data: Any) -> None:
+    none = make_data(recurrence=Recurrence(max_document_frequency=0.3, num_candidates=500))
+    assert none.train_set.counts(ALL).coherence_positions == 0
+    assert none.train_set.collate(ALL).candidates.shape == (0, 501)
+
+
+def test_candidates_depend_on_the_seed_alone(make_data: Any, data: Any) -> None:
+    first = data.train_set.collate(ALL)
+    assert same(make_data().train_set.collate(ALL), first)
+    other = make_data(recurrence=Recurrence(0.3, 5, seed=1)).train_set.collate(ALL)
+    assert not torch.equal(other.candidates, first.candidates)
+    assert torch.equal(other.candidates[:, 0], first.candidates[:, 0])
+
+
+# --- truncation -----------------------------------------------------------------------------------------------------
+
+
+def test_the_oldest_turns_go_first_and_the_cut_is_counted(
+    make_data: Any, data: Any, at: Any, tokenizer: Any
+) -> None:
+    row = at("long")[0]
+    whole = data.train_set.rows[row].encoded
+    length = len(whole.ids) - 1
+    short = make_data(max_seq_length=length)
+    cut = short.train_set.rows[row].encoded
+    assert (cut.turns_cut, cut.input_tokens_cut, cut.reply_tokens_cut) == (1, 0, 0)
+    assert "silver" not in tokenizer.decode(cut.ids[: cut.prompt_length])
+    assert cut.ids == whole.ids[-len(cut.ids) :]
+    report = short.truncation["train"]
+    assert (report.rows, report.rows_with_cut_context, report.rows_with_cut_reply) == (len(ROWS), 1, 0)
+    assert "oldest turns cut in 1" in report.line("train", length)
+    assert data.truncation["train"].rows_with_cut_context == 0
+
+
+def test_recurrence_follows_what_truncation_left(
+    make_data: Any, data: Any, at: Any, first_token: Any
+) -> None:
+    row = at("long")[0]
+    short = make_data(max_seq_length=int(data.train_set.lengths[row]) - 1)
+    assert first_token("silver") in dict(recurrent(data.train_set.collate([row])))
+    assert first_token("silver") not in dict(recurrent(short.train_set.collate([row])))
+    assert first_token("cloth") in dict(recurrent(short.train_set.collate([row])))
+
+
+def test_a_prompt_never_swallows_its_reply(make_data: Any) -> None:
+    rows = {"flood": {"input": "word " * 300, "output": "Short answer."}, **ROWS}
+    module = make_data(rows, max_seq_length=40)
+    batch = module.train_set.collate(range(len(rows)))
+    assert batch.input_ids.shape[1] <= 40
+    assert ((batch.labels != IGNORE).sum(1) > 0).all()
+    assert module.train_set.rows[0].encoded.reply_tokens_cut == 0
+    assert module.truncation["train"].rows_with_cut_input >= 1
+
+
+def test_history_that_was_cut_away_is_no_history(make_data: Any, at: Any) -> None:
+    row = make_data(max_seq_length=32).train_set.rows[at("both")[0]]
+    assert row.encoded.turns_cut == 2
+    assert not row.has_history and len(row.positions) == 0 and row.counts.rows_without_history == 1
+
+
+def test_a_length_below_every_prompt_is_an_error(make_data: Any, data: Any, tokenizer: Any) -> None:
+    shortest = min(data.template.shortest_prompt(row["input"], tokenizer) for row in ROWS.values())
+    with pytest.raises(UserError, match=rf"max_seq_length={shortest} is shorter than every prompt"):
+        make_data(max_seq_length=shortest)
+    make_data(max_seq_length=shortest + 1)
+
+
+# --- the sampler ----------------------------------------------------------------------------------------------------
+
+
+def epoch_of(sampler: LengthBucketedSampler, epoch: int) -> list[Any]:
+    sampler.set_epoch(epoch)
+    return list(sampler)
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize(
+    ("rows", "batch_size", "accumulate"), [(1, 8, 4), (50, 4, 1), (50, 4, 3), (48, 4, 3), (7, 1, 8)]
+)
+def test_every_row_is_seen_once_an_epoch(rows: int, batch_size: int, accumulate: int, shuffle: bool) -> None:
+    lengths = np.random.default_rng(0).integers(5, 99, size=rows)
+    sampler = LengthBucketedSampler(lengths, batch_size, accumulate, shuffle=shuffle, window=2)
+    requests = epoch_of(sampler, 3)
+    assert sorted(i for request in requests for i in request.indices) == list(range(rows))
+    assert len(requests) == len(sampler)
+    assert all(0 < len(request.indices) <= batch_size for request in requests)
+
+
+def test_the_micro_batches_of_a_step_know_the_whole_step() -> None:
+    lengths = np.random.default_rng(0).integers(5, 99, size=50)
+    requests = list(LengthBucketedSampler(lengths, 4, 3))
+    for start in range(0, len(requests), 3):
+        step = requests[start : start + 3]
+        assert {request.step_indices for request in step} == {
+            tuple(i for request in step for i in request.indices)
+        }
+    sizes = [len(request.step_indices) for request in requests[::3]]
+    assert sizes == [12, 12, 12, 12, 2], "only the last step is short: Lightning steps at the end of an epoch"
+
+
+def test_the_order_depends_on_seed_and_epoch_alone() -> None:
+    lengths = np.random.default_rng(0).integers(5, 99, size=50)
+    a, b = (LengthBucketedSampler(lengths, 4, 2, seed=5) for _ in range(2))
+    epoch_of(b, 0)
+    assert epoch_of(a, 1) == epoch_of(b, 1)
+    assert epoch_of(a, 1) != epoch_of(a, 2)
+    assert epoch_of(a, 1) != epoch_of(LengthBucketedSampler(lengths, 4, 2, seed=6), 1)
+    still = LengthBucketedSampler(lengths, 4, 2, shuffle=False)
+    assert epoch_of(still, 1) == epoch_of(still, 2)
+
+
+def test_rows_of_a_step_are_of_similar_length() -> None:
+    lengths = np.random.default_rng(0).integers(5, 500, size=256)
+
+    def waste(steps: list[list[int]]) -> float:
+        return float(np.mean([np.ptp(lengths[step]) for step in steps]))
+
+    bucketed = LengthBucketedSampler(lengths, 8).steps()
+    assert waste(bucketed) < 0.3 * waste(np.random.default_rng(1).permutation(256).reshape(-1, 8).tolist())
+
+
+@pytest.mark.parametrize("accumulate", [1, 2, 3])
+def test_totals_are_the_sums_over_the_step(make_data: Any, accumulate: int) -> None:
+    batches = list(make_data(accumulate=accumulate, batch_size=3).train_dataloader())
+    for start in range(0, len(batches), accumulate):
+        step = batches[start : start + accumulate]
+        own = Totals(0, 0, 0, 0, 0)
+        for batch in step:
+            own += batch.own
+            assert batch.own.rows == len(batch)
+            assert batch.own.reply_tokens == int((batch.labels != IGNORE).sum())
+            assert batch.own.coherence_positions == int((batch.recurrent_source == COHERENCE).sum())
+            assert batch.own.continuity_positions == int((batch.recurrent_source == CONTINUITY).sum())
+            assert batch.own.rows_without_history == int((~batch.has_history).sum())
+        assert all(batch.totals == own for batch in step)
+
+
+# --- split and loaders ----------------------------------------------------------------------------------------------
+
+
+def in_conversations(*sizes: int) -> list[Example]:
+    return [Example(f"{c}-{i}", f"c{c}", "x", "y") for c, size in enumerate(sizes) for i in range(size)]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_split_keeps_conversations_whole(seed: int) -> None:
+    examples = in_conversations(*[1, 2, 3, 4] * 5)
+    train, held = split_by_conversation(examples, 10, seed)
+    assert not {e.conversation for e in train} & {e.conversation for e in held}
+    assert sorted(e.id for e in [*train, *held]) == sorted(e.id for e in examples)
+    assert 7 <= len(held) <= 10
+    again = split_by_conversation(list(reversed(examples)), 10, seed)
+    assert {e.id for e in again[1]} == {e.id for e in held}, (
+        "the split does not depend on the order of the file"
+    )
+
+
+def test_another_seed_splits_otherwise() -> None:
+    examples = in_conversations(*[1] * 30)
+    held = [{e.id for e in split_by_conversation(examples, 10, seed)[1]} for seed in (0, 1)]
+    assert held[0] != held[1]
+
+
+@pytest.mark.parametrize(("sizes", "eval_size"), [((5,), 2), ((5,), 5), ((3, 3), 2), ((1, 1), 2)])
+def test_what_cannot_be_split_is_an_error(sizes: tuple[int, ...], eval_size: int) -> None:
+    with pytest.raises(UserError, match="cannot be split"):
+        split_by_conversation(in_conversations(*sizes), eval_size, 0)
+
+
+def test_without_an_eval_file_rows_are_split_off(
+    make_data: Any, tokenizer: Any, data: Any, tmp_path: Path
+) -> None:
+    file = write_rows(
+        tmp_path / "own.jsonl", {f"r{i}": {"input": f"Number {i}?", "output": "Yes."} for i in range(20)}
+    )
+    module = RelationalDataModule(
+        file,
+        None,
+        tokenizer=tokenizer,
+        template=data.template,
+        lexicon=Lexicon(),
+        eval_size=5,
+        max_seq_length=64,
+    )
+    assert (len(module.train_set), len(module.eval_set)) == (15, 5)
+
+
+def test_workers_give_the_same_batches(make_data: Any) -> None:
+    here, elsewhere = make_data(batch_size=3), make_data(batch_size=3, num_workers=2)
+    for loader in ("train_dataloader", "val_dataloader"):
+        a, b = list(getattr(here, loader)()), list(getattr(elsewhere, loader)())
+        assert len(a) == len(b) > 0
+        assert all(same(x, y) for x, y in zip(a, b, strict=True))
+
+
+def test_making_an_iterator_leaves_the_random_state_alone(make_data: Any) -> None:
+    module = make_data()
+    torch.manual_seed(3)
+    state = torch.get_rng_state()
+    list(module.train_dataloader())
+    list(module.val_dataloader())
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_validation_sees_every_row_once_in_the_same_order(make_data: Any) -> None:
+    module = make_data()
+    seen = [[int(i) for batch in module.val_dataloader() for i in batch.index] for _ in range(2)]
+    assert seen[0] == seen[1]
+    assert Counter(seen[0]) == Counter(range(len(module.eval_set)))

@@ -1,0 +1,143 @@
+"""Who may know whom: the table of docs/design.md, read off the imports."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = "rct_lightning"
+ROOT = Path(__file__).parents[1]
+FLOORS = [  # from the bottom; rooms of one floor do not know each other
+    {"errors"},
+    {"dialogue"},
+    {"template", "markers", "runs", "config", "corpus"},
+    {"scoring"},
+    {"data", "backbone", "generation"},
+    {"losses"},
+    {"module"},
+    {"callbacks", "guards", "evaluation", "nano"},
+    {"experiment", "tui"},
+    {"cli"},
+]
+FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+ONLY_IN = {
+    "hydra": {"config.py", "train.py", "evaluate.py", "experiment.py"},
+    "omegaconf": {"config.py", "train.py", "evaluate.py", "experiment.py"},
+    "peft": {"backbone.py"},
+    "bitsandbytes": {"backbone.py"},
+}
+WITHOUT_TORCH = {"errors", "dialogue", "template", "markers", "runs", "config", "corpus"}
+HEAVY = {"torch", "lightning", "transformers", "peft", "bitsandbytes", "torchmetrics", "safetensors"}
+
+SOURCES = {path.relative_to(ROOT): path for path in sorted((ROOT / PACKAGE).rglob("*.py"))}
+ENTRY_POINTS = {Path(name): ROOT / name for name in ("train.py", "evaluate.py")}
+
+
+def imported(source: str, file: Path) -> Iterator[str]:
+    """Full names of what a file imports, wherever in it; relative imports are resolved."""
+    package = file.with_suffix("").parts[:-1]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = [*package[: len(package) - node.level + 1]] if node.level else []
+            base += [node.module] if node.module else []
+            yield from (".".join([*base, alias.name]) for alias in node.names)
+
+
+def room_of(name: str) -> str | None:
+    """The room of this package that a full name leads to."""
+    parts = name.split(".")
+    return parts[1] if parts[0] == PACKAGE and len(parts) > 1 and parts[1] != "__version__" else None
+
+
+def violations(source: str, file: Path) -> list[str]:
+    """Imports that lead upwards, sideways or to a room that is not in the table."""
+    here = file.with_suffix("").parts[1]
+    if here == "__init__":
+        return [f"{file} imports {name}" for name in imported(source, file) if room_of(name)]
+    found = []
+    for name in imported(source, file):
+        room = room_of(name)
+        if room is not None and room != here and not FLOOR_OF.get(room, 99) < FLOOR_OF[here]:
+            found.append(f"{file} imports {name}")
+    return found
+
+
+def misplaced(source: str, file: Path) -> list[str]:
+    """Imports of libraries that only certain files may know."""
+    tops = {name.split(".")[0] for name in imported(source, file)}
+    found = [f"{file} imports {top}" for top in tops & set(ONLY_IN) if file.name not in ONLY_IN[top]]
+    if len(file.parts) > 1 and file.with_suffix("").parts[1] in WITHOUT_TORCH:
+        found += [f"{file} imports {top}" for top in tops & HEAVY]
+    return found
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=str)
+def test_imports_run_downwards_only(file: Path) -> None:
+    room = file.with_suffix("").parts[1]
+    assert room in FLOOR_OF or room == "__init__", f"{room} has no place in the table of docs/design.md"
+    assert violations(SOURCES[file].read_text(encoding="utf-8"), file) == []
+
+
+@pytest.mark.parametrize("file", [*SOURCES, *ENTRY_POINTS], ids=str)
+def test_libraries_are_known_only_where_they_belong(file: Path) -> None:
+    assert misplaced((ROOT / file).read_text(encoding="utf-8"), file) == []
+
+
+def test_all_sources_are_read() -> None:
+    assert {"errors", "scoring", "losses", "experiment"} <= {
+        file.with_suffix("").parts[1] for file in SOURCES
+    }
+    assert any(violations("import rct_lightning.cli", file) for file in SOURCES)
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("scoring.py", "from rct_lightning.losses import TERMS"),
+        ("scoring.py", "def f():\n    from rct_lightning.module import RelationalModule"),
+        ("scoring.py", "import rct_lightning.data as d"),
+        ("scoring.py", "from rct_lightning import data"),
+        ("scoring.py", "from .data import Batch"),
+        ("scoring.py", "from . import data"),
+        ("data.py", "from rct_lightning.backbone import Lora"),
+        ("backbone.py", "from rct_lightning.generation import generate"),
+        ("losses/presence.py", "from ..module import RelationalModule"),
+        ("losses/presence.py", "from rct_lightning.unknown import x"),
+        ("evaluation/report.py", "from rct_lightning.callbacks import Events"),
+        ("__init__.py", "from rct_lightning.errors import UserError"),
+    ],
+)
+def test_a_planted_import_is_found(file: str, source: str) -> None:
+    assert violations(source, Path(PACKAGE) / file)
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("losses/presence.py", "from rct_lightning.data import Batch"),
+        ("losses/presence.py", "from rct_lightning.losses.recurrence import candidate_loss"),
+        ("losses/presence.py", "from .recurrence import candidate_loss"),
+        ("experiment.py", "from rct_lightning import backbone, runs"),
+        ("experiment.py", "from rct_lightning import __version__"),
+    ],
+)
+def test_a_lawful_import_is_not(file: str, source: str) -> None:
+    assert not violations(source, Path(PACKAGE) / file)
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("data.py", "from omegaconf import DictConfig"),
+        ("module.py", "import hydra"),
+        ("losses/seed.py", "import peft.utils"),
+        ("generation.py", "def f():\n    import bitsandbytes as bnb"),
+        ("markers.py", "import torch.nn"),
+        ("corpus/audit.py", "from transformers import AutoTokenizer"),
+    ],
+)
+def test_a_planted_library_is_found(file: str, source: str) -> None:
+    assert misplaced(source, Path(PACKAGE) / file)
