@@ -212,6 +212,7 @@ def _load_base(
     except Exception as error:
         raise _not_loadable(name_or_path, "model", error) from error
     if effective == "nf4":
+        _keep_weights_as_they_are(model)
         once, reason = _decide_dequantize(dequantize, model, dtype, device)
         why = f"{why}; {reason}"
         if once:
@@ -220,6 +221,17 @@ def _load_base(
             effective = "nf4, dequantized once"
     size = sum(tensor.numel() * tensor.element_size() for tensor in model.parameters())
     return model, Precision(quantization, effective, why, dtype, size)
+
+
+def _keep_weights_as_they_are(model: nn.Module) -> None:
+    """Keep bitsandbytes' bf16 kernel for inference on CPUs off.
+
+    On a CPU with AVX512-BF16 the first evaluation pass would repack the 4-bit weights for good, in a form that passes
+    no gradient and computes in bf16: training after an evaluation fails, and the numbers are others.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def compute_dtype(device: str) -> torch.dtype:
@@ -285,18 +297,29 @@ def _new_adapters(model: Any, lora: Lora) -> Any:
 
     targets: Any = list(NEOX_LINEARS) if model.config.model_type == "gpt_neox" else "all-linear"
     config = LoraConfig(
-        r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets, task_type="CAUSAL_LM"
+        r=lora.r,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=targets,
+        task_type="CAUSAL_LM",
     )
     return get_peft_model(model, config, autocast_adapter_dtype=True)
 
 
 def _saved_adapters(model: Any, folder: Path) -> Any:
     from peft import PeftModel
+    from safetensors import SafetensorError
 
     if not (folder / "adapter_model.safetensors").is_file():
-        raise UserError(f"{folder}: no adapter_model.safetensors here. The run has no finished adapter; train it first.")
+        raise UserError(
+            f"{folder}: no adapter_model.safetensors here. The run has no finished adapter; train it first."
+        )
     try:
         return PeftModel.from_pretrained(model, str(folder), is_trainable=True, use_safetensors=True)
+    except SafetensorError as error:
+        raise UserError(
+            f"{folder}: adapter_model.safetensors is damaged ({error}). Use another run, or train again."
+        ) from error
     except (RuntimeError, ValueError, KeyError, TypeError) as error:
         first = str(error).splitlines()[0]
         raise UserError(f"{folder}: this adapter does not fit its base model ({first}).") from error
@@ -308,7 +331,9 @@ def load_template(folder: Path) -> DialogueTemplate:
         value: Mapping[str, str] = json.loads((folder / TEMPLATE_FILE).read_text(encoding="utf-8"))
         return DialogueTemplate(human=str(value["human"]), assistant=str(value["assistant"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder / TEMPLATE_FILE}: cannot be read ({error}). The adapter's folder is damaged.") from None
+        raise UserError(
+            f"{folder / TEMPLATE_FILE}: cannot be read ({error}). The adapter's folder is damaged."
+        ) from None
 
 
 def _unused_token(tokenizer: Any) -> str:

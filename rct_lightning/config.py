@@ -178,9 +178,7 @@ RESERVED_TRAINER_ARGUMENTS = {
 class TrainerConfig(BaseModel):
     """Arguments of Lightning's Trainer; the ones that have limits of ours are typed here."""
 
-    model_config = ConfigDict(
-        extra="allow", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=()
-    )
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
 
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"]
     devices: int | str
@@ -366,7 +364,7 @@ def _check_targets(node: Any, place: str = "") -> None:
 
 
 def refusing(task: Callable[[DictConfig], T_co]) -> Callable[[DictConfig], T_co]:
-    """Decorator of a Hydra task: a user's mistake is one paragraph on stderr and exit code 2, and leaves nothing behind.
+    """Decorator of a Hydra task: a user's mistake is one paragraph on stderr, exit code 2, and leaves nothing behind.
 
     Hydra makes a job's directory before the job can refuse its configuration; an unused one is taken away again.
     """

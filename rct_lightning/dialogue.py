@@ -96,7 +96,9 @@ def read_jsonl(path: Path, *, rebuild_context: bool = True) -> list[Example]:
         row = _parse_line(raw, place)
         example = _example_from_row(row, place, default_id=f"{path.stem}-{number}")
         if example.id in lines:
-            raise UserError(f"{place}: the id {example.id!r} was used before, in line {lines[example.id]}. Ids are unique.")
+            raise UserError(
+                f"{place}: the id {example.id!r} was used before, in line {lines[example.id]}. Ids are unique."
+            )
         lines[example.id] = number
         if "context" not in row:
             without_context.add(example.id)
@@ -150,7 +152,9 @@ def _has_lone_surrogate(row: dict[str, Any]) -> bool:
 def _example_from_row(row: Mapping[str, Any], place: str, default_id: str) -> Example:
     for name in ("input", "output"):
         if name not in row:
-            raise UserError(f"{place}: the row has no '{name}'. Every row needs 'input' (the user) and 'output' (the reply).")
+            raise UserError(
+                f"{place}: the row has no '{name}'. Every row needs 'input' (the user) and 'output' (the reply)."
+            )
     text = {name: _text(row[name], f"{place}, field '{name}'") for name in ("input", "output")}
     for name, value in text.items():
         if not value.strip():

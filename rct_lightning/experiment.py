@@ -25,8 +25,9 @@ from rct_lightning.data import Recurrence, RelationalDataModule
 from rct_lightning.dialogue import content_hash
 from rct_lightning.errors import UserError
 from rct_lightning.evaluation import study
-from rct_lightning.evaluation.endpoints import Evaluator, Subject
+from rct_lightning.evaluation.evaluator import Evaluator
 from rct_lightning.evaluation.report import METRICS_FILE, Report, write_report
+from rct_lightning.evaluation.subject import Subject
 from rct_lightning.losses import LossSettings, RelationalLoss, SeedLoss
 from rct_lightning.losses.presence import PresenceSettings
 from rct_lightning.losses.reference import ReferenceScores
@@ -294,7 +295,7 @@ def _log_hyperparameters(config: Config, trainer: L.Trainer, module: RelationalM
     }
     metrics = {f"hparams/{name}": module.eval_values[name] for name in ("lm", "total") if name in module.eval_values}
     for logger in trainer.loggers:
-        logger.log_hyperparams(flat, metrics)  # type: ignore[call-arg]
+        logger.log_hyperparams(flat, metrics)
         logger.finalize("success")
 
 
@@ -312,7 +313,12 @@ def _version(package: str) -> str | None:
 def _commit() -> str | None:
     try:
         found = subprocess.run(
-            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True, cwd=Path(__file__).parent
+            ["git", "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+            cwd=Path(__file__).parent,
         )
     except (OSError, subprocess.SubprocessError):
         return None
@@ -329,4 +335,3 @@ def _quiet_libraries() -> None:
     warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-

@@ -89,7 +89,7 @@ class StepRecord:
 
 
 def weighted_total(terms: Mapping[str, float], settings: LossSettings) -> float:
-    """Lm + lambda * sum(w * term) over the terms present."""
+    """Total = lm + lambda * sum(w * term), over the terms present."""
     return terms["lm"] + sum(settings.weight(name) * terms.get(name, 0.0) for name in TERMS)
 
 
@@ -148,14 +148,20 @@ class RelationalModule(L.LightningModule):
         self._add_unweighted_terms(outcome, batch)
         if _due(self.record.step, self.diagnostics_every_n_steps):
             self.record.gradients = self._gradient_diagnostics(outcome)
-        self.running_lm.update(outcome.terms["lm"].detach() * batch.totals.reply_tokens / max(batch.own.reply_tokens, 1))
+        self.running_lm.update(
+            outcome.terms["lm"].detach() * batch.totals.reply_tokens / max(batch.own.reply_tokens, 1)
+        )
         # Lightning divides by the number of accumulated micro-batches; the terms are divided already.
         return outcome.total * self._accumulate
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """All terms, without gradient, and the loss of every single row."""
         outcome = self.objective.observe(self.model, batch)
-        counts = {"lm": batch.own.reply_tokens, "presence": batch.own.rows, "coherence": batch.own.coherence_positions}
+        counts = {
+            "lm": batch.own.reply_tokens,
+            "presence": batch.own.rows,
+            "coherence": batch.own.coherence_positions,
+        }
         for name, count in counts.items():
             if name in outcome.terms and count > 0:
                 self._mean(name).update(outcome.terms[name], count)
@@ -189,7 +195,7 @@ class RelationalModule(L.LightningModule):
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(total, settings.warmup_ratio))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
         """Adapter tensors only: the base is frozen and comes from its own files."""
         names = {f"model.{name}" for name in adapter_state(self.model)}
         return {name: value for name, value in super().state_dict(*args, **kwargs).items() if name in names}
@@ -239,7 +245,7 @@ def eval_metric(name: str) -> str:
 
 
 def warmup_cosine(total_steps: int, warmup_ratio: float) -> Any:
-    """Factor of the learning rate by step: linear to 1 over the warm-up, then a cosine to 0 (Loshchilov & Hutter 2017)."""
+    """Factor of the learning rate by step: linear to 1 over the warm-up, then a cosine to 0 (Loshchilov & Hutter)."""
     warmup = max(1, math.ceil(warmup_ratio * total_steps))
 
     def factor(step: int) -> float:

@@ -114,7 +114,6 @@ def find_run(name: str, logs: Path = LOGS) -> RunDir:
     return run
 
 
-
 def find_study(name: str) -> list[RunDir]:
     """The runs inside a multirun's directory that have a finished adapter, in order of their names.
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -66,8 +67,10 @@ class Scored:
 
 def trunk_and_head(model: nn.Module) -> tuple[nn.Module, nn.Module]:
     """The transformer without its output layer, and the output layer, of a (PEFT-wrapped) causal LM."""
-    causal_lm = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return causal_lm.base_model, causal_lm.get_output_embeddings()  # type: ignore[operator,return-value]
+    causal_lm: Any = model
+    if hasattr(model, "get_base_model"):
+        causal_lm = causal_lm.get_base_model()
+    return causal_lm.base_model, causal_lm.get_output_embeddings()
 
 
 @contextmanager
@@ -89,7 +92,7 @@ def logits_at(model: nn.Module, hidden: Tensor) -> Tensor:
 
 
 def token_log_probs(model: nn.Module, hidden: Tensor, targets: Tensor) -> Tensor:
-    """log p(target) at each gathered position: hidden [N, H], targets int64 [N] -> float32 [N]."""
+    """Log p(target) at each gathered position: hidden [N, H], targets int64 [N] -> float32 [N]."""
     parts = [
         -F.cross_entropy(logits_at(model, part), target, reduction="none")
         for part, target in zip(hidden.split(HEAD_CHUNK), targets.split(HEAD_CHUNK), strict=True)
@@ -163,9 +166,7 @@ def _branch_mask(attention_mask: Tensor, prompt_length: Tensor, branches: Branch
     return mask.masked_fill_(~allowed, torch.finfo(dtype).min)[:, None]
 
 
-def _phrase_scores(
-    model: nn.Module, hidden: Tensor, prompt_length: Tensor, branches: Branches, length: int
-) -> Tensor:
+def _phrase_scores(model: nn.Module, hidden: Tensor, prompt_length: Tensor, branches: Branches, length: int) -> Tensor:
     """Mean log-probability of each phrase: the first token is predicted by the prompt's last position."""
     rows, extra = len(hidden), len(branches.ids)
     before = torch.arange(length - 1, length + extra - 1, device=hidden.device).expand(rows, extra)

@@ -95,9 +95,7 @@ class DialogueTemplate:
         """
         return self._fit(example.context, example.input, self.reply(example.output), tokenizer, max_length)
 
-    def encode_prompt(
-        self, text: str, tokenizer: Tokenizer, max_length: int, context: Sequence[Turn] = ()
-    ) -> Encoded:
+    def encode_prompt(self, text: str, tokenizer: Tokenizer, max_length: int, context: Sequence[Turn] = ()) -> Encoded:
         """Encode a prompt alone, dropping the oldest turns (and then the beginning of the text) to fit."""
         return self._fit(context, text, None, tokenizer, max_length)
 
@@ -124,7 +122,8 @@ class DialogueTemplate:
         kept_input = input_ids[len(input_ids) - min(len(input_ids), max(input_room, 0)) :]
 
         turns = [
-            (turn.role, human if turn.role == "human" else assistant, ids(" " + turn.content.strip())) for turn in context
+            (turn.role, human if turn.role == "human" else assistant, ids(" " + turn.content.strip()))
+            for turn in context
         ]
         room = max_length - fixed - len(kept_input) - len(kept_reply)
         kept_turns = _newest_that_fit(turns, room, len(newline))

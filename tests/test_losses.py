@@ -65,7 +65,7 @@ def phrase_scores(model: Any, data: Any, objective: Any, row: int, step: int, to
         ask = partial(score_phrases, model, [encoded.ids[: encoded.prompt_length]], phrases, tokenizer.pad_token_id, "cpu")
         tuned = ask()
         with base_model(model):
-            found[bank] = [float(scores.exp().log().logsumexp(1) - math.log(2)) for scores in (tuned, ask())]
+            found[bank] = [float(scores.logsumexp(1) - math.log(2)) for scores in (tuned, ask())]
     return found
 
 
@@ -190,9 +190,8 @@ def test_an_inactive_row_has_no_gradient(
     term: str, row: str, data: Any, model: Any, objective: Any, at: Any, gradient: Any
 ) -> None:
     outcome = objective(model, data.train_set.collate(at(row)), 1)
-    false_memory = outcome.terms[term] if row not in ("marked", "unmarked") else outcome.terms["coherence"]
-    assert gradient(false_memory, model).norm() == 0
     assert value(outcome, term) == 0
+    assert gradient(outcome.terms[term], model).norm() == 0
 
 
 def test_presence_is_silent_where_its_aim_is_reached(
@@ -354,15 +353,13 @@ def test_another_history_leaves_no_recurrent_positions(make_data: Any, model: An
     swapped = make_data(ROWS | {"both": both | {"context": ROWS["not_recurrent"]["context"]}})
     none = make_data(ROWS | {"both": {"input": both["input"], "output": both["output"]}})
     index = list(ROWS).index("both")
-    for module, remaining in ((swapped, 0), (none, None)):
+    for module in (swapped, none):
         outcome = make_objective(module)(model, module.train_set.collate([index]), 0)
         assert outcome.figures["continuity/candidate_accuracy"][1] == 0
         assert outcome.figures["coherence/candidate_accuracy"][1] == 0
         assert value(outcome, "coherence") == 0
-        if remaining is None:  # without any history, claims of memory must stay where the base has them
-            assert value(outcome, "continuity") > 0
-        else:
-            assert value(outcome, "continuity") == 0
+        # without any history, claims of memory must stay where the base has them
+        assert (value(outcome, "continuity") > 0) is (module is none)
 
 
 # --- 4. parity of the LM loss ---------------------------------------------------------------------------------------
@@ -490,14 +487,14 @@ def train(tiny_base: Path, tokenizer: Any, tmp_path_factory: pytest.TempPathFact
     fixed = [
         "model=local", f"model.name_or_path={tiny_base}", "model.quantization=none", "model.learning_rate=1e-2",
         "data=jsonl", f"data.train_file={train_file}", f"data.eval_file={eval_file}", "data.batch_size=2",
-        "loss.recurrence.max_document_frequency=0.3", "loss.recurrence.num_candidates=5", "callbacks=none",
+        "loss.recurrence.max_document_frequency=0.3", "loss.recurrence.num_candidates=5",
         "logger=none", "trainer=cpu", "trainer.accumulate_grad_batches=2", "trainer.max_epochs=3",
         "trainer.enable_progress_bar=false", f"run_dir={folder}",
     ]  # fmt: skip
 
     def configured(*overrides: str) -> Config:
         with initialize_config_dir(CONF, version_base="1.3"):
-            cfg = compose("train", [o for o in fixed if o != "callbacks=none"] + list(overrides))
+            cfg = compose("train", [*fixed, *overrides])
         cfg.callbacks = {}
         return validate(cfg)
 
@@ -572,7 +569,7 @@ def test_the_originals_loss_compares_with_the_same_position(data: Any, model: An
     unshifted = F.cross_entropy(out.logits.flatten(0, 1), batch.labels.flatten(), ignore_index=-100)
     outcome = seed_loss(model, batch, 0)
     assert value(outcome, "lm") == pytest.approx(float(unshifted), abs=1e-5)
-    assert value(outcome, "lm") != pytest.approx(float(out.loss), abs=1e-2)
+    assert value(outcome, "lm") != pytest.approx(float(out.loss), abs=1e-3)
     assert figure(outcome, "seed/next_token_loss") == pytest.approx(float(out.loss), abs=1e-5)
 
 
@@ -582,7 +579,7 @@ def test_the_originals_gradient_is_not_the_one_of_the_next_token(
     batch = data.train_set.collate(ALL)
     original = gradient(seed_loss(model, batch, 0).terms["lm"], model)
     true = gradient(objective(model, batch, 0).terms["lm"], model)
-    assert torch.cosine_similarity(original, true, dim=0) < 0.9
+    assert torch.cosine_similarity(original, true, dim=0).abs() < 0.5
 
 
 def test_the_originals_presence_counts_substrings_of_the_reply(make_data: Any, model: Any, seed_loss: SeedLoss) -> None:

@@ -153,7 +153,7 @@ def test_reply_log_probs_predict_each_label_from_the_position_before(
 
 
 def test_chunks_of_the_head_change_nothing(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    hidden, targets = torch.randn(50, 32, generator=torch.Generator().manual_seed(0)), torch.arange(50)
+    hidden, targets = torch.randn(50, 64, generator=torch.Generator().manual_seed(0)), torch.arange(50)
     with torch.no_grad():
         whole = token_log_probs(model, hidden, targets)
         monkeypatch.setattr(scoring, "HEAD_CHUNK", 7)

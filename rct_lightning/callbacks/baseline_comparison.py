@@ -65,6 +65,11 @@ class BaselineComparison(L.Callback):
     def _replies(self, module: RelationalModule) -> list[str]:
         prompts = [((), prompt) for prompt in SAMPLE_PROMPTS]
         replies = generate(
-            module.model, module.tokenizer, module.template, prompts, self.sampling, max_length=module.max_length
+            module.model,
+            module.tokenizer,
+            module.template,
+            prompts,
+            self.sampling,
+            max_length=module.max_length,
         )
         return [" ".join(reply.text.split()) for reply in replies]

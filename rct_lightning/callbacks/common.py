@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class StepClock:
         return True
 
 
-def as_markdown_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def as_markdown_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """A Markdown table; cells are kept on one line and cannot end it."""
 
     def line(cells: tuple[str, ...]) -> str:

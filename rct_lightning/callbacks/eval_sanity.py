@@ -20,8 +20,8 @@ TOLERANCE = 1e-3
 class EvalSanity(L.Callback):
     """Draws rows THROUGH the validation loader and recomputes their loss with the model's own loss function.
 
-    Written to eval_sanity.jsonl: loss, input, target and own reply of each row; and whether the mean over all rows of the
-    evaluation agrees with the figure that was logged.
+    Written to eval_sanity.jsonl: loss, input, target and own reply of each row; and whether the mean over all rows
+    of the evaluation agrees with the figure that was logged.
 
     Args:
         num_samples: Rows an evaluation.
@@ -53,7 +53,10 @@ class EvalSanity(L.Callback):
         """One row, scored alone by the model's own loss."""
         device = module.device
         length = int(batch.attention_mask[at].sum())
-        ids, labels = batch.input_ids[at : at + 1, :length].to(device), batch.labels[at : at + 1, :length].to(device)
+        ids, labels = (
+            batch.input_ids[at : at + 1, :length].to(device),
+            batch.labels[at : at + 1, :length].to(device),
+        )
         training = module.model.training
         module.model.eval()
         with torch.no_grad():
@@ -88,8 +91,16 @@ class EvalSanity(L.Callback):
         nll = sum(row[0] for row in module.eval_rows.values())
         tokens = sum(row[1] for row in module.eval_rows.values())
         logged = module.eval_values["lm"]
-        agrees = self._agree(f"mean of {len(module.eval_rows)} rows at step {trainer.global_step}", logged, nll / tokens)
-        return {"step": trainer.global_step, "rows": len(module.eval_rows), "loss": nll / tokens, "logged_loss": logged, "agrees": agrees}
+        agrees = self._agree(
+            f"mean of {len(module.eval_rows)} rows at step {trainer.global_step}", logged, nll / tokens
+        )
+        return {
+            "step": trainer.global_step,
+            "rows": len(module.eval_rows),
+            "loss": nll / tokens,
+            "logged_loss": logged,
+            "agrees": agrees,
+        }
 
     def _agree(self, what: str, logged: float, own: float) -> bool:
         agrees = abs(logged - own) <= TOLERANCE * max(1.0, abs(own))

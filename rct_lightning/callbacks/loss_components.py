@@ -9,6 +9,7 @@ from typing import Any
 import lightning as L
 
 from rct_lightning.callbacks.common import StepClock, log_scalars, run_of, tensorboard
+from rct_lightning.figures import draw_losses
 from rct_lightning.losses import TERMS
 from rct_lightning.module import RelationalModule, eval_metric
 
@@ -74,27 +75,6 @@ class LossComponents(L.Callback):
             if new:
                 writer.writeheader()
             writer.writerow(row)
-
-
-def draw_losses(rows: list[dict[str, Any]]) -> Any:
-    """LM, terms and total by step, training as lines and evaluation as dots, as a matplotlib figure."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    axes = figure.subplots(1, 2)
-    for axis, names in ((axes[0], ("lm", "total")), (axes[1], TERMS)):
-        for color, name in enumerate(names):
-            for phase, style in (("train", "-"), ("eval", "o--")):
-                points = [(r["step"], r[f"{name}_loss"]) for r in rows if r["phase"] == phase and f"{name}_loss" in r]
-                if points:
-                    steps, values = zip(*points, strict=True)
-                    axis.plot(steps, values, style, color=f"C{color}", label=f"{name}, {phase}", markersize=4, lw=1)
-        axis.set_xlabel("optimizer step")
-        if axis.lines:
-            axis.legend(fontsize=8)
-    axes[0].set_ylabel("nats per reply token")
-    axes[1].set_ylabel("raw term")
-    return figure
 
 
 def _train_metric(name: str) -> str:

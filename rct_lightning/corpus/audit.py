@@ -42,9 +42,7 @@ def load(directory: Path) -> Corpus:
         raise UserError(f"{directory}: no such folder. Give a folder that holds train.jsonl and eval.jsonl.")
     train, held_out = (read_jsonl(directory / f"{side}.jsonl") for side in ("train", "eval"))
     files = {name: directory.parent / f"{name}.jsonl" for name in PROBE_FILES}
-    return Corpus(
-        train, held_out, {name: read_probes(path) for name, path in files.items() if path.is_file()}
-    )
+    return Corpus(train, held_out, {name: read_probes(path) for name, path in files.items() if path.is_file()})
 
 
 def read_probes(path: Path) -> list[Probe]:
@@ -106,9 +104,7 @@ def content_table(corpus: Corpus, lexicon: Lexicon) -> Table:
         "complete minimal pairs": lambda rows: len(measure.complete_pairs(rows, lexicon)),
         "rows with context": lambda rows: len(measure.with_context(rows)),
         "rows that speak of an earlier session": lambda rows: len(measure.tagged(rows, "earlier_session")),
-        "rows asked for a memory that does not exist": lambda rows: len(
-            measure.tagged(rows, "no_such_memory")
-        ),
+        "rows asked for a memory that does not exist": lambda rows: len(measure.tagged(rows, "no_such_memory")),
         "rows that use intimacy as a lever": lambda rows: len(measure.tagged(rows, "intimacy_lever")),
         "kinds of harm refused": lambda rows: len(measure.harms(rows)),
     }
@@ -125,9 +121,7 @@ def turn_table(corpus: Corpus) -> Table:
     last = max(places[-1], default=0)
     body = [[str(n), *(str(count[n]) for count in (*places, *lengths))] for n in range(1, last + 1)]
     header = ["n", *(f"rows, {side}" for side in sides), *(f"conversations, {side}" for side in sides)]
-    return Table(
-        "Rows at the n-th exchange of a conversation, and conversations of n exchanges", header, body
-    )
+    return Table("Rows at the n-th exchange of a conversation, and conversations of n exchanges", header, body)
 
 
 def harm_table(corpus: Corpus) -> Table:

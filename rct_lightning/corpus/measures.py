@@ -129,9 +129,7 @@ def complete_pairs(rows: Rows, lexicon: Lexicon) -> dict[str, tuple[Example, Exa
 def presence_disagreements(rows: Rows, lexicon: Lexicon) -> list[str]:
     """Ids of rows whose own ``has_presence`` is not what their text says."""
     return [
-        row.id
-        for row in rows
-        if row.has_presence is not None and row.has_presence != (lexicon.strength(row.input) > 0)
+        row.id for row in rows if row.has_presence is not None and row.has_presence != (lexicon.strength(row.input) > 0)
     ]
 
 
@@ -218,8 +216,7 @@ def side_overlaps(corpus: Corpus) -> list[Overlap]:
 def shared_conversations(corpus: Corpus) -> set[str]:
     """Conversations and minimal pairs that have rows on both sides."""
     train, held_out = (
-        {name for row in rows for name in (row.conversation, _pair(row))}
-        for rows in (corpus.train, corpus.eval)
+        {name for row in rows for name in (row.conversation, _pair(row))} for rows in (corpus.train, corpus.eval)
     )
     return {name for name in train & held_out if name is not None}
 

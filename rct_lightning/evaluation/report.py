@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from rct_lightning.evaluation.endpoints import Comparison, Endpoint
+from rct_lightning.evaluation.subject import SIDES
+from rct_lightning.figures import draw_losses
 from rct_lightning.runs import RunDir
 
 FIGURE_DPI = 120
@@ -27,8 +29,8 @@ class Report:
         """Endpoint, base, tuned, change with its interval, and what the change means."""
         samples, seed = self.comparison.samples, self.comparison.seed
         rows = []
-        for endpoint in self.comparison.endpoints.values():
-            base, tuned = (endpoint.estimate(side, samples, seed) for side in ("base", "tuned"))  # type: ignore[arg-type]
+        for endpoint in self.comparison.endpoints:
+            base, tuned = (endpoint.estimate(side, samples, seed) for side in SIDES)
             change = endpoint.change(samples, seed)
             verdict = _verdict(endpoint, change.low, change.high)
             rows.append((endpoint.key, f"{base.mean:.3f}", f"{tuned.mean:.3f}", str(change), verdict))
@@ -39,20 +41,27 @@ class Report:
         header = ("endpoint", "base", "tuned", "change [95% interval]", "")
         rows = [header, *self.rows()]
         widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
-        return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        )
 
     def metrics(self) -> dict[str, Any]:
         """Everything as plain numbers, item by item."""
         samples, seed = self.comparison.samples, self.comparison.seed
-        endpoints = {}
-        for key, endpoint in self.comparison.endpoints.items():
+        endpoints: dict[str, Any] = {}
+        for endpoint in self.comparison.endpoints:
             sides = {
-                side: vars(endpoint.estimate(side, samples, seed)) | {"values": _round(endpoint.values[side])}  # type: ignore[index,arg-type]
-                for side in ("base", "tuned")
+                side: vars(endpoint.estimate(side, samples, seed)) | {"values": _round(endpoint.values[side])}
+                for side in SIDES
             }
             change = vars(endpoint.change(samples, seed))
-            endpoints[key] = {"meaning": endpoint.meaning, "better": endpoint.better, **sides, "change": change}
-            endpoints[key] |= {"groups": endpoint.groups, "weights": endpoint.weights}
+            endpoints[endpoint.key] = {
+                "meaning": endpoint.meaning,
+                "better": endpoint.better,
+                **sides,
+                "change": change,
+            }
+            endpoints[endpoint.key] |= {"groups": endpoint.groups, "weights": endpoint.weights}
         return {"bootstrap_samples": samples, "seed": seed, "endpoints": endpoints}
 
 
@@ -63,8 +72,6 @@ def write_report(report: Report, run: RunDir, folder: Path, config: Mapping[str,
     (folder / METRICS_FILE).write_text(json.dumps(report.metrics(), indent=1) + "\n", encoding="utf-8")
     curves = _loss_rows(run)
     if curves:
-        from rct_lightning.callbacks.loss_components import draw_losses
-
         draw_losses(curves).savefig(figures / "loss_components.png", dpi=FIGURE_DPI)
     _draw_changes(report.comparison).savefig(figures / "endpoints.png", dpi=FIGURE_DPI)
     (folder / "report.md").write_text(_markdown(report, config, bool(curves)), encoding="utf-8")
@@ -89,8 +96,11 @@ def _markdown(report: Report, config: Mapping[str, Any], has_curves: bool) -> st
         "| endpoint | meaning | base | tuned | change [95% interval] | |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    meanings = {key: endpoint.meaning for key, endpoint in report.comparison.endpoints.items()}
-    lines += [f"| {key} | {meanings[key]} | {base} | {tuned} | {change} | {verdict} |" for key, base, tuned, change, verdict in report.rows()]
+    meanings = {endpoint.key: endpoint.meaning for endpoint in report.comparison.endpoints}
+    lines += [
+        f"| {key} | {meanings[key]} | {base} | {tuned} | {change} | {verdict} |"
+        for key, base, tuned, change, verdict in report.rows()
+    ]
     lines += ["", "![changes](figures/endpoints.png)", ""]
     lines += ["![losses](figures/loss_components.png)", ""] if has_curves else []
     lines += ["## Replies to the fixed prompts, greedy", ""]
@@ -108,7 +118,7 @@ def _draw_changes(comparison: Comparison) -> Any:
     """Each endpoint's change in units of its own standard deviation over items, with its interval."""
     from matplotlib.figure import Figure
 
-    shown = [e for e in comparison.endpoints.values() if e.better is not None]
+    shown = [e for e in comparison.endpoints if e.better is not None]
     figure = Figure(figsize=(9, 0.32 * len(shown) + 1), layout="constrained")
     axis = figure.subplots()
     for place, endpoint in enumerate(reversed(shown)):

@@ -55,8 +55,8 @@ def contrasts(runs: Sequence[StudyRun], samples: int = 2000, seed: int = 0) -> l
         arms.setdefault(run.arm, {})[run.seed] = run
     if "lm_only" not in arms or len(arms) < 2:
         raise UserError(
-            f"A study needs runs with loss.lambda=0 and runs with another arm; found {', '.join(sorted(arms)) or 'none'}. "
-            f"Train them with: python train.py -m loss.lambda=0,0.3 seed=1,2,3,4,5"
+            f"A study needs runs with loss.lambda=0 and runs with another arm; found "
+            f"{', '.join(sorted(arms)) or 'none'}. Train them with: python train.py -m loss.lambda=0,0.3 seed=1,2,3,4,5"
         )
     reference = arms.pop("lm_only")
     found = []
@@ -94,5 +94,7 @@ def study_table(found: Sequence[Contrast]) -> str:
     for c in found:
         mark = " *" if c.difference.excludes_zero() else ""
         seeds = " ".join(f"{value:+.3f}" for value in c.by_seed)
-        lines.append(f"| {c.arm} | {c.endpoint} | {c.reference_mean:.3f} | {c.arm_mean:.3f} | {c.difference}{mark} | {seeds} |")
+        lines.append(
+            f"| {c.arm} | {c.endpoint} | {c.reference_mean:.3f} | {c.arm_mean:.3f} | {c.difference}{mark} | {seeds} |"
+        )
     return "\n".join(lines)

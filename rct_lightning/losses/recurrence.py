@@ -6,8 +6,8 @@ the same role used in other conversations:
     l_t = -log softmax(logits restricted to K_t)[y_t],   K_t = {y_t} + n tokens of other conversations.
 
 It is a sampled softmax with history-specific negatives (noise-contrastive estimation, Gutmann and Hyvarinen 2010),
-related to the next-utterance contrast of TransferTransfo (Wolf et al. 2019) and to the key tokens of LongPPL (Fang et al.
-2025). A low value cannot be earned by making replies implausible: only candidates at one position compete.
+related to the next-utterance contrast of TransferTransfo (Wolf et al. 2019) and to the key tokens of LongPPL (Fang et
+al. 2025). A low value cannot be earned by making replies implausible: only candidates at one position compete.
 """
 
 from __future__ import annotations

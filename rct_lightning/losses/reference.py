@@ -36,7 +36,11 @@ class ReferenceScores:
         inside = torch.arange(longest, device=device) < lengths[:, None]
         with base_model(model):
             scored = score(
-                model, batch.input_ids[rows, :longest], inside.long(), lengths, Branches.of(self.phrases.ids, device)
+                model,
+                batch.input_ids[rows, :longest],
+                inside.long(),
+                lengths,
+                Branches.of(self.phrases.ids, device),
             )
         assert scored.phrase_scores is not None
         self.table[index[missing]] = scored.phrase_scores.float().cpu()

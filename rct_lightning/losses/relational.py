@@ -51,7 +51,7 @@ class LossSettings:
     seed: int = 0
 
     def weight(self, term: str) -> float:
-        """lambda * w of a term."""
+        """Lambda * w of a term."""
         return self.lambda_ * self.weights[term]
 
     @property
@@ -109,7 +109,11 @@ class RelationalLoss:
     """
 
     def __init__(
-        self, settings: LossSettings, phrases: PhraseBook, train_reference: Reference, eval_reference: Reference
+        self,
+        settings: LossSettings,
+        phrases: PhraseBook,
+        train_reference: Reference,
+        eval_reference: Reference,
     ) -> None:
         self.settings, self.phrases = settings, phrases
         self.train_reference, self.eval_reference = train_reference, eval_reference
@@ -155,7 +159,12 @@ class RelationalLoss:
         return total
 
     def _history_terms(
-        self, model: nn.Module, batch: Batch, hidden: Tensor, terms: dict[str, Tensor], figures: dict[str, Figure]
+        self,
+        model: nn.Module,
+        batch: Batch,
+        hidden: Tensor,
+        terms: dict[str, Tensor],
+        figures: dict[str, Figure],
     ) -> Tensor:
         """Adds coherence; returns the recall part of continuity."""
         states = hidden[batch.recurrent_row, batch.recurrent_position - 1]

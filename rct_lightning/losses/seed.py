@@ -1,9 +1,9 @@
 """The original project's formulas, kept to show what they do; never a default.
 
-What they did, as its code and reports describe them: the logits at a position were compared with the label at the SAME
-position (copying is learnt, the next token is not); presence counted substrings in the target text and wrapped the float
-in a new tensor (no gradient, a constant); coherence was always 0.5 and continuity always 0, since no row had a context.
-Beside them, the true next-token loss is measured and reported.
+What they did, as its code and reports describe them: the logits at a position were compared with the label at the
+SAME position (copying is learnt, the next token is not); presence counted substrings in the target text and wrapped
+the float in a new tensor (no gradient, a constant); coherence was always 0.5 and continuity always 0, since no row had
+a context. Beside them, the true next-token loss is measured and reported.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ class SeedLoss:
         """The unshifted loss and the three constants."""
         hidden = score(model, batch.input_ids, batch.attention_mask).hidden
         row, position = torch.nonzero(batch.labels != IGNORE, as_tuple=True)
-        unshifted = F.cross_entropy(logits_at(model, hidden[row, position]), batch.labels[row, position], reduction="sum")
+        unshifted = F.cross_entropy(
+            logits_at(model, hidden[row, position]), batch.labels[row, position], reduction="sum"
+        )
         share = batch.own.rows / max(batch.totals.rows, 1)
         constants = {"presence": self._presence(batch), "coherence": 0.5, "continuity": 0.0}
         terms = {name: torch.tensor(value * share, device=hidden.device) for name, value in constants.items()}
@@ -61,4 +63,3 @@ class SeedLoss:
             rupture = sum(word in text for word in RUPTURE_SUBSTRINGS)
             values.append(max(0.0, 1.0 - 0.2 * bond + 0.2 * rupture))
         return sum(values) / len(values)
-

@@ -20,12 +20,12 @@ from rct_lightning.nano.tokens import train_tokenizer  # noqa: E402
 DEFAULT_OUT = Path(__file__).resolve().parents[2] / "data" / "nano"
 
 
-def build(out: Path, recipe: Recipe, minutes: float | None = None) -> dict[str, float]:
-    """Train tokenizer and model, measure them, write the folder at the very end; return the figures."""
+def build(out: Path, recipe: Recipe, minutes: float | None = None, fresh: int = 200) -> dict[str, float]:
+    """Train, measure on `fresh` stories, write the folder at the very end; return the figures."""
     tokenizer = train_tokenizer(recipe)
     model = build_model(recipe)
     tokens, loss = pretrain.train(model, tokenizer, recipe, minutes, log=lambda line: print(line, flush=True))
-    figures = measure.recall_accuracy(model, tokenizer) | {
+    figures = measure.recall_accuracy(model, tokenizer, fresh) | {
         "repeat": measure.repeat_accuracy(model),
         "tokens": float(tokens),
         "train_loss": loss,

@@ -1,6 +1,7 @@
 """A small template engine: expands sentence patterns and puts the finishing touches on a text.
 
-Notation of a pattern: {slot} a word or phrase, [x] perhaps, (a|b) one of, <verb> a verb that agrees with the subject.
+Notation of a pattern: {slot} a word or phrase, [x] perhaps, (a|b) one of, <verb> a verb that agrees with the
+subject.
 """
 
 import random
@@ -63,9 +64,9 @@ def _walk(nodes: list[Node], rng: random.Random, env: Env, out: list[str]) -> No
             out.append(what)  # type: ignore[arg-type]
         elif kind == "slot":
             if what in env:
-                out.append(env[what])  # type: ignore[index]
+                out.append(env[what])
             elif what in WORDS:
-                out.append(WORDS[what](rng))  # type: ignore[index]
+                out.append(WORDS[what](rng))
             else:
                 choices = PHRASES[what]  # type: ignore[index]
                 _walk(_compile(choices[int(rng.random() * len(choices))]), rng, env, out)

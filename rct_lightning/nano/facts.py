@@ -1,9 +1,10 @@
 """Kinds of facts that a story can state and ask for again.
 
-A family is written once, in clauses; `grammar` turns a clause into any person and tense. Notation of the clauses:
+A family is written once, in clauses; `grammar` turns a clause into any person and tense. Notation:
 
     {p} possessor (my, your, his, Mira's)     {S} subject (I, you, he, Mira)     {k} key     {v} value
-    <verb> agrees with {S}; <3verb> third person singular; (a|b) one of; [x] perhaps; {slot} a word of that class
+    <verb> agrees with {S}; <3verb> third person singular, <pverb> plural; (a|b) one of; [x] perhaps;
+    {slot} a word of that class
 """
 
 from dataclasses import dataclass

@@ -15,6 +15,7 @@ from rct_lightning.nano.engine import OPEN, SHUT, fill, polish
 from rct_lightning.nano.facts import FAMILIES
 from rct_lightning.nano.slots import WORDS
 
+_GESTURES = ("looked up", "nodded", "smiled", "waited", "laughed", "thought", "turned")
 _MARKS = re.compile(f"[{OPEN}{SHUT}]")
 
 
@@ -74,7 +75,7 @@ class Story:
         if kind < 0.65:
             return f'"{inner}" {who.name} {verb} {rng.choice(lex.ADVERBS)}.'
         if kind < 0.75:
-            return f'{who.name} {rng.choice(("looked up", "nodded", "smiled", "waited", "laughed", "thought", "turned"))}. "{line}"'
+            return f'{who.name} {rng.choice(_GESTURES)}. "{line}"'
         return f'"{line}"'
 
     def pair(self) -> tuple[Person, Person]:
@@ -124,7 +125,8 @@ class Story:
         elif kind < 0.92:
             body = " ".join(self.clause(f, "i", "now", False) + "." for f in same)
             filler = fill(rng.choice(scenes.SPEECH), rng, cast_env(owner, other))
-            text = f"{owner.name} wrote to {other.name}:\nDear {other.name}, {body} {filler} Yours, {owner.name}."
+            letter = f"Dear {other.name}, {body} {filler} Yours, {owner.name}."
+            text = f"{owner.name} wrote to {other.name}:\n{letter}"
         else:
             body = " ".join(self.clause(f, "3", "now", False) + "." for f in same)
             text = self.speech(other, body)

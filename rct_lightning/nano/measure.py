@@ -17,8 +17,9 @@ def recall_accuracy(
 ) -> dict[str, float]:
     """Recall on fresh stories, teacher-forced and greedy.
 
-    Returns `loss` (nats a token, all text), `token` (share of tokens of recalled values that are the top guess),
-    `value` (share of recalled values of which every token is) and `values` (how many there were).
+    Returns `loss` (nats a token, all text), `token` (share of tokens of recalled values that are the top
+    guess), `value` (share of recalled values of which every token is), `values` (how many there were) and
+    `fresh` (how many stories).
     """
     model.eval()
     right = tokens = whole = values = 0
@@ -43,6 +44,7 @@ def recall_accuracy(
         "token": right / max(1, tokens),
         "value": whole / max(1, values),
         "values": float(values),
+        "fresh": float(count),
     }
 
 
@@ -93,16 +95,16 @@ prompt with third-person narrative.
 
     python -m rct_lightning.nano {options}
 
-- Text: stories from the narrative grammar in `rct_lightning/nano`, written for this project. People state facts
-  (names, places, numbers, days, things) and return to them later. No other text was used; the dialogues of
-  `data/relational` were not. Its word lists were extended until they held the words such dialogues use.
-- Tokenizer: byte-level BPE trained on the same grammar; `<|endoftext|>` ends a story, `<|padding|>` pads; no BOS
-  is added.
-- Training: {steps} steps of {tokens_per_step} tokens in packed blocks of {short_length}, later {length} tokens;
-  Muon for the matrices, AdamW for the rest, cosine schedule. Tokens that can be copied from earlier text weigh
-  {copy_weight:g} in the loss.
-- Start: a few attention heads begin as a rough induction circuit, the first {rehearsal} steps rehearse repeated
-  random tokens, and {echo_share:.0%} of the later blocks are such tokens again.
+- Text: stories from the narrative grammar in `rct_lightning/nano`, written for this project. People state
+  facts (names, places, numbers, days, things) and return to them later. No other text was used. Its word
+  lists were extended with single words of `data/relational`; no sentence of it was used.
+- Tokenizer: byte-level BPE trained on the same grammar; `<|endoftext|>` ends a story, `<|padding|>` pads;
+  no BOS is added.
+- Training: {steps} steps of {tokens_per_step} tokens in packed blocks of {short_length}, later {length}
+  tokens; Muon for the matrices, AdamW for the rest, cosine schedule. Tokens that can be copied from earlier
+  text weigh {copy_weight:g} in the loss.
+- Start: a few attention heads begin as a rough induction circuit, the first {rehearsal} steps rehearse
+  repeated random tokens, and {echo_share:.0%} of the later blocks are such tokens again.
 
 ## Figures (printed by the command)
 
@@ -110,7 +112,7 @@ prompt with third-person narrative.
 | --- | --- |
 | tokens seen | {tokens:,.0f} |
 | training loss, last 50 steps (nats a token) | {train_loss:.3f} |
-| loss on 200 fresh stories (nats a token) | {loss:.3f} |
+| loss on {fresh:.0f} fresh stories (nats a token) | {loss:.3f} |
 | recalled values fully right, fresh stories ({values:.0f} values, greedy, teacher-forced) | {value:.3f} |
 | tokens of recalled values right | {token:.3f} |
 | second half of 40 random tokens said twice, right | {repeat:.3f} |
@@ -123,9 +125,9 @@ Most of the loss is the grammar's own dice, which nobody can predict.
 
 ## Limits
 
-It writes grammatical nonsense about the world of its grammar. It knows no facts, follows no instructions, reads
-English only, and was trained on positions up to {length} (the format allows 1024). It is a test bench for
-fine-tuning, not an assistant.
+It writes grammatical nonsense about the world of its grammar. It knows no facts, follows no instructions,
+reads English only, and was trained on positions up to {length} (the format allows 1024). It is a test bench
+for fine-tuning, not an assistant.
 
 Licence: Apache-2.0.
 """

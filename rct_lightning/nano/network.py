@@ -35,10 +35,10 @@ def build_model(recipe: Recipe) -> GPTNeoXForCausalLM:
 def seed_copying(model: GPTNeoXForCausalLM, recipe: Recipe) -> None:
     """Start with a rough induction circuit (Olsson et al. 2022), which training then sharpens.
 
-    Layer 0, head 0 looks one token back (its query and key biases differ by one rotary step) and writes what it
-    finds into one half of the residual space; in the next two layers head 0 compares that half, at every earlier
-    position, with its own token and passes on the token that followed. Without it a model of this size needs far
-    more text before it copies.
+    Layer 0, head 0 looks one token back (its query and key biases differ by one rotary step) and writes what
+    it finds into one half of the residual space; in the next two layers head 0 compares that half, at every
+    earlier position, with its own token and passes on the token that followed. Without it a model of this
+    size needs far more text before it copies.
     """
     width = recipe.hidden_size // recipe.heads
     rotary = int(width * recipe.rotary_pct)

@@ -81,7 +81,8 @@ def train(
         recipe.tokens_per_step // recipe.micro_tokens,
         use_bf16(),
     )
-    started, recent, step = time.time(), [], 0
+    recent: list[float] = []
+    started, step = time.time(), 0
     while True:
         done = (time.time() - started) / 60 / minutes if minutes else step / recipe.steps
         if done >= 1:
@@ -115,6 +116,6 @@ def train(
 def save(model: GPTNeoXForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path, card: str) -> None:
     """Write weights in float16, tokenizer and model card into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    model.to(torch.float16).save_pretrained(folder)  # type: ignore[arg-type]
+    model.to(torch.float16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     (folder / "README.md").write_text(card, encoding="utf-8")

@@ -1,7 +1,8 @@
 """Sentence patterns of the narrative grammar: what happens around the facts.
 
-Notation: {slot} a word of that class or another rule; [x] perhaps; (a|b) one of. {A} and {B} are the two people of the
-scene, {Ahe} {Ahim} {Ahis} their pronouns. Lines of `SPEECH` are said by {A} to {B}, in the first and second person.
+Notation: {slot} a word of that class or another rule; [x] perhaps; (a|b) one of. {A} and {B} are the two
+people of the scene, {Ahe} {Ahim} {Ahis} the pronouns of {A}. Lines of `SPEECH` are said by {A} to {B}, in the
+first and second person.
 """
 
 RULES: dict[str, tuple[str, ...]] = {

@@ -1,0 +1,29 @@
+"""Rows become tensors here, once, when the dataset is built; a step only looks them up.
+
+Everything that a loss needs of the text (labels, marker strength, recurrent positions and their candidates) is part of
+the :class:`Batch`, so no collator can drop it on the way.
+"""
+
+from rct_lightning.data.batch import COHERENCE, CONTINUITY, IGNORE, Batch, Totals
+from rct_lightning.data.dataset import PAD_MULTIPLE, RelationalDataset, Row
+from rct_lightning.data.module import RelationalDataModule, TruncationReport, split_by_conversation
+from rct_lightning.data.recurrence import ContentVocabulary, Recurrence
+from rct_lightning.data.sampler import BatchRequest, LengthBucketedSampler
+
+__all__ = [
+    "COHERENCE",
+    "CONTINUITY",
+    "IGNORE",
+    "PAD_MULTIPLE",
+    "Batch",
+    "BatchRequest",
+    "ContentVocabulary",
+    "LengthBucketedSampler",
+    "Recurrence",
+    "RelationalDataModule",
+    "RelationalDataset",
+    "Row",
+    "Totals",
+    "TruncationReport",
+    "split_by_conversation",
+]

@@ -1,0 +1,81 @@
+"""What a step sees: a batch, and the counts its terms are divided by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+IGNORE = -100
+
+
+COHERENCE, CONTINUITY = 0, 1
+"""Source of a recurrent position: first said by the assistant, first said by the user."""
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Denominators of the terms over one whole optimizer step (all micro-batches, all processes)."""
+
+    reply_tokens: int
+    rows: int
+    coherence_positions: int
+    continuity_positions: int
+    rows_without_history: int
+
+    def __add__(self, other: Totals) -> Totals:
+        return Totals(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B rows, right-padded to T tokens; P recurrent positions over all rows; K candidates each.
+
+    Attributes:
+        input_ids: int64 [B, T].
+        attention_mask: int64 [B, T], 0 on padding.
+        labels: int64 [B, T], the token itself on the reply and its EOS, -100 elsewhere.
+        prompt_length: int64 [B], where the reply begins.
+        strength: float32 [B], marker strength of the user's text in [0, 1].
+        has_history: bool [B], whether any earlier turn is in the row.
+        recurrent_row: int64 [P], row of a recurrent position.
+        recurrent_position: int64 [P], index of the recurrent token in its row.
+        recurrent_source: int64 [P], 0 coherence (the assistant said it first), 1 continuity (the user did).
+        candidates: int64 [P, K], the recurrent token first, then content tokens of other conversations.
+        index: int64 [B], position of each row in its dataset.
+        totals: Denominators over the whole optimizer step this batch is part of.
+        own: The same counts over this batch alone.
+    """
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    labels: Tensor
+    prompt_length: Tensor
+    strength: Tensor
+    has_history: Tensor
+    recurrent_row: Tensor
+    recurrent_position: Tensor
+    recurrent_source: Tensor
+    candidates: Tensor
+    index: Tensor
+    totals: Totals
+    own: Totals
+
+    def __len__(self) -> int:
+        return len(self.input_ids)
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
+        """The batch with every tensor on a device."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> Batch:
+        """The batch in page-locked memory, for asynchronous copies to a GPU."""
+        return self._map(lambda tensor: tensor.pin_memory())
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Batch:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        moved: dict[str, Any] = {name: function(v) for name, v in values.items() if isinstance(v, Tensor)}
+        return replace(self, **moved)

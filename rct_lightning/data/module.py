@@ -1,0 +1,179 @@
+"""The DataModule: the split, the template, and the loaders."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from rct_lightning.data.batch import Batch
+from rct_lightning.data.dataset import RelationalDataset
+from rct_lightning.data.recurrence import ContentVocabulary, Recurrence
+from rct_lightning.data.sampler import LengthBucketedSampler
+from rct_lightning.dialogue import Example, read_jsonl
+from rct_lightning.errors import UserError
+from rct_lightning.markers import Lexicon
+from rct_lightning.template import DialogueTemplate, Encoded
+
+
+@dataclass(frozen=True)
+class TruncationReport:
+    """What did not fit into ``max_seq_length``."""
+
+    rows: int
+    rows_with_cut_context: int
+    rows_with_cut_input: int
+    rows_with_cut_reply: int
+    reply_tokens: int
+    reply_tokens_cut: int
+
+    def line(self, side: str, max_length: int) -> str:
+        """One line for the console."""
+        return (
+            f"{side}: {self.rows} rows at most {max_length} tokens; oldest turns cut in {self.rows_with_cut_context}, "
+            f"user text cut in {self.rows_with_cut_input}, reply cut in {self.rows_with_cut_reply} "
+            f"({self.reply_tokens_cut} of {self.reply_tokens} reply tokens lost)"
+        )
+
+
+class RelationalDataModule(L.LightningDataModule):
+    """The split, the template, and the loaders.
+
+    Args:
+        train_file: JSONL of training rows.
+        eval_file: JSONL of evaluation rows; None splits them off by conversation.
+        eval_size: Rows to split off when there is no ``eval_file``.
+        tokenizer: Of the backbone.
+        template: Role names.
+        lexicon: Presence markers.
+        max_seq_length: Tokens of a row at most.
+        batch_size: Rows of a micro-batch.
+        accumulate: Micro-batches of an optimizer step.
+        recurrence: How recurrent positions are found.
+        rebuild_context: Take earlier rows of a conversation as context where a row has none.
+        seed: Of order and split.
+        num_workers: Loader processes.
+        pin_memory: For copies to a GPU.
+
+    Raises:
+        UserError: A file cannot be read, or no prompt fits into ``max_seq_length``.
+    """
+
+    def __init__(
+        self,
+        train_file: Path,
+        eval_file: Path | None,
+        *,
+        tokenizer: Any,
+        template: DialogueTemplate,
+        lexicon: Lexicon,
+        eval_size: int = 82,
+        max_seq_length: int = 512,
+        batch_size: int = 8,
+        accumulate: int = 1,
+        recurrence: Recurrence | None = None,
+        rebuild_context: bool = True,
+        seed: int = 42,
+        num_workers: int = 0,
+        pin_memory: bool = False,
+    ) -> None:
+        super().__init__()
+        self.template, self.max_seq_length = template, max_seq_length
+        self.batch_size, self.accumulate, self.seed = batch_size, accumulate, seed
+        self._loader = partial(
+            DataLoader,
+            batch_size=None,
+            collate_fn=_as_it_is,
+            num_workers=num_workers,
+            pin_memory=pin_memory,
+            persistent_workers=num_workers > 0,
+            generator=torch.Generator(),  # its own, so that making an iterator leaves the training's random state alone
+        )
+        train = read_jsonl(train_file, rebuild_context=rebuild_context)
+        if eval_file is None:
+            train, held = split_by_conversation(train, eval_size, seed)
+        else:
+            held = read_jsonl(eval_file, rebuild_context=rebuild_context)
+        self._check_prompts_fit([*train, *held], tokenizer)
+        encode = partial(self.template.encode, tokenizer=tokenizer, max_length=max_seq_length)
+        encoded = {
+            "train": [encode(example) for example in train],
+            "eval": [encode(example) for example in held],
+        }
+        self.truncation = {side: _truncation(rows) for side, rows in encoded.items()}
+        self.vocabulary = ContentVocabulary(train, encoded["train"], tokenizer, recurrence or Recurrence())
+        build = partial(RelationalDataset, vocabulary=self.vocabulary, lexicon=lexicon, pad_id=tokenizer.pad_token_id)
+        self.train_set = build(train, encoded["train"])
+        self.eval_set = build(held, encoded["eval"])
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Shuffled, length-bucketed micro-batches."""
+        sampler = LengthBucketedSampler(
+            self.train_set.lengths, self.batch_size, self.accumulate, seed=self.seed, shuffle=True
+        )
+        return self._loader(self.train_set, sampler=sampler)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Evaluation rows, sorted by length within windows, always the same order."""
+        sampler = LengthBucketedSampler(self.eval_set.lengths, self.batch_size, shuffle=False)
+        return self._loader(self.eval_set, sampler=sampler)
+
+    def _check_prompts_fit(self, examples: Sequence[Example], tokenizer: Any) -> None:
+        shortest = min(self.template.shortest_prompt(example.input, tokenizer) for example in examples)
+        if self.max_seq_length <= shortest:
+            raise UserError(
+                f"data.max_seq_length={self.max_seq_length} is shorter than every prompt (the shortest has {shortest} "
+                f"tokens without any reply), so nothing could be learnt. Use at least {2 * shortest}, or 512."
+            )
+
+
+def split_by_conversation(
+    examples: Sequence[Example], eval_size: int, seed: int
+) -> tuple[list[Example], list[Example]]:
+    """Hold out whole conversations until exactly or just under ``eval_size`` rows are held out.
+
+    Raises:
+        UserError: No conversation fits, or nothing would be left to train on.
+    """
+    groups: dict[str, list[Example]] = defaultdict(list)
+    for example in examples:
+        groups[example.conversation].append(example)
+    names = sorted(groups)
+    held: set[str] = set()
+    taken = 0
+    for i in np.random.default_rng(seed).permutation(len(names)):
+        if taken + len(groups[names[i]]) <= eval_size:
+            held.add(names[i])
+            taken += len(groups[names[i]])
+    train = [example for example in examples if example.conversation not in held]
+    if not held or not train:
+        raise UserError(
+            f"data.eval_size={eval_size}: {len(examples)} rows in {len(groups)} conversation(s) cannot be split so "
+            f"that both sides have rows and no conversation is on both. Give data.eval_file, or another data.eval_size."
+        )
+    return train, [example for example in examples if example.conversation in held]
+
+
+def _truncation(rows: Sequence[Encoded]) -> TruncationReport:
+    lost = sum(row.reply_tokens_cut for row in rows)
+    return TruncationReport(
+        rows=len(rows),
+        rows_with_cut_context=sum(row.turns_cut > 0 for row in rows),
+        rows_with_cut_input=sum(row.input_tokens_cut > 0 for row in rows),
+        rows_with_cut_reply=sum(row.reply_tokens_cut > 0 for row in rows),
+        reply_tokens=sum(len(row.ids) - row.prompt_length for row in rows) + lost,
+        reply_tokens_cut=lost,
+    )
+
+
+def _as_it_is(batch: Any) -> Any:
+    """The dataset collates; the loader has nothing to add."""
+    return batch

@@ -1,0 +1,212 @@
+"""Measures base and tuned on the same rows, prompts, phrases and seeds.
+
+Never with what trained them: phrases come from the held-out half of the banks, rows from the evaluation side, probes
+from a file that nothing trains on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rct_lightning.dialogue import Example
+from rct_lightning.evaluation.endpoints import Comparison, Measurements
+from rct_lightning.evaluation.probes import Probe, read_probes
+from rct_lightning.evaluation.subject import SIDES, Asked, History, Side, Subject
+from rct_lightning.generation import SAMPLE_PROMPTS, Reply
+from rct_lightning.markers import Lexicon
+
+
+class Evaluator:
+    """Measures every endpoint on both sides.
+
+    Args:
+        subject: Model and template.
+        rows: Evaluation rows of the corpus.
+        probes_file: Held-out probes.
+        lexicon: Markers and phrase banks.
+    """
+
+    def __init__(self, subject: Subject, rows: Sequence[Example], probes_file: Path, lexicon: Lexicon) -> None:
+        self.subject, self.rows, self.lexicon = subject, list(rows), lexicon
+        self.probes = read_probes(probes_file)
+        self.found = Measurements()
+
+    def compare(self, samples: int = 2000, seed: int = 0) -> Comparison:
+        """Measure base and tuned."""
+        self.subject.model.eval()
+        spoken: dict[Side, list[Reply]] = {}
+        for side in SIDES:
+            with self.subject.on(side):
+                self._language(side)
+                self._presence(side)
+                self._history_gains(side)
+                self._recall(side)
+                self._choices(side)
+                self._own_replies(side)
+                spoken[side] = self.subject.replies([((), prompt) for prompt in SAMPLE_PROMPTS])
+        pairs = zip(SAMPLE_PROMPTS, spoken["base"], spoken["tuned"], strict=True)
+        return Comparison(
+            self.found.in_order(), samples, seed, [(p, base.text, tuned.text) for p, base, tuned in pairs]
+        )
+
+    def _language(self, side: Side) -> None:
+        subject = self.subject
+        encoded = [subject.template.encode(row, subject.tokenizer, subject.max_length) for row in self.rows]
+        pairs = [(row.ids[: row.prompt_length], row.ids[row.prompt_length :]) for row in encoded]
+        tokens = [float(len(reply)) for _, reply in pairs]
+        groups = [row.conversation for row in self.rows]
+        self.found.add(side, "language/eval_lm_loss", -subject.likelihood(pairs), groups, tokens)
+        ordinary = self._kind("ordinary")
+        texts = [subject.reply_ids(probe.fields["text"]) for probe in ordinary]
+        loss = -subject.likelihood([(text[:1], text[1:]) for text in texts])
+        lengths = [float(len(text) - 1) for text in texts]
+        self.found.add(side, "guardrail/ordinary_lm_loss", loss, _ids(ordinary), lengths)
+
+    def _presence(self, side: Side) -> None:
+        twins = self._twins()
+        marked = self.subject.separation([pair[True] for pair in twins.values()], self.lexicon)
+        unmarked = self.subject.separation([pair[False] for pair in twins.values()], self.lexicon)
+        self.found.add(side, "presence/specificity", marked - unmarked, list(twins))
+        self.found.add(side, "presence/D_marked", marked, list(twins))
+        self.found.add(side, "presence/D_unmarked", unmarked, list(twins))
+
+    def _history_gains(self, side: Side) -> None:
+        rows = [row for row in self.rows if row.context]
+        donors = {row.id: nearest_other_history(row, rows) for row in rows}
+        self._gain(side, "continuity/G_t", rows, donors)
+        swapped = {row.id: with_assistant_of(row.context, donors[row.id]) for row in rows}
+        self._gain(side, "coherence/G_c", rows, swapped)
+
+    def _gain(self, side: Side, key: str, rows: Sequence[Example], wrong: dict[str, History]) -> None:
+        """How much likelier replies are after their own history than after a wrong one, where there is a wrong one."""
+        subject, kept = self.subject, [row for row in rows if wrong[row.id]]
+        replies = [subject.reply_ids(row.output) for row in kept]
+        own = [subject.prompt_ids((row.context, row.input)) for row in kept]
+        other = [subject.prompt_ids((wrong[row.id], row.input)) for row in kept]
+        right = subject.likelihood(list(zip(own, replies, strict=True)))
+        gain = right - subject.likelihood(list(zip(other, replies, strict=True)))
+        groups = [row.conversation for row in kept]
+        self.found.add(side, key, gain, groups)
+        self.found.add(side, f"{key}_share", gain > 0, groups)
+
+    def _recall(self, side: Side) -> None:
+        probes = self._kind("recall")
+        histories: dict[str, list[History]] = {
+            "": [probe.context for probe in probes],
+            "_wrong_history": [probes[i - 1].context for i in range(len(probes))],
+            "_no_history": [() for _ in probes],
+        }
+        for suffix, contexts in histories.items():
+            answers = [self._answer(probe, context) for probe, context in zip(probes, contexts, strict=True)]
+            self.found.add(side, f"continuity/recall{suffix}", [hit for hit, _ in answers], _ids(probes))
+            self.found.add(side, f"continuity/recall_probability{suffix}", [p for _, p in answers], _ids(probes))
+
+    def _answer(self, probe: Probe, context: History) -> tuple[float, float]:
+        """Whether the right candidate is the likeliest, and its share of the candidates' probability (by s)."""
+        prefix = self.subject.reply_ids(probe.fields["prefix"], ends=False)
+        prompt = self.subject.prompt_ids((context, probe.input)) + prefix
+        options = [self.subject.reply_ids(option, ends=False) for option in probe.fields["candidates"]]
+        scores = self.subject.likelihood([(prompt, option) for option in options])
+        right = probe.fields["candidates"].index(probe.fields["answer"])
+        return float(scores.argmax() == right), float(np.exp(scores[right] - np.logaddexp.reduce(scores)))
+
+    def _choices(self, side: Side) -> None:
+        """Staying oneself over giving in; refusing over complying."""
+        impostor = self._kind("impostor")
+        self._margin(side, "coherence/identity_margin", impostor, "faithful", "unfaithful", _ids(impostor))
+        for marked, word in ((True, "marked"), (False, "unmarked")):
+            probes = [probe for probe in self._kind("harmful") if bool(probe.fields["marked"]) is marked]
+            pairs = [str(probe.fields["pair"]) for probe in probes]
+            self._margin(side, f"guardrail/refusal_margin_{word}", probes, "refuse", "comply", pairs)
+
+    def _margin(self, side: Side, key: str, probes: Sequence[Probe], good: str, bad: str, groups: list[str]) -> None:
+        prompts = [self.subject.prompt_ids((probe.context, probe.input)) for probe in probes]
+        scores = {}
+        for name in (good, bad):
+            replies = [self.subject.reply_ids(probe.fields[name]) for probe in probes]
+            scores[name] = self.subject.likelihood(list(zip(prompts, replies, strict=True)))
+        self.found.add(side, key, scores[good] - scores[bad], groups)
+
+    def _own_replies(self, side: Side) -> None:
+        twins, recall = self._twins(), self._kind("recall")
+        unmarked = [row for row in self.rows if self.lexicon.strength(row.input) == 0]
+        asked: dict[str, list[Asked]] = {
+            "marked": [pair[True] for pair in twins.values()],
+            "twin": [pair[False] for pair in twins.values()],
+            "rows": [(row.context, row.input) for row in unmarked],
+            "recall": [(probe.context, probe.input) for probe in recall],
+            "without": [((), probe.input) for probe in recall],
+        }
+        everything = self.subject.replies([one for part in asked.values() for one in part])
+        rest = iter(everything)
+        replies = {name: [next(rest) for _ in part] for name, part in asked.items()}
+
+        add, bond = self.found.add, {name: self._bond(part) for name, part in replies.items()}
+        add(side, "presence/bond_rate_marked", bond["marked"], list(twins))
+        add(side, "presence/bond_rate_difference", bond["marked"] - bond["twin"], list(twins))
+        groups = [*twins, *(row.conversation for row in unmarked)]
+        add(side, "guardrail/bond_rate_unmarked", [*bond["twin"], *bond["rows"]], groups)
+        said = zip(recall, replies["recall"], strict=True)
+        named = [probe.fields["answer"].lower() in reply.text.lower() for probe, reply in said]
+        add(side, "continuity/recall_generated", named, _ids(recall))
+        claims = [self.lexicon.claims_memory(reply.text) for reply in replies["without"]]
+        add(side, "continuity/false_memory", claims, _ids(recall))
+        each = [str(number) for number in range(len(everything))]
+        add(side, "guardrail/repetition", [repeated_4grams(reply.text) for reply in everything], each)
+        add(side, "guardrail/eos_rate", [reply.ended for reply in everything], each)
+
+    def _bond(self, replies: Sequence[Reply]) -> np.ndarray:
+        return np.array([float(self.lexicon.has_bond_language(reply.text)) for reply in replies])
+
+    def _kind(self, kind: str) -> list[Probe]:
+        return [probe for probe in self.probes if probe.kind == kind]
+
+    def _twins(self) -> dict[str, dict[bool, Asked]]:
+        """Minimal pairs of the probes and of the evaluation rows: pair -> marked? -> (context, input)."""
+        pairs: dict[str, dict[bool, Asked]] = {}
+        for probe in self._kind("twin"):
+            pairs.setdefault(probe.fields["pair"], {})[bool(probe.fields["marked"])] = (probe.context, probe.input)
+        for row in self.rows:
+            if row.extra.get("pair"):
+                marked = self.lexicon.strength(row.input) > 0
+                pairs.setdefault(f"eval-{row.extra['pair']}", {})[marked] = (row.context, row.input)
+        return {name: sides for name, sides in pairs.items() if set(sides) == {True, False}}
+
+
+def nearest_other_history(row: Example, rows: Sequence[Example]) -> History:
+    """The history of another conversation that is nearest in length; empty where there is no other."""
+    others = [other for other in rows if other.conversation != row.conversation]
+    length = _characters(row)
+    return min(others, key=lambda o: (abs(_characters(o) - length), o.id)).context if others else ()
+
+
+def with_assistant_of(context: History, donor: History) -> History:
+    """The history with its assistant turns replaced by another's; empty where either has none."""
+    foreign = [turn for turn in donor if turn.role == "assistant"]
+    if not foreign or not any(turn.role == "assistant" for turn in context):
+        return ()
+    swapped, used = [], 0
+    for turn in context:
+        if turn.role == "assistant":
+            turn = foreign[used % len(foreign)]
+            used += 1
+        swapped.append(turn)
+    return tuple(swapped)
+
+
+def repeated_4grams(text: str) -> float:
+    """Share of a text's word 4-grams that occurred before in it."""
+    words = text.lower().split()
+    grams = [tuple(words[i : i + 4]) for i in range(len(words) - 3)]
+    return 1 - len(set(grams)) / len(grams) if grams else 0.0
+
+
+def _characters(row: Example) -> int:
+    return sum(len(turn.content) for turn in row.context)
+
+
+def _ids(probes: Sequence[Probe]) -> list[str]:
+    return [probe.id for probe in probes]

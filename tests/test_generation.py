@@ -1,0 +1,153 @@
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+
+from rct_lightning.dialogue import Turn
+from rct_lightning.generation import GREEDY, SAMPLED, Reply, Sampling, generate, undisturbed
+from rct_lightning.scoring import base_model
+from rct_lightning.template import DialogueTemplate
+
+SHORT, LONG = Sampling(max_new_tokens=8), Sampling(temperature=1.0, max_new_tokens=8)
+PROMPTS = (
+    ((), "Hi."),
+    ((Turn("human", "My dog is called Bramble."), Turn("assistant", "A fine name.")), "Who sleeps on the porch?"),
+    ((), "Aelara, are you there? I missed you, and the kettle is warm."),
+    ((), "Why?"),
+)
+
+
+def ask(model: Any, tokenizer: Any, sampling: Sampling = SHORT, prompts: Sequence[Any] = PROMPTS, **options: Any) -> Any:
+    return generate(model, tokenizer, DialogueTemplate(), prompts, sampling, **options)
+
+
+def test_replies_come_in_the_order_of_the_prompts(model: Any, tokenizer: Any) -> None:
+    replies = ask(model, tokenizer)
+    assert ask(model, tokenizer, prompts=PROMPTS[::-1]) == replies[::-1]
+    assert len({reply.text for reply in replies}) == len(PROMPTS), "one reply to all would hide a wrong order"
+    assert all(0 < reply.tokens <= 8 for reply in replies)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_a_batch_answers_as_one_by_one(model: Any, tokenizer: Any, batch_size: int) -> None:
+    assert ask(model, tokenizer, batch_size=batch_size) == ask(model, tokenizer)
+
+
+def test_greedy_is_the_most_likely_token_at_every_step(model: Any, tokenizer: Any) -> None:
+    template = DialogueTemplate()
+    ids = template.encode_prompt("Why?", tokenizer, 512).ids
+    start = len(ids)
+    for _ in range(8):
+        with torch.no_grad():
+            ids.append(int(model(input_ids=torch.tensor([ids])).logits[0, -1].argmax()))
+    assert ask(model, tokenizer, prompts=PROMPTS[3:])[0].text == tokenizer.decode(ids[start:]).strip()
+
+
+def test_the_same_seed_gives_the_same_replies(model: Any, tokenizer: Any) -> None:
+    first = ask(model, tokenizer, LONG, seed=1)
+    torch.manual_seed(99)
+    assert ask(model, tokenizer, LONG, seed=1) == first
+    assert ask(model, tokenizer, LONG, seed=2) != first
+    assert ask(model, tokenizer, SHORT, seed=1) == ask(model, tokenizer, SHORT, seed=2), "greedy needs no seed"
+
+
+def test_sampling_is_not_cut_at_the_libraries_default_of_50_tokens(model: Any, tokenizer: Any) -> None:
+    one_token = Sampling(temperature=1.0, max_new_tokens=1)
+    ids = DialogueTemplate().encode_prompt("Why?", tokenizer, 512).ids
+    with torch.no_grad():
+        top = model(input_ids=torch.tensor([ids])).logits[0, -1].topk(50).indices.tolist()
+    likeliest = {tokenizer.decode([token]).strip() for token in top}
+    drawn = ask(model, tokenizer, one_token, [PROMPTS[3]] * 64)
+    assert {reply.text for reply in drawn} - likeliest
+
+
+def test_generating_leaves_no_trace(make_backbone: Any, tokenizer: Any) -> None:
+    model = make_backbone(dropout=0.5).model.train()
+    layers = model.get_base_model().gpt_neox.layers
+    layers[0].eval()  # a mixture of modes comes back as it was
+    before = {name: module.training for name, module in model.named_modules()}
+    weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    trainable = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    config = model.generation_config.to_dict()
+    tokenizer.padding_side = "right"
+    torch.manual_seed(7)
+    state = torch.get_rng_state()
+    for sampling in (GREEDY, SAMPLED):
+        ask(model, tokenizer, Sampling(**(vars(sampling) | {"max_new_tokens": 3})))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert {name: module.training for name, module in model.named_modules()} == before
+    assert torch.is_grad_enabled()
+    assert tokenizer.padding_side == "right"
+    assert model.generation_config.to_dict() == config
+    assert {name for name, parameter in model.named_parameters() if parameter.requires_grad} == trainable
+    assert all(torch.equal(weights[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_dropout_is_off_while_generating(make_backbone: Any, tokenizer: Any) -> None:
+    model = make_backbone(dropout=0.5).model.train()
+    assert ask(model, tokenizer) == ask(make_backbone().model, tokenizer)
+
+
+def test_an_error_while_generating_restores_mode_and_random_state(model: Any) -> None:
+    model.train()
+    torch.manual_seed(7)
+    state = torch.get_rng_state()
+    with pytest.raises(ZeroDivisionError), undisturbed(model, seed=1):
+        assert not model.training and not torch.is_grad_enabled()
+        torch.rand(3)
+        raise ZeroDivisionError
+    assert model.training and torch.is_grad_enabled()
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_the_base_answers_under_base_model(make_backbone: Any, tokenizer: Any) -> None:
+    model = make_backbone().model
+    base = ask(make_backbone(trained=False).model, tokenizer)
+    tuned = ask(model, tokenizer)
+    with base_model(model):
+        assert ask(model, tokenizer) == base
+    assert tuned != base, "the adapters change nothing, so nothing is tested"
+    assert ask(model, tokenizer) == tuned
+
+
+def test_a_long_history_loses_its_oldest_turns(model: Any, tokenizer: Any) -> None:
+    context = (Turn("human", "old words " * 50), Turn("assistant", "A fine name."))
+    cut = ask(model, tokenizer, prompts=[(context, "Hi.")], max_length=40)
+    assert cut == ask(model, tokenizer, prompts=[(context[1:], "Hi.")])
+
+
+class Scripted:
+    """Stands in for a model: says what it is told to, as ``generate`` of a model would return it."""
+
+    generation_config = None
+
+    def __init__(self, *replies: list[int]) -> None:
+        self.replies, self.weight = replies, torch.nn.Parameter(torch.zeros(1))
+
+    def parameters(self) -> Any:
+        return iter([self.weight])
+
+    def modules(self) -> Any:
+        return iter([])
+
+    def eval(self) -> None:
+        pass
+
+    def generate(self, input_ids: torch.Tensor, **_: Any) -> torch.Tensor:
+        return torch.cat([input_ids, torch.tensor(self.replies)], dim=1)
+
+
+def test_a_reply_is_cut_at_eos_and_at_the_next_turn(tokenizer: Any) -> None:
+    eos, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
+    hello = tokenizer(" Hello.", add_special_tokens=False)["input_ids"]
+    onward = tokenizer("\nHuman: And you?", add_special_tokens=False)["input_ids"]
+    width = len(hello) + len(onward) + 1
+
+    def filled(tokens: list[int]) -> list[int]:
+        return tokens + [pad] * (width - len(tokens))
+
+    script = Scripted(filled([*hello, eos]), filled([*hello, *onward]), filled([*hello, eos, *hello][:width]))
+    replies = ask(script, tokenizer, prompts=[((), "a"), ((), "b"), ((), "c")])
+    assert replies[0] == replies[2] == Reply("Hello.", len(hello), True)
+    assert replies[1] == Reply("Hello.", len(hello) + len(onward), False)
