@@ -231,7 +231,7 @@ def _keep_weights_as_they_are(model: nn.Module) -> None:
     """
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
+            module.support_avx512bf16_for_cpu = False  # type: ignore[assignment]
 
 
 def compute_dtype(device: str) -> torch.dtype:

@@ -171,6 +171,9 @@ RESERVED_TRAINER_ARGUMENTS = {
     "default_root_dir": "the run directory is hydra.run.dir=...",
     "plugins": "4-bit loading is model.quantization, not a Lightning plugin",
     "use_distributed_sampler": "the sampler keeps rows of one optimizer step together",
+    "num_nodes": "a run has one device so far",
+    "strategy": "a run has one device so far",
+    "sync_batchnorm": "a run has one device so far",
     "enable_checkpointing": "the run keeps its adapter, not Lightning checkpoints",
 }
 
@@ -181,7 +184,7 @@ class TrainerConfig(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
 
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"]
-    devices: int | str
+    devices: Literal[1]
     max_epochs: Annotated[int, Field(ge=-1)] | None
     max_steps: Annotated[int, Field(ge=-1)]
     accumulate_grad_batches: Count

@@ -61,7 +61,6 @@ class StepRecord:
     terms: dict[str, Tensor] = field(default_factory=dict)
     figures: dict[str, Figure] = field(default_factory=dict)
     gradients: dict[str, float] = field(default_factory=dict)
-    reply_tokens: int = 0
 
     def add(self, outcome: Outcome, batch: Batch) -> None:
         """Take in a micro-batch."""
@@ -69,7 +68,7 @@ class StepRecord:
             self.add_term(name, value)
         for name, figure in outcome.figures.items():
             self.add_figure(name, figure)
-        self.reply_tokens += batch.own.reply_tokens
+        self.add_figure("next_token", (outcome.row_nll.sum(), torch.tensor(float(batch.own.reply_tokens))))
 
     def add_term(self, name: str, contribution: Tensor) -> None:
         """Add a micro-batch's contribution to a term."""
@@ -182,6 +181,8 @@ class RelationalModule(L.LightningModule):
         values = {name: float(mean.compute()) for name, mean in self.eval_means.items()}
         values["continuity"] = sum(values.get(f"continuity/{part}_loss", 0.0) for part in ("recall", "false_memory"))
         values["total"] = weighted_total(values, self.objective.settings)
+        nll, tokens = (sum(column) for column in zip(*self.eval_rows.values(), strict=True))
+        values["next_token"] = nll / tokens
         self.eval_values = values | {"perplexity": math.exp(min(values["lm"], 50.0))}
         for name, value in self.eval_values.items():
             self.log(eval_metric(name), value, logger=False, prog_bar=name == "lm", sync_dist=False)
@@ -241,7 +242,7 @@ class RelationalModule(L.LightningModule):
 
 def eval_metric(name: str) -> str:
     """The logged name of an evaluation figure: ``eval/lm_loss`` for the terms, ``eval/NAME`` for the rest."""
-    return f"eval/{name}_loss" if name in ("lm", "total", *TERMS) else f"eval/{name}"
+    return f"eval/{name}_loss" if name in ("lm", "total", "next_token", *TERMS) else f"eval/{name}"
 
 
 def warmup_cosine(total_steps: int, warmup_ratio: float) -> Any:

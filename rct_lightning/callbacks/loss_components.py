@@ -13,7 +13,8 @@ from rct_lightning.figures import draw_losses
 from rct_lightning.losses import TERMS
 from rct_lightning.module import RelationalModule, eval_metric
 
-COLUMNS = ("step", *(f"{term}_loss" for term in ("lm", *TERMS, "total")), "phase")
+COLUMNS = ("step", *(f"{term}_loss" for term in ("lm", *TERMS, "total")), "phase", "next_token_loss")
+"""``next_token_loss`` is the loss of predicting the reply's next token, whatever the objective calls its LM loss."""
 
 
 class LossComponents(L.Callback):
@@ -63,7 +64,7 @@ class LossComponents(L.Callback):
 
     def _write(self, trainer: L.Trainer, values: Mapping[str, float], phase: str) -> None:
         row: dict[str, Any] = {"step": trainer.global_step, "phase": phase}
-        row |= {f"{name}_loss": values[name] for name in ("lm", *TERMS, "total") if name in values}
+        row |= {f"{name}_loss": values[name] for name in ("lm", *TERMS, "total", "next_token") if name in values}
         self.rows.append(row)
         if not trainer.is_global_zero:
             return
@@ -78,6 +79,6 @@ class LossComponents(L.Callback):
 
 
 def _train_metric(name: str) -> str:
-    if name in ("lm", "total", *TERMS):
+    if name in ("lm", "total", "next_token", *TERMS):
         return f"loss/{name}"
     return name if "/" in name else f"perf/{name}"

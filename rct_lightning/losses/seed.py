@@ -46,9 +46,8 @@ class SeedLoss:
         terms["lm"] = unshifted / max(batch.totals.reply_tokens, 1)
         with torch.no_grad():
             true, true_row = reply_log_probs(model, hidden, batch.labels)
-        figures = {"seed/next_token_loss": (-true.sum(), torch.tensor(float(len(true)), device=hidden.device))}
         total = terms["lm"] + sum(self.settings.weight(name) * terms[name] for name in constants)
-        return Outcome(total, terms, figures, sum_by_row(-true, true_row, len(batch)))
+        return Outcome(total, terms, {}, sum_by_row(-true, true_row, len(batch)))
 
     def observe(self, model: nn.Module, batch: Batch, *, training_rows: bool = False) -> Outcome:
         """The same figures without gradient."""
