@@ -202,6 +202,8 @@ class TrainerConfig(BaseModel):
             elif name not in TRAINER_ARGUMENTS:
                 hint = _hint(name, TRAINER_ARGUMENTS)
                 problems.append(f"trainer.{name} is not an argument of Lightning's Trainer.{hint}")
+            elif name == "limit_val_batches" and value[name] == 0:
+                problems.append("trainer.limit_val_batches=0: base and tuned are compared on these rows; use some.")
         if problems:
             raise ValueError(" ".join(problems))
         return value
@@ -398,9 +400,9 @@ def _refuse(error: UserError) -> NoReturn:
 
 
 def _remove_empty(output: Path) -> None:
-    """Remove a directory in which nothing was written, and its empty parents inside ``logs``."""
+    """Remove a directory in which nothing was written, and its empty parents inside ``logs``; never where one is."""
     for folder in (output, *output.parents):
-        if folder.name == "logs" or not folder.is_dir() or any(folder.iterdir()):
+        if folder.name == "logs" or folder == Path.cwd() or not folder.is_dir() or any(folder.iterdir()):
             return
         folder.rmdir()
         if "logs" not in folder.parts:

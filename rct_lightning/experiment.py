@@ -17,6 +17,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from rct_lightning import backbone, runs
 from rct_lightning.callbacks import BaselineComparison, EvalSanity
@@ -88,7 +89,8 @@ def train(config: Config) -> Trained:
     run.write_json(run.environment, environment(config, device))
     trainer.validate(module, data, verbose=False)  # the adapters start as zero: this is the base
     trainer.fit(module, data)
-    trainer.validate(module, data, verbose=False)
+    if module.evaluated_at != trainer.global_step:
+        trainer.validate(module, data, verbose=False)
 
     _save_adapter(config, module, run)
     comparison = _compare(trainer, module)
@@ -104,15 +106,16 @@ def evaluate(config: EvaluateConfig) -> list[Report]:
     if config.study is None:
         assert config.run is not None  # the schema asks for one of the two
         return [evaluate_run(config, runs.find_run(config.run))]
-    found = runs.find_study(config.study)
+    found = [(run, load_run_config(run.config)) for run in runs.find_study(config.study)]
+    study.check_arms([(study.arm_of(c.plain()["loss"]), c.seed) for _, c in found])
     reports = []
-    for run in found:
+    for run, _ in found:
         print(f"\n{run.root}", flush=True)
         reports.append(evaluate_run(config, run))
-    evaluated = [(run, load_run_config(run.config)) for run in found]
-    arms = [study.read_run(run.report / METRICS_FILE, c.plain()["loss"], c.seed) for run, c in evaluated]
+    arms = [study.read_run(run.report / METRICS_FILE, c.plain()["loss"], c.seed) for run, c in found]
     table = study.study_table(study.contrasts(arms, config.bootstrap_samples, config.seed))
     target = Path(config.output or config.study) / "study.md"
+    target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(f"{table}\n", encoding="utf-8")
     print(f"\n{table}\n\nStudy: {target}")
     return reports
@@ -211,14 +214,17 @@ def make_trainer(config: Config, accelerator: str, run: RunDir) -> L.Trainer:
     callbacks = [_instantiate(spec) for spec in config.callbacks.values()]
     placed = {"save_dir": str(run.root), "name": run.tensorboard.name, "version": ""}
     loggers = [_instantiate(placed | spec) for spec in (config.logger or {}).values()]
-    return L.Trainer(
-        **given,
-        callbacks=callbacks,
-        logger=loggers or False,
-        default_root_dir=str(run.root),
-        enable_checkpointing=False,
-        use_distributed_sampler=False,
-    )
+    try:
+        return L.Trainer(
+            **given,
+            callbacks=callbacks,
+            logger=loggers or False,
+            default_root_dir=str(run.root),
+            enable_checkpointing=False,
+            use_distributed_sampler=False,
+        )
+    except (MisconfigurationException, TypeError, ValueError) as error:
+        raise UserError(f"trainer: Lightning refuses this setting: {error} See conf/trainer/default.yaml.") from error
 
 
 def environment(config: Config, device: str) -> dict[str, Any]:

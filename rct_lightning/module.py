@@ -128,7 +128,8 @@ class RelationalModule(L.LightningModule):
         self.eval_means: dict[str, MeanMetric] = defaultdict(lambda: MeanMetric(nan_strategy="ignore"))
         self.eval_rows: dict[int, tuple[float, int]] = {}
         self.eval_values: dict[str, float] = {}
-        self.running_lm = RunningMean(window=20)
+        self.evaluated_at = -1  # optimizer step of the newest evaluation
+        self.running_lm, self.running_relational = RunningMean(window=20), RunningMean(window=20)
 
     def on_fit_start(self) -> None:
         """Put the model in training mode: a loaded model is in evaluation mode, and dropout would stay off."""
@@ -147,9 +148,7 @@ class RelationalModule(L.LightningModule):
         self._add_unweighted_terms(outcome, batch)
         if _due(self.record.step, self.diagnostics_every_n_steps):
             self.record.gradients = self._gradient_diagnostics(outcome)
-        self.running_lm.update(
-            outcome.terms["lm"].detach() * batch.totals.reply_tokens / max(batch.own.reply_tokens, 1)
-        )
+        self._show_progress(outcome, batch)
         # Lightning divides by the number of accumulated micro-batches; the terms are divided already.
         return outcome.total * self._accumulate
 
@@ -184,6 +183,7 @@ class RelationalModule(L.LightningModule):
         nll, tokens = (sum(column) for column in zip(*self.eval_rows.values(), strict=True))
         values["next_token"] = nll / tokens
         self.eval_values = values | {"perplexity": math.exp(min(values["lm"], 50.0))}
+        self.evaluated_at = self.global_step
         for name, value in self.eval_values.items():
             self.log(eval_metric(name), value, logger=False, prog_bar=name == "lm", sync_dist=False)
 
@@ -200,6 +200,14 @@ class RelationalModule(L.LightningModule):
         """Adapter tensors only: the base is frozen and comes from its own files."""
         names = {f"model.{name}" for name in adapter_state(self.model)}
         return {name: value for name, value in super().state_dict(*args, **kwargs).items() if name in names}
+
+    def _show_progress(self, outcome: Outcome, batch: Batch) -> None:
+        """Running means in the progress bar."""
+        share = max(batch.own.reply_tokens, 1) / max(batch.totals.reply_tokens, 1)
+        self.running_lm.update(outcome.terms["lm"].detach() / share)
+        self.running_relational.update((outcome.total - outcome.terms["lm"]).detach() / share)
+        self.log("lm", self.running_lm.compute(), prog_bar=True, logger=False)
+        self.log("relational", self.running_relational.compute(), prog_bar=True, logger=False)
 
     @property
     def _accumulate(self) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before the hub's library is imported: it reads the variable once
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what deterministic algorithms ask for on a GPU
 
 import pytest
 import torch
@@ -163,16 +164,12 @@ def as_row(name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_rows(path: Path, rows: Mapping[str, Mapping[str, Any]]) -> Path:
-    path.write_text(
-        "".join(json.dumps(as_row(name, row)) + "\n" for name, row in rows.items()), encoding="utf-8"
-    )
+    path.write_text("".join(json.dumps(as_row(name, row)) + "\n" for name, row in rows.items()), encoding="utf-8")
     return path
 
 
 @pytest.fixture(scope="session")
-def make_data(
-    tmp_path_factory: pytest.TempPathFactory, tokenizer: Any
-) -> Callable[..., RelationalDataModule]:
+def make_data(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Callable[..., RelationalDataModule]:
     """A data module on hand-written rows."""
 
     def make(rows: Mapping[str, Any] = ROWS, eval_rows: Mapping[str, Any] = EVAL_ROWS, **options: Any) -> Any:
@@ -215,9 +212,7 @@ def first_token(tokenizer: Any) -> Callable[[str], int]:
 @pytest.fixture(scope="session")
 def phrases(tokenizer: Any) -> PhraseBook:
     template = DialogueTemplate()
-    return PhraseBook(
-        Lexicon(), lambda text: tokenizer(template.reply(text), add_special_tokens=False)["input_ids"]
-    )
+    return PhraseBook(Lexicon(), lambda text: tokenizer(template.reply(text), add_special_tokens=False)["input_ids"])
 
 
 @pytest.fixture(scope="session")

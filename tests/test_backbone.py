@@ -37,7 +37,14 @@ def logits(backbone: Any) -> torch.Tensor:
 
 @pytest.mark.parametrize(
     ("accelerator", "rank", "device"),
-    [("cpu", 0, "cpu"), ("cpu", 3, "cpu"), ("mps", 0, "mps"), ("gpu", 0, "cuda:0"), ("gpu", 3, "cuda:3"), ("cuda", 1, "cuda:1")],
+    [
+        ("cpu", 0, "cpu"),
+        ("cpu", 3, "cpu"),
+        ("mps", 0, "mps"),
+        ("gpu", 0, "cuda:0"),
+        ("gpu", 3, "cuda:3"),
+        ("cuda", 1, "cuda:1"),
+    ],
 )
 def test_placement_is_a_pure_function_of_accelerator_and_rank(
     accelerator: str, rank: int, device: str, monkeypatch: pytest.MonkeyPatch
@@ -123,7 +130,9 @@ def test_where_nf4_does_not_work_auto_goes_without_and_nf4_is_refused(
     monkeypatch.setattr(room, "nf4_problem", lambda device: "bitsandbytes says no.")
     line = make_backbone(quantization="auto").precision.line()
     assert "asked auto, effective none" in line and "bitsandbytes says no." in line
-    with pytest.raises(UserError, match="quantization=nf4 cannot be had on cpu: bitsandbytes says no.*quantization=none"):
+    with pytest.raises(
+        UserError, match="quantization=nf4 cannot be had on cpu: bitsandbytes says no.*quantization=none"
+    ):
         make_backbone(quantization="nf4")
 
 
@@ -184,7 +193,9 @@ def llama(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Path:
     return folder
 
 
-def test_every_linear_layer_gets_an_adapter_whatever_the_architecture(llama: Path, tiny_base: Path, tokenizer: Any) -> None:
+def test_every_linear_layer_gets_an_adapter_whatever_the_architecture(
+    llama: Path, tiny_base: Path, tokenizer: Any
+) -> None:
     for folder, per_layer in ((llama, 7), (tiny_base, 4)):
         model = load_backbone(str(folder), tokenizer, device="cpu", quantization="none").model
         adapted = {name for name, module in model.named_modules() if hasattr(module, "lora_A")}

@@ -217,9 +217,7 @@ def test_all_problems_are_named_at_once(default: DictConfig) -> None:
         ["os.system"],
     ],
 )
-@pytest.mark.parametrize(
-    "place", ["callbacks__events", "callbacks__extra", "logger__x", "callbacks__events__deep__er"]
-)
+@pytest.mark.parametrize("place", ["callbacks__events", "callbacks__extra", "logger__x", "callbacks__events__deep__er"])
 def test_a_target_that_is_not_on_the_list_is_refused(default: DictConfig, place: str, target: Any) -> None:
     with pytest.raises(UserError, match="not on the list"):
         validate(changed(default, **{f"{place}___target_": target}))
@@ -256,9 +254,7 @@ def test_every_open_trainer_argument_can_be_given_without_a_plus(default: DictCo
 
 
 def test_known_keys_are_spelled_as_on_the_command_line() -> None:
-    assert {"loss.lambda", "model.lora.r", "trainer.max_time", "experiment", "hydra.run.dir"} <= set(
-        known_keys()
-    )
+    assert {"loss.lambda", "model.lora.r", "trainer.max_time", "experiment", "hydra.run.dir"} <= set(known_keys())
     assert "loss.lambda_" not in known_keys()
 
 
@@ -266,9 +262,7 @@ def test_known_keys_are_spelled_as_on_the_command_line() -> None:
 
 
 def test_a_run_configuration_survives_the_round_trip(tmp_path: Path) -> None:
-    config = checked(
-        "loss.lambda=0.7", "loss.markers.presence=[ahoy]", "+trainer.max_time=null", "logger=none"
-    )
+    config = checked("loss.lambda=0.7", "loss.markers.presence=[ahoy]", "+trainer.max_time=null", "logger=none")
     path = tmp_path / "deep" / "config.yaml"
     save_run_config(config, path)
     assert load_run_config(path) == config
@@ -309,9 +303,7 @@ def test_other_errors_keep_their_traceback() -> None:
 
 def test_rooms_without_torch_do_not_import_it() -> None:
     rooms = "config dialogue markers template runs corpus errors".split()
-    code = (
-        f"import sys, {', '.join(f'rct_lightning.{room}' for room in rooms)}; print('torch' in sys.modules)"
-    )
+    code = f"import sys, {', '.join(f'rct_lightning.{room}' for room in rooms)}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
@@ -337,11 +329,7 @@ def _leaves(node: Any, prefix: str = "") -> list[tuple[str, Any]]:
     for key, value in node.items():
         if key == "defaults":
             continue
-        found += (
-            _leaves(value, f"{prefix}{key}.")
-            if isinstance(value, DictConfig)
-            else [(f"{prefix}{key}", value)]
-        )
+        found += _leaves(value, f"{prefix}{key}.") if isinstance(value, DictConfig) else [(f"{prefix}{key}", value)]
     return found
 
 

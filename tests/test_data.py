@@ -47,9 +47,7 @@ def test_labels_are_the_reply_and_its_eos_and_nothing_else(data: Any, tokenizer:
     for row, example in enumerate(data.train_set.examples):
         places = torch.nonzero(batch.labels[row] != IGNORE).flatten()
         start = int(batch.prompt_length[row])
-        assert places.tolist() == list(range(start, start + len(places))), (
-            "labels are one stretch after the prompt"
-        )
+        assert places.tolist() == list(range(start, start + len(places))), "labels are one stretch after the prompt"
         labels = batch.labels[row, places]
         assert torch.equal(labels, batch.input_ids[row, places])
         assert labels[-1] == tokenizer.eos_token_id, "stopping is learnt"
@@ -134,14 +132,10 @@ def test_what_the_user_and_the_assistant_said_first_is_found(data: Any, at: Any,
 @pytest.mark.parametrize(
     ("first", "last", "source"), [("human", "assistant", CONTINUITY), ("assistant", "human", COHERENCE)]
 )
-def test_the_source_is_who_said_it_first(
-    make_data: Any, first_token: Any, first: str, last: str, source: int
-) -> None:
+def test_the_source_is_who_said_it_first(make_data: Any, first_token: Any, first: str, last: str, source: int) -> None:
     context = [(first, "A copper kettle."), (last, "The kettle is old.")]
     row = {"context": context, "input": "What now?", "output": "Fill the kettle."}
-    rows = {name: row for name, row in ROWS.items() if name != "marked"} | {
-        "kettle": row
-    }  # "marked" has one too
+    rows = {name: row for name, row in ROWS.items() if name != "marked"} | {"kettle": row}  # "marked" has one too
     batch = make_data(rows).train_set.collate([len(rows) - 1])
     assert dict(recurrent(batch))[first_token("kettle")] == source
 
@@ -165,15 +159,12 @@ def test_rows_without_history_have_no_recurrent_positions(data: Any, at: Any) ->
     assert len(batch.recurrent_row) == 0
 
 
-def test_common_tokens_and_pieces_inside_words_are_not_content(
-    data: Any, tokenizer: Any, first_token: Any
-) -> None:
+def test_common_tokens_and_pieces_inside_words_are_not_content(data: Any, tokenizer: Any, first_token: Any) -> None:
     vocabulary = data.vocabulary
     assert not vocabulary.is_content(first_token("the")), "it is in most conversations"
-    inside = tokenizer(" raining", add_special_tokens=False)["input_ids"][1:]
-    ends = tokenizer(".", add_special_tokens=False)["input_ids"]
-    assert inside, "the tokenizer knows the whole word"
-    assert not any(vocabulary.is_content(token) for token in (*inside, *ends, tokenizer.eos_token_id))
+    begins_no_word = [token for piece, token in tokenizer.get_vocab().items() if piece.isascii()]  # no leading space
+    assert len(begins_no_word) > 100
+    assert not any(vocabulary.is_content(token) for token in begins_no_word)
     assert vocabulary.is_content(first_token("lantern"))
 
 
@@ -189,9 +180,7 @@ def test_candidates_are_the_label_and_words_of_the_same_role_in_other_conversati
     spoken: dict[tuple[int, str], set[str]] = {}
     for example, row in zip(data.train_set.examples, data.train_set.rows, strict=True):
         for span in row.encoded.spans:
-            role = {"human": CONTINUITY, "input": CONTINUITY, "assistant": COHERENCE, "reply": COHERENCE}.get(
-                span.kind
-            )
+            role = {"human": CONTINUITY, "input": CONTINUITY, "assistant": COHERENCE, "reply": COHERENCE}.get(span.kind)
             for token in row.encoded.ids[span.start : span.stop]:
                 spoken.setdefault((token, role), set()).add(example.conversation)
     checked = 0
@@ -205,13 +194,22 @@ def test_candidates_are_the_label_and_words_of_the_same_role_in_other_conversati
             mine = part.examples[row].conversation
             own = set(part.rows[row].encoded.ids[: part.rows[row].encoded.prompt_length])
             for token in others:
-                assert token not in own, (
-                    "a word of one's own history or of the present input is no wrong answer"
-                )
+                assert token not in own, "a word of one's own history or of the present input is no wrong answer"
                 assert data.vocabulary.is_content(token)
                 assert spoken[token, int(batch.recurrent_source[at])] - {mine}
             checked += 1
     assert checked > 8
+
+
+def test_what_the_same_conversation_says_elsewhere_is_no_candidate(make_data: Any, tokenizer: Any) -> None:
+    words = "apple river candle winter stone bread garden horse mirror silence thunder pencil basket island"
+    later = {"conversation": "c-both", "input": words, "output": words}
+    module = make_data(ROWS | {"later": later})
+    both, elsewhere = list(ROWS).index("both"), {t for row in module.train_set.rows[:-1] for t in row.encoded.ids}
+    only_there = {t for t in module.train_set.rows[-1].encoded.ids if module.vocabulary.is_content(t)} - elsewhere
+    candidates = set(module.train_set.collate([both]).candidates.flatten().tolist())
+    assert len(only_there) > 5 and len(candidates) > 10
+    assert not candidates & only_there
 
 
 def test_a_position_without_enough_candidates_is_left_out(make_data: Any) -> None:
@@ -231,9 +229,7 @@ def test_candidates_depend_on_the_seed_alone(make_data: Any, data: Any) -> None:
 # --- truncation -----------------------------------------------------------------------------------------------------
 
 
-def test_the_oldest_turns_go_first_and_the_cut_is_counted(
-    make_data: Any, data: Any, at: Any, tokenizer: Any
-) -> None:
+def test_the_oldest_turns_go_first_and_the_cut_is_counted(make_data: Any, data: Any, at: Any, tokenizer: Any) -> None:
     row = at("long")[0]
     whole = data.train_set.rows[row].encoded
     length = len(whole.ids) - 1
@@ -248,9 +244,7 @@ def test_the_oldest_turns_go_first_and_the_cut_is_counted(
     assert data.truncation["train"].rows_with_cut_context == 0
 
 
-def test_recurrence_follows_what_truncation_left(
-    make_data: Any, data: Any, at: Any, first_token: Any
-) -> None:
+def test_recurrence_follows_what_truncation_left(make_data: Any, data: Any, at: Any, first_token: Any) -> None:
     row = at("long")[0]
     short = make_data(max_seq_length=int(data.train_set.lengths[row]) - 1)
     assert first_token("silver") in dict(recurrent(data.train_set.collate([row])))
@@ -307,9 +301,7 @@ def test_the_micro_batches_of_a_step_know_the_whole_step() -> None:
     requests = list(LengthBucketedSampler(lengths, 4, 3))
     for start in range(0, len(requests), 3):
         step = requests[start : start + 3]
-        assert {request.step_indices for request in step} == {
-            tuple(i for request in step for i in request.indices)
-        }
+        assert {request.step_indices for request in step} == {tuple(i for request in step for i in request.indices)}
     sizes = [len(request.step_indices) for request in requests[::3]]
     assert sizes == [12, 12, 12, 12, 2], "only the last step is short: Lightning steps at the end of an epoch"
 
@@ -366,9 +358,7 @@ def test_a_split_keeps_conversations_whole(seed: int) -> None:
     assert sorted(e.id for e in [*train, *held]) == sorted(e.id for e in examples)
     assert 7 <= len(held) <= 10
     again = split_by_conversation(list(reversed(examples)), 10, seed)
-    assert {e.id for e in again[1]} == {e.id for e in held}, (
-        "the split does not depend on the order of the file"
-    )
+    assert {e.id for e in again[1]} == {e.id for e in held}, "the split does not depend on the order of the file"
 
 
 def test_another_seed_splits_otherwise() -> None:
@@ -383,12 +373,8 @@ def test_what_cannot_be_split_is_an_error(sizes: tuple[int, ...], eval_size: int
         split_by_conversation(in_conversations(*sizes), eval_size, 0)
 
 
-def test_without_an_eval_file_rows_are_split_off(
-    make_data: Any, tokenizer: Any, data: Any, tmp_path: Path
-) -> None:
-    file = write_rows(
-        tmp_path / "own.jsonl", {f"r{i}": {"input": f"Number {i}?", "output": "Yes."} for i in range(20)}
-    )
+def test_without_an_eval_file_rows_are_split_off(make_data: Any, tokenizer: Any, data: Any, tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "own.jsonl", {f"r{i}": {"input": f"Number {i}?", "output": "Yes."} for i in range(20)})
     module = RelationalDataModule(
         file,
         None,

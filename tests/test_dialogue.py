@@ -115,9 +115,7 @@ def conversation(path: Path) -> Path:
 
 
 def test_earlier_rows_of_a_conversation_become_the_context_of_a_row_that_has_none(tmp_path: Path) -> None:
-    context = {
-        e.id: [turn.content for turn in e.context] for e in read_jsonl(conversation(tmp_path / "c.jsonl"))
-    }
+    context = {e.id: [turn.content for turn in e.context] for e in read_jsonl(conversation(tmp_path / "c.jsonl"))}
     assert context["2"] == ["i1", "o1"]
     assert context["3"] == [], "an empty context that the file states is kept"
     assert context["4"] == ["i3", "o3"]

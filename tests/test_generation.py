@@ -18,7 +18,9 @@ PROMPTS = (
 )
 
 
-def ask(model: Any, tokenizer: Any, sampling: Sampling = SHORT, prompts: Sequence[Any] = PROMPTS, **options: Any) -> Any:
+def ask(
+    model: Any, tokenizer: Any, sampling: Sampling = SHORT, prompts: Sequence[Any] = PROMPTS, **options: Any
+) -> Any:
     return generate(model, tokenizer, DialogueTemplate(), prompts, sampling, **options)
 
 

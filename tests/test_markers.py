@@ -71,9 +71,7 @@ def test_a_bond_phrase_uses_the_human_name() -> None:
 
 def test_banks_and_their_halves_are_disjoint() -> None:
     lexicon = Lexicon()
-    everything = [
-        normalise(p) for bank in BANKS for half in ("train", "heldout") for p in lexicon.phrases(bank, half)
-    ]
+    everything = [normalise(p) for bank in BANKS for half in ("train", "heldout") for p in lexicon.phrases(bank, half)]
     assert len(everything) == len(set(everything))
     for bank in BANKS:
         assert len(lexicon.phrases(bank, "train")) == len(lexicon.phrases(bank, "heldout")) > 0
@@ -88,9 +86,7 @@ def test_bond_and_rupture_language_are_told_apart() -> None:
 
 @pytest.mark.parametrize("half", ["train", "heldout"])
 def test_every_memory_claim_is_recognised_as_one(half: str) -> None:
-    missed = [
-        phrase for phrase in Lexicon().phrases("memory_claim", half) if not Lexicon().claims_memory(phrase)
-    ]
+    missed = [phrase for phrase in Lexicon().phrases("memory_claim", half) if not Lexicon().claims_memory(phrase)]
     assert not missed
 
 

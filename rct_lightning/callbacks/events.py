@@ -26,13 +26,20 @@ class Events(L.Callback):
             raise ValueError("every_n_steps must be 1 or more")
         self.every_n_steps = every_n_steps
         self.clock = StepClock()
+        self.started = False
         self.tokens = 0
         self.since = time.monotonic()
 
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """The run begins: with the evaluation of the base, if there is one before training."""
+        if not self.started:
+            self.started = True
+            self._event(trainer, "start")
+            self._status(trainer, "running")
+
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """The run begins."""
-        self._event(trainer, "start", total_steps=int(trainer.estimated_stepping_batches))
-        self._status(trainer, "running")
+        """Training begins."""
+        self._event(trainer, "fit", total_steps=int(trainer.estimated_stepping_batches))
         self.since = time.monotonic()
 
     def on_train_batch_end(

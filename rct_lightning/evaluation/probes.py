@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rct_lightning.dialogue import Turn
+from rct_lightning.dialogue import ROLES, Turn
 from rct_lightning.errors import UserError
 
 KINDS = ("twin", "recall", "impostor", "harmful", "ordinary")
@@ -44,20 +44,22 @@ def read_probes(path: Path) -> list[Probe]:
     """Read a probe file.
 
     Raises:
-        UserError: Missing, or a line is not a valid probe; names file and line.
+        UserError: Missing, empty, or a line is not a valid probe; names file and line.
     """
     if not path.is_file():
         raise UserError(f"probes_file={path}: there is no such file. The bundled one is data/probes.jsonl.")
     probes = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
         if line.strip():
             probes.append(_probe(line, f"{path}, line {number}"))
+    if not probes:
+        raise UserError(f"probes_file={path}: the file holds no probes. The bundled one is data/probes.jsonl.")
     return probes
 
 
-def _probe(line: str, place: str) -> Probe:
+def _probe(line: bytes, place: str) -> Probe:
     try:
-        row = json.loads(line)
+        row = json.loads(line.decode("utf-8"))
         kind = row["kind"]
         missing = [name for name in _NEEDED[kind] if name not in row]
         context = tuple(Turn(turn["role"], turn["content"]) for turn in row.get("context", []))
@@ -65,5 +67,9 @@ def _probe(line: str, place: str) -> Probe:
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{place}: not a probe ({type(error).__name__}: {error}). See data/README.md.") from None
     if missing:
-        raise UserError(f"{place}: a probe of kind '{kind}' needs {', '.join(missing)}.")
+        raise UserError(f"{place}: a probe of kind '{kind}' needs {', '.join(missing)}. See data/README.md.")
+    if kind == "recall" and row["answer"] not in row["candidates"]:
+        raise UserError(f"{place}: the answer {row['answer']!r} is not among the candidates. Add it to them.")
+    if any(turn.role not in ROLES for turn in context):
+        raise UserError(f"{place}: the role of a turn must be {' or '.join(ROLES)}.")
     return Probe(identifier, kind, context, row.get("input", ""), row)

@@ -39,32 +39,50 @@ class Contrast:
 def read_run(metrics: Path, loss: Mapping[str, Any], seed: int) -> StudyRun:
     """One run from the metrics.json of its report and the loss section of its configuration."""
     endpoints = json.loads(metrics.read_text(encoding="utf-8"))["endpoints"]
+    return StudyRun(arm_of(loss), float(loss["lambda"]), seed, endpoints)
+
+
+def arm_of(loss: Mapping[str, Any]) -> str:
+    """The name of an arm from the loss section of its configuration."""
     weights = "/".join(f"{weight:.2g}" for weight in loss["weights"].values())
-    name = f"{loss['name']} lambda={loss['lambda']:g}" + ("" if loss["lambda"] == 0 else f" w={weights}")
-    return StudyRun(name if loss["lambda"] else "lm_only", float(loss["lambda"]), seed, endpoints)
+    return f"{loss['name']} lambda={loss['lambda']:g} w={weights}" if loss["lambda"] else "lm_only"
+
+
+def check_arms(runs: Sequence[tuple[str, int]]) -> None:
+    """Whether runs, as (arm, seed), can be set against each other; to ask before they are evaluated.
+
+    Raises:
+        UserError: There is no arm without relational terms, or an arm shares no seed with it.
+    """
+    arms: dict[str, set[int]] = {}
+    for arm, seed in runs:
+        arms.setdefault(arm, set()).add(seed)
+    if "lm_only" not in arms or len(arms) < 2:
+        raise UserError(
+            f"A study needs runs with loss.lambda=0 and runs with another arm; found "
+            f"{', '.join(sorted(arms)) or 'none'}. Train them with: python train.py -m loss.lambda=0,0.3 seed=1,2,3,4,5"
+        )
+    for arm, seeds in sorted(arms.items()):
+        if not seeds & arms["lm_only"]:
+            raise UserError(f"The arm '{arm}' shares no seed with lm_only, so nothing can be paired. Add such a run.")
 
 
 def contrasts(runs: Sequence[StudyRun], samples: int = 2000, seed: int = 0) -> list[Contrast]:
     """Every arm against ``lm_only``.
 
     Raises:
-        UserError: There is no arm without relational terms, or an arm shares no seed with it.
+        UserError: As :func:`check_arms`; or the runs were evaluated on different items.
     """
+    check_arms([(run.arm, run.seed) for run in runs])
     arms: dict[str, dict[int, StudyRun]] = {}
     for run in runs:
         arms.setdefault(run.arm, {})[run.seed] = run
-    if "lm_only" not in arms or len(arms) < 2:
-        raise UserError(
-            f"A study needs runs with loss.lambda=0 and runs with another arm; found "
-            f"{', '.join(sorted(arms)) or 'none'}. Train them with: python train.py -m loss.lambda=0,0.3 seed=1,2,3,4,5"
-        )
     reference = arms.pop("lm_only")
     found = []
     for arm, by_seed in sorted(arms.items()):
         seeds = sorted(set(by_seed) & set(reference))
-        if not seeds:
-            raise UserError(f"The arm '{arm}' shares no seed with lm_only, so nothing can be paired.")
         for key, described in reference[seeds[0]].endpoints.items():
+            _check_items(key, described, [run for s in seeds for run in (by_seed[s], reference[s])])
             tuned = np.array([by_seed[s].endpoints[key]["tuned"]["values"] for s in seeds])
             lm_only = np.array([reference[s].endpoints[key]["tuned"]["values"] for s in seeds])
             weights = None if described["weights"] is None else np.asarray(described["weights"])
@@ -83,6 +101,15 @@ def contrasts(runs: Sequence[StudyRun], samples: int = 2000, seed: int = 0) -> l
                 )
             )
     return found
+
+
+def _check_items(key: str, described: Mapping[str, Any], runs: Sequence[StudyRun]) -> None:
+    for run in runs:
+        if key not in run.endpoints or run.endpoints[key]["groups"] != described["groups"]:
+            raise UserError(
+                f"{key}: the run with seed {run.seed} of arm '{run.arm}' was evaluated on other rows or probes, so "
+                f"nothing can be paired by item. A study's runs need the same evaluation rows."
+            )
 
 
 def study_table(found: Sequence[Contrast]) -> str:

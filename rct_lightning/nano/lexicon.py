@@ -1,8 +1,8 @@
 """Word lists of the narrative grammar: names, places, things, and everyday English.
 
 Every constant is a tuple of strings. The lists are large and flat on purpose: a reader of a story cannot
-guess which name, number or thing comes next, and has to look back to where it was said. Their order is part of
-the recipe: another order draws other stories.
+guess which name, number or thing comes next, and has to look back to where it was said. Their order is part
+of the recipe: another order draws other stories.
 """
 
 
