@@ -221,7 +221,8 @@ class RelationalModule(L.LightningModule):
 
     def _add_unweighted_terms(self, outcome: Outcome, batch: Batch) -> None:
         """On observed steps, look at terms that the loss left out (without gradient, dropout or random numbers)."""
-        if set(TERMS) <= set(outcome.terms) or not _due(self.record.step, self.observe_every_n_steps):
+        left_out = any(self.objective.settings.weight(name) == 0 for name in TERMS)
+        if not left_out or not _due(self.record.step, self.observe_every_n_steps):
             return
         self.model.eval()
         seen = self.objective.observe(self.model, batch, training_rows=True)

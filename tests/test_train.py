@@ -4,14 +4,14 @@ import csv
 import hashlib
 import json
 import logging
-import math
 import os
+import re
 import runpy
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -20,6 +20,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.singleton import Singleton
+from omegaconf import DictConfig
 from safetensors import safe_open
 
 from rct_lightning.backbone import available_accelerators, load_template
@@ -27,34 +28,609 @@ from rct_lightning.config import load_run_config
 from rct_lightning.dialogue import content_hash
 from rct_lightning.generation import SAMPLE_PROMPTS
 from rct_lightning.losses import TERMS
+from rct_lightning.module import RelationalModule
 from rct_lightning.runs import RunDir
 from rct_lightning.template import DialogueTemplate
 
 ROOT = Path(__file__).parents[1]
 HEADER = "step,lm_loss,presence_loss,coherence_loss,continuity_loss,total_loss,phase"
-SHORT = "debug=default trainer.accelerator=cpu trainer.max_epochs=1 trainer.limit_train_batches=3".split()
+ADAPTER = "adapter_model.safetensors"
+SHORT = ("debug=default", "trainer.accelerator=cpu", "trainer.max_epochs=1", "trainer.limit_train_batches=3", "seed=1")
 GUARD = '''
+"""Lets no connection out of this machine; writes down who tried, and what was imported in the end."""
 import atexit, os, socket, sys
 
-def refuse(what, allowed):
-    def guarded(*arguments, **options):
-        if not allowed(arguments):
-            with open(os.environ["GUARD_NETWORK"], "a") as file:
-                file.write(f"{what} {arguments[1:] or arguments}\\n")
-            raise OSError("the network is blocked")
-        return original(*arguments, **options)
-    return guarded
 
-for owner, name in ((socket.socket, "connect"), (socket.socket, "connect_ex"), (socket.socket, "sendto"),
-                    (socket, "getaddrinfo")):
+def guard(owner, name):
     original = getattr(owner, name)
-    local = (lambda a: a[0].family == socket.AF_UNIX) if owner is socket.socket else (lambda a: False)
-    guard = refuse(name, local)
-    guard.__closure__  # one cell each: the loop's names are rebound below
-    setattr(owner, name, guard)
 
+    def guarded(*arguments, **options):
+        if isinstance(arguments[0], socket.socket) and arguments[0].family == socket.AF_UNIX:
+            return original(*arguments, **options)
+        with open(os.environ["GUARD_NETWORK"], "a") as file:
+            file.write(f"{name} {arguments}\\n")
+        raise OSError("the network is blocked")
+
+    setattr(owner, name, guarded)
+
+
+for name in ("connect", "connect_ex", "sendto"):
+    guard(socket.socket, name)
+guard(socket, "getaddrinfo")
+
+
+@atexit.register
 def remember():
     with open(os.environ["GUARD_MODULES"], "w") as file:
         file.write("\\n".join(sys.modules))
-atexit.register(remember)
 '''
+
+
+# --- a checkout in miniature ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command left: its exit code and its words."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder with ``data/`` as a checkout has it, but fewer rows and probes, and a guard against the network."""
+
+    folder: Path
+    guard: Path
+
+    def command(self, *arguments: str, hash_seed: int = 0) -> Said:
+        """Type a command in this folder, in a process of its own without any network."""
+        env = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "PL_", "HYDRA_"))}
+        env |= {"PYTHONPATH": str(self.guard), "PYTHONHASHSEED": str(hash_seed)}
+        env |= {"GUARD_NETWORK": str(self.guard / "network"), "GUARD_MODULES": str(self.guard / "modules")}
+        line = [sys.executable, *_script(arguments)]
+        done = subprocess.run(line, cwd=self.folder, env=env, capture_output=True, text=True, timeout=600)
+        return Said(done.returncode, done.stdout, done.stderr)
+
+    @property
+    def network(self) -> str:
+        """Every attempt to reach the network so far."""
+        path = self.guard / "network"
+        return path.read_text() if path.exists() else ""
+
+    @property
+    def modules(self) -> list[str]:
+        """What the last command had imported when it ended."""
+        return (self.guard / "modules").read_text().splitlines()
+
+
+def make_place(folder: Path, base: Path, rows: int, eval_rows: int) -> Place:
+    (folder / "data" / "relational").mkdir(parents=True)
+    (folder / "data" / "nano").symlink_to(base, target_is_directory=True)
+    for name, count in (("train", rows), ("eval", eval_rows)):
+        some = shortest(read(ROOT / "data" / "relational" / f"{name}.jsonl"), count)
+        write(folder / "data" / "relational" / f"{name}.jsonl", some)
+    kinds = {"twin": 4, "recall": 4, "impostor": 2, "harmful": 4, "ordinary": 2}
+    probes = read(ROOT / "data" / "probes.jsonl")
+    some = [probe for kind, count in kinds.items() for probe in [p for p in probes if p["kind"] == kind][:count]]
+    write(folder / "data" / "probes.jsonl", some)
+    (folder / "guard").mkdir()
+    (folder / "guard" / "sitecustomize.py").write_text(GUARD, encoding="utf-8")
+    return Place(folder, folder / "guard")
+
+
+def shortest(rows: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """A quarter without history, the rest with replies that take up a word of their history."""
+    rows = sorted(rows, key=lambda row: len(json.dumps(row)))
+    takes_up = [row for row in rows if long_words(row["output"]) & long_words(*(t["content"] for t in row["context"]))]
+    return takes_up[: count * 3 // 4] + [row for row in rows if not row["context"]][: count // 4]
+
+
+def long_words(*texts: str) -> set[str]:
+    return {word for text in texts for word in re.findall(r"\w{5,}", text.lower())}
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def curves(run: RunDir) -> list[dict[str, Any]]:
+    """The rows of loss_components.csv; an empty field is left out."""
+    with run.loss_components.open(encoding="utf-8", newline="") as file:
+        return [{k: v if k == "phase" else float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+
+
+def sha256(run: RunDir) -> str:
+    return hashlib.sha256((run.adapter / ADAPTER).read_bytes()).hexdigest()
+
+
+def _script(arguments: tuple[str, ...]) -> list[str]:
+    return [str(ROOT / arguments[0]), *arguments[1:]]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """With the bundled base model."""
+    place = make_place(tmp_path_factory.mktemp("place"), ROOT / "data" / "nano", rows=48, eval_rows=16)
+    yield place
+    assert place.network == "", "something reached for the network"
+
+
+@pytest.fixture(scope="module")
+def tiny_place(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Iterator[Place]:
+    """With a base of two random layers in the bundled one's stead."""
+    place = make_place(tmp_path_factory.mktemp("tiny_place"), tiny_base, rows=24, eval_rows=8)
+    yield place
+    assert place.network == "", "something reached for the network"
+
+
+@pytest.fixture
+def type_in(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Said]]:
+    """Type a command in this very process, which has the libraries loaded; whatever it sets is set back."""
+    root, hydra_state = logging.getLogger(), Singleton.get_state()
+    handlers, level = list(root.handlers), root.level
+
+    def command(where: Path, *arguments: str) -> Said:
+        monkeypatch.chdir(where)
+        monkeypatch.setattr(sys, "argv", _script(arguments))
+        capfd.readouterr()
+        code = 0
+        try:
+            runpy.run_path(str(ROOT / arguments[0]), run_name="__main__")
+        except SystemExit as stopped:
+            code = stopped.code  # type: ignore[assignment]
+        finally:
+            GlobalHydra.instance().clear()
+        return Said(code, *capfd.readouterr())
+
+    with mock.patch.dict(os.environ):
+        yield command
+    root.handlers[:], root.level = handlers, level
+    Singleton.set_state(hydra_state)
+
+
+@pytest.fixture
+def main(tiny_place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[DictConfig], float]]:
+    """What train.py runs, for a composed configuration."""
+    monkeypatch.chdir(tiny_place.folder)
+    with mock.patch.dict(os.environ):
+        yield runpy.run_path(str(ROOT / "train.py"))["main"]
+
+
+def composed(run: Path, *overrides: str) -> DictConfig:
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return compose("train", [f"run_dir={run}", *SHORT, *overrides])
+
+
+# --- one run --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained(place: Place) -> tuple[Said, RunDir]:
+    """Two epochs of six steps with every callback, as a person would start them."""
+    run = RunDir(place.folder / "named" / "run")
+    said = place.command("train.py", "debug=default", f"hydra.run.dir={run.root}", "trainer.accelerator=cpu", "seed=1")
+    assert said.code == 0, said.err
+    return said, run
+
+
+@pytest.fixture(scope="module")
+def run(trained: tuple[Said, RunDir]) -> RunDir:
+    return trained[1]
+
+
+def test_a_run_works_without_a_network(trained: tuple[Said, RunDir], place: Place) -> None:
+    said, _ = trained
+    assert place.network == "" and "torch" in place.modules
+    assert "Traceback" not in said.err and "Warning" not in said.err
+
+
+def test_the_guard_would_have_noticed(tmp_path: Path) -> None:
+    guarded = make_place(tmp_path, ROOT / "data" / "nano", rows=4, eval_rows=4)
+    script = tmp_path / "knock.py"
+    script.write_text(
+        "import socket\nfor knock in (lambda: socket.create_connection(('127.0.0.1', 9), 1), "
+        "lambda: socket.socket().connect(('127.0.0.1', 9))):\n"
+        "    try:\n        knock()\n    except OSError as error:\n        print(error)\n"
+    )
+    said = guarded.command(str(script))
+    assert said.out == "the network is blocked\n" * 2 and said.code == 0
+    assert "getaddrinfo" in guarded.network and "connect" in guarded.network
+
+
+def test_it_leaves_every_file_of_the_design(run: RunDir) -> None:
+    files = "config environment loss_components generation_samples baseline_generation eval_sanity events status"
+    for name in files.split():
+        assert getattr(run, name).stat().st_size > 0, name
+    assert run.tensorboard.is_dir() and run.adapter.is_dir()
+    assert not run.report.exists() and not [path for path in run.root.rglob("*") if path.name.endswith(".part")]
+
+
+def test_nothing_is_written_outside_of_the_run_directory(run: RunDir, place: Place) -> None:
+    assert {path.name for path in place.folder.iterdir()} == {"data", "guard", "named"}
+    assert list((place.folder / "named").iterdir()) == [run.root]
+
+
+def test_it_says_what_it_did(trained: tuple[Said, RunDir]) -> None:
+    said, run = trained
+    for line in ("train: 48 rows", "eval: 16 rows", "quantization: asked auto", "loss: relational, lambda 0.3"):
+        assert line in said.out
+    assert "| on the evaluation rows | base | tuned | change |" in said.out
+    assert all(f"| {prompt} | " in said.out for prompt in SAMPLE_PROMPTS)
+    assert f"Run directory: {run.root}\nNext: python evaluate.py run={run.root}" in said.out
+
+
+def test_the_loss_components_are_one_table_of_two_phases(run: RunDir) -> None:
+    header = run.loss_components.read_text(encoding="utf-8").splitlines()[0]
+    assert header == f"{HEADER},next_token_loss"
+    rows = curves(run)
+    steps = {phase: [row["step"] for row in rows if row["phase"] == phase] for phase in ("train", "eval")}
+    assert {row["phase"] for row in rows} == {"train", "eval"}
+    assert steps == {"train": [2, 4, 6, 8, 10, 12], "eval": [0, 6, 12]}, "each evaluation once, the base's first"
+
+
+def test_every_row_adds_up(run: RunDir) -> None:
+    loss = load_run_config(run.config).loss
+    weights = loss.weights.model_dump()
+    for row in curves(run):
+        terms = sum(weight * row.get(f"{name}_loss", 0.0) for name, weight in weights.items())
+        assert row["total_loss"] == pytest.approx(row["lm_loss"] + loss.lambda_ * terms, abs=1e-5)
+        assert row["next_token_loss"] == pytest.approx(row["lm_loss"], abs=1e-4)
+
+
+def test_the_loss_falls(run: RunDir) -> None:
+    base, *_, tuned = [row["lm_loss"] for row in curves(run) if row["phase"] == "eval"]
+    assert tuned < base
+
+
+def test_samples_are_taken_before_during_and_after(run: RunDir) -> None:
+    text = run.generation_samples.read_text(encoding="utf-8")
+    parts = re.split(r"^=== step (\d+) ===$", text, flags=re.M)[1:]
+    samples = dict(zip(map(int, parts[::2]), parts[1::2], strict=True))
+    assert list(samples) == [0, 8, 12], "step 0, every 8 steps, and the last one"
+    for sample in samples.values():
+        assert re.findall(r"^Prompt: (.*)$", sample, re.M) == list(SAMPLE_PROMPTS)
+        assert [len(re.findall(rf"^{kind}: ", sample, re.M)) for kind in ("Greedy", "Sampled")] == [5, 5]
+
+
+def test_the_base_is_asked_before_it_is_changed(run: RunDir) -> None:
+    baseline = run.baseline_generation.read_text(encoding="utf-8")
+    step_0 = run.generation_samples.read_text(encoding="utf-8").split("=== step 8 ===")[0]
+    assert re.findall(r"^Prompt: (.*)$", baseline, re.M) == list(SAMPLE_PROMPTS)
+    assert re.findall(r"^Response: (.*)$", baseline, re.M) == re.findall(r"^Greedy: (.*)$", step_0, re.M)
+
+
+def test_evaluation_is_what_the_model_itself_says(run: RunDir) -> None:
+    records = read(run.eval_sanity)
+    logged = {row["step"]: row["lm_loss"] for row in curves(run) if row["phase"] == "eval"}
+    rows, means = [r for r in records if "row" in r], [r for r in records if "rows" in r]
+    assert all(record["agrees"] is True for record in records)
+    assert [mean["step"] for mean in means] == list(logged) and {mean["rows"] for mean in means} == {16}
+    assert [mean["logged_loss"] for mean in means] == pytest.approx(list(logged.values()), abs=1e-6)
+    texts = {r["id"]: r for r in read(run.root.parents[1] / "data" / "relational" / "eval.jsonl")}
+    assert len(rows) == 9, "three rows an evaluation"
+    for row in rows:
+        assert row["loss"] == pytest.approx(row["logged_loss"], rel=1e-3)
+        assert (row["input"], row["target"]) == (texts[row["row"]]["input"], texts[row["row"]]["output"])
+
+
+def test_events_tell_the_story(run: RunDir) -> None:
+    events = read(run.events)
+    kinds = [event["event"] for event in events]
+    assert kinds[:3] == ["start", "eval", "fit"] and kinds[-1] == "trained"
+    assert [event["step"] for event in events] == sorted(event["step"] for event in events)
+    assert [event["time"] for event in events] == sorted(event["time"] for event in events)
+    assert next(event for event in events if event["event"] == "fit")["total_steps"] == 12
+    steps = [event for event in events if event["event"] == "step"]
+    assert [event["step"] for event in steps] == [2, 4, 6, 8, 10, 12]
+    assert all(event["perf/reply_tokens_per_s"] > 0 and event["perf/peak_memory_mib"] > 50 for event in steps)
+    assert run.read_status() == {"state": "finished", "step": 12}
+
+
+def test_tensorboard_holds_curves_gradients_samples_and_settings(run: RunDir) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    board = EventAccumulator(str(run.tensorboard)).Reload()
+    found = board.Tags()
+    names = ("lm", *TERMS, "total")
+    assert {f"loss/{name}" for name in names} <= set(found["scalars"])
+    assert {f"eval/{name}_loss" for name in names} <= set(found["scalars"])
+    assert {"samples/text_summary", "baseline_comparison/text_summary"} <= set(found["tensors"])
+    assert found["images"] == ["loss_components"]
+    assert "_hparams_/session_start_info" in board.PluginTagToContent("hparams")
+    written = {(row["step"], row["phase"]): row for row in curves(run)}
+    for name in names:
+        for event in board.Scalars(f"loss/{name}"):
+            assert event.value == pytest.approx(written[event.step, "train"][f"{name}_loss"], rel=1e-5)
+        for event in board.Scalars(f"eval/{name}_loss"):
+            assert event.value == pytest.approx(written[event.step, "eval"][f"{name}_loss"], rel=1e-5, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["lm", *TERMS])
+def test_every_active_term_has_a_gradient(run: RunDir, name: str) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    board = EventAccumulator(str(run.tensorboard)).Reload()
+    value = {event.step: event.value for event in board.Scalars(f"loss/{name}")}
+    norm = {event.step: event.value for event in board.Scalars(f"grad/{name}_norm")}
+    active = [step for step in (4, 8, 12) if value[step] > 0]
+    assert active and all(norm[step] > 0 for step in active)
+
+
+def test_the_adapter_is_safe_to_share(run: RunDir) -> None:
+    files = {path.name: path for path in run.adapter.iterdir()}
+    assert {ADAPTER, "adapter_config.json", "tokenizer.json", "dialogue_template.json", "README.md"} <= set(files)
+    assert {path.suffix for path in files.values()} <= {".safetensors", ".json", ".md", ".txt"}
+    with safe_open(files[ADAPTER], "pt") as tensors:
+        assert tensors.keys() and all("lora_" in name for name in tensors.keys())  # noqa: SIM118
+    for path in files.values():
+        if path.suffix != ".safetensors" and path.name != "tokenizer.json":
+            assert not re.search(r"""(?<![\w/.])/[\w.-]+/""", path.read_text(encoding="utf-8")), path.name
+    assert json.loads(files["adapter_config.json"].read_text(encoding="utf-8"))["base_model_name_or_path"] == "nano"
+    assert load_template(run.adapter) == DialogueTemplate()
+
+
+def test_the_configuration_reloads(run: RunDir, place: Place) -> None:
+    config = load_run_config(run.config)
+    assert (config.model.name, config.loss.name, config.loss.lambda_, config.seed) == ("nano", "relational", 0.3, 1)
+    assert (config.trainer.accelerator, config.trainer.max_epochs, config.run_dir) == ("cpu", 2, str(run.root))
+    assert "${" not in run.config.read_text(encoding="utf-8"), "everything is resolved"
+
+
+def test_the_environment_is_recorded(run: RunDir, place: Place) -> None:
+    found = json.loads(run.environment.read_text(encoding="utf-8"))
+    data = {path.name: content_hash(path) for path in (place.folder / "data" / "relational").iterdir()}
+    assert (found["data"], found["seed"], found["device"]) == (data, 1, "cpu")
+    assert all(found["packages"].values())
+
+
+# --- evaluate.py on it ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def evaluated(run: RunDir, place: Place) -> Said:
+    before = sha256(run)
+    said = place.command("evaluate.py", f"run={run.root}", "bootstrap_samples=200", "accelerator=cpu")
+    assert said.code == 0, said.err
+    assert sha256(run) == before and place.network == ""
+    return said
+
+
+def test_evaluate_writes_a_report_and_prints_its_table(evaluated: Said, run: RunDir) -> None:
+    metrics = json.loads((run.report / "metrics.json").read_text(encoding="utf-8"))["endpoints"]
+    report = (run.report / "report.md").read_text(encoding="utf-8")
+    printed = {line.split()[0]: line.split()[1:3] for line in evaluated.out.splitlines() if "/" in line.split("  ")[0]}
+    assert len(metrics) >= 20
+    for key, endpoint in metrics.items():
+        means = [f"{endpoint[side]['mean']:.3f}" for side in ("base", "tuned")]
+        assert printed[key] == means and f"| {key} | " in report
+    assert all(f"**{prompt}**" in report for prompt in SAMPLE_PROMPTS)
+    assert f"Report: {run.report / 'report.md'}" in evaluated.out
+    figures = sorted((run.report / "figures").iterdir())
+    assert [path.name for path in figures] == ["endpoints.png", "loss_components.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") and f"figures/{path.name}" in report for path in figures)
+
+
+def test_evaluation_measures_what_training_logged(evaluated: Said, run: RunDir) -> None:
+    """Another process, the adapter from its file: the same figures on the same rows."""
+    language = json.loads((run.report / "metrics.json").read_text())["endpoints"]["language/eval_lm_loss"]
+    first, *_, last = [row["lm_loss"] for row in curves(run) if row["phase"] == "eval"]
+    assert language["base"]["mean"] == pytest.approx(first, abs=1e-4)
+    assert language["tuned"]["mean"] == pytest.approx(last, abs=1e-4)
+    assert language["base"]["items"] == 16
+
+
+# --- several runs ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sweeps(tiny_place: Place) -> dict[str, RunDir]:
+    """Four short runs of one seed from two commands in two processes, by their directories' names."""
+    found: dict[str, RunDir] = {}
+    for hash_seed, swept in enumerate(("loss.lambda=0,0.3", "loss=lm,relational")):
+        folder = tiny_place.folder / "sweeps" / str(hash_seed)
+        said = tiny_place.command("train.py", "-m", swept, *SHORT, f"hydra.sweep.dir={folder}", hash_seed=hash_seed)
+        assert said.code == 0, said.err
+        key, _, values = swept.partition("=")
+        for value in values.split(","):
+            (run,) = folder.glob(f"*{key}={value},*")
+            found[f"{key}={value}"] = RunDir(run)
+    return found
+
+
+def test_a_multirun_makes_one_run_directory_a_job(sweeps: dict[str, RunDir]) -> None:
+    config = {name: load_run_config(run.config) for name, run in sweeps.items()}
+    assert {name: c.loss.lambda_ for name, c in config.items()} == {
+        "loss.lambda=0": 0,
+        "loss.lambda=0.3": 0.3,
+        "loss=lm": 0,
+        "loss=relational": 0.3,
+    }
+    for name, run in sweeps.items():
+        assert run.read_status()["state"] == "finished"
+        assert config[name].run_dir == str(run.root)
+        assert [row["step"] for row in curves(run)] == [0, 2, 3]
+
+
+def test_without_lambda_it_is_the_language_model_run_bit_for_bit(sweeps: dict[str, RunDir]) -> None:
+    assert sha256(sweeps["loss.lambda=0"]) == sha256(sweeps["loss=lm"])
+
+
+def test_with_lambda_it_is_another(sweeps: dict[str, RunDir]) -> None:
+    assert sha256(sweeps["loss.lambda=0.3"]) != sha256(sweeps["loss.lambda=0"])
+
+
+def test_the_same_seed_gives_the_same_adapter(sweeps: dict[str, RunDir]) -> None:
+    assert sha256(sweeps["loss.lambda=0.3"]) == sha256(sweeps["loss=relational"])
+
+
+def test_a_study_contrasts_the_arms(
+    sweeps: dict[str, RunDir], tiny_place: Place, type_in: Callable[..., Said], tmp_path: Path
+) -> None:
+    folder = sweeps["loss.lambda=0"].root.parent
+    said = type_in(
+        tiny_place.folder,
+        "evaluate.py",
+        f"study={folder}",
+        "bootstrap_samples=100",
+        "accelerator=cpu",
+        f"output={tmp_path / 'deep' / 'er'}",
+    )
+    assert said.code == 0, said.err
+    table = (tmp_path / "deep" / "er" / "study.md").read_text(encoding="utf-8")
+    assert table.strip() in said.out
+    assert table.startswith("| arm | endpoint | lm_only | arm | difference [95% interval] | by seed |")
+    assert "| relational lambda=0.3 w=0.5/0.33/0.33 | presence/specificity | " in table
+    for name in ("loss.lambda=0", "loss.lambda=0.3"):
+        assert (sweeps[name].report / "metrics.json").is_file()
+
+
+def test_a_study_without_a_reference_is_refused_before_it_is_evaluated(
+    sweeps: dict[str, RunDir], tiny_place: Place, type_in: Callable[..., Said]
+) -> None:
+    alone = sweeps["loss=relational"]
+    said = type_in(tiny_place.folder, "evaluate.py", f"study={alone.root}")
+    assert_refused(said, "loss.lambda=0", "python train.py -m loss.lambda=0,0.3")
+    assert not alone.report.exists()
+
+
+# --- in this process ------------------------------------------------------------------------------------------------
+
+
+def test_what_a_sweeper_minimises_is_returned(main: Callable[[DictConfig], float], tmp_path: Path) -> None:
+    value = main(composed(tmp_path / "run", "objective_metric=eval/presence_loss"))
+    last = [row for row in curves(RunDir(tmp_path / "run")) if row["phase"] == "eval"][-1]
+    assert isinstance(value, float) and value == pytest.approx(last["presence_loss"], abs=1e-6)
+
+
+def test_a_run_that_breaks_says_so(
+    main: Callable[[DictConfig], float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise FloatingPointError("not a number")
+
+    monkeypatch.setattr(RelationalModule, "training_step", broken)
+    with pytest.raises(FloatingPointError):
+        main(composed(tmp_path / "run"))
+    run = RunDir(tmp_path / "run")
+    assert run.read_status()["state"] == "failed"
+    assert read(run.events)[-1]["event"] == "failed" and "not a number" in read(run.events)[-1]["error"]
+    assert not run.adapter.exists()
+
+
+# --- refusals -------------------------------------------------------------------------------------------------------
+
+
+def assert_refused(said: Said, *words: str) -> None:
+    """Exit code 2 and one paragraph that names place and remedy, nothing else."""
+    assert said.code == 2, said.err
+    assert said.err.startswith("Error: ") and "Traceback" not in said.err and "\n\n" not in said.err
+    assert said.out == ""
+    paragraph = " ".join(said.err.split())
+    for word in words:
+        assert word in paragraph
+
+
+BY_CONFIGURATION = {
+    "unknown key": ("train.py", ["loss.lamda=1"], ["loss.lamda", "Did you mean loss.lambda?"]),
+    "wrong type": ("train.py", ["loss.lambda=abc"], ["loss.lambda='abc'", "valid number"]),
+    "out of range": ("train.py", ["loss.lambda=-1"], ["loss.lambda=-1", "greater than or equal to 0"]),
+    "unknown group": ("train.py", ["model=pithia"], ["model/pithia", "Available: base, local, nano, pythia"]),
+    "value left open": ("train.py", ["model=local"], ["model.name_or_path", "add model.name_or_path="]),
+    "foreign target": ("train.py", ["callbacks.events._target_=os.system"], ["os.system", "not on the list"]),
+    "no evaluation rows": ("train.py", ["trainer.limit_val_batches=0"], ["trainer.limit_val_batches=0", "use some"]),
+    "nothing to evaluate": ("evaluate.py", [], ["run=DIR", "study=DIR"]),
+}
+
+
+@pytest.mark.parametrize("case", BY_CONFIGURATION)
+def test_a_wrong_configuration_is_refused_at_once(tiny_place: Place, case: str) -> None:
+    script, arguments, words = BY_CONFIGURATION[case]
+    assert_refused(tiny_place.command(script, *arguments), *words)
+    assert "torch" not in tiny_place.modules and "hydra" in tiny_place.modules
+    assert files_in_logs(tiny_place.folder) == []
+
+
+def test_a_named_run_directory_is_not_made_for_a_refusal(tiny_place: Place) -> None:
+    assert_refused(tiny_place.command("train.py", "loss.lambda=-1", "hydra.run.dir=refused/run"))
+    assert not (tiny_place.folder / "refused" / "run").exists()
+
+
+def broken_files(folder: Path) -> None:
+    """Each with one mistake."""
+    rows = [{"input": f"Question {i}?", "output": f"Answer {i}."} for i in range(20)]
+    write(folder / "no_output.jsonl", [*rows[:4], {"input": "Are you there?"}, *rows[4:]])
+    lines = [json.dumps(row) for row in rows]
+    (folder / "broken.jsonl").write_text("\n".join([*lines[:16], lines[16][:-3], *lines[17:]]), encoding="utf-8")
+    (folder / "empty.jsonl").write_text("\n", encoding="utf-8")
+    write(folder / "probes.jsonl", [{"id": "a", "kind": "twin", "pair": "p", "marked": True}])
+
+
+own = partial("data.train_file={}".format)
+ON_THE_WAY = {
+    "missing file": (["train.py", "data=jsonl", own("absent.jsonl")], ["absent.jsonl", "does not exist", "Give a"]),
+    "broken line": (["train.py", "data=jsonl", own("broken.jsonl")], ["broken.jsonl, line 17", "complete JSON object"]),
+    "no output": (["train.py", "data=jsonl", own("no_output.jsonl")], ["no_output.jsonl, line 5", "needs 'input'"]),
+    "empty file": (["train.py", "data=jsonl", own("empty.jsonl")], ["empty.jsonl", "holds no rows", "It needs"]),
+    "short rows": (["train.py", "data.max_seq_length=16"], ["data.max_seq_length=16", "shorter than", "Use at least"]),
+    "absent model": (["train.py", "model=local", "model.name_or_path=no/model"], ["no/model", "use model=nano"]),
+    "callback": (["train.py", "callbacks.events.every_n_steps=0"], ["Events", "every_n_steps", "conf/callbacks"]),
+    "lightning": (["train.py", "trainer.precision=banana"], ["'banana'", "Allowed", "conf/trainer"]),
+    "absent run": (["evaluate.py", "run=nowhere"], ["nowhere", "not a run directory", "run=latest"]),
+    "no runs yet": (["evaluate.py", "run=latest"], ["no run under logs", "python train.py"]),
+    "absent study": (["evaluate.py", "study=nowhere"], ["study=nowhere", "Give the directory of a multirun"]),
+}
+
+
+@pytest.mark.parametrize("case", ON_THE_WAY)
+def test_a_mistake_is_found_before_anything_is_written(
+    tiny_place: Place, type_in: Callable[..., Said], tmp_path: Path, case: str
+) -> None:
+    arguments, words = ON_THE_WAY[case]
+    (tmp_path / "data").symlink_to(tiny_place.folder / "data", target_is_directory=True)
+    broken_files(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    assert_refused(type_in(tmp_path, *arguments), *words)
+    assert files_in_logs(tmp_path) == []
+    if arguments[0] == "train.py":
+        assert_refused(type_in(tmp_path, *arguments, f"hydra.run.dir={tmp_path / 'named'}"), *words)
+    assert sorted(path for path in tmp_path.iterdir() if path.name != "logs") == before
+
+
+@pytest.mark.parametrize("name", ["mps", "gpu"])
+def test_an_accelerator_that_is_not_there_is_refused(
+    tiny_place: Place, type_in: Callable[..., Said], name: str
+) -> None:
+    if name in available_accelerators():
+        pytest.skip(f"this machine has {name}")
+    said = type_in(tiny_place.folder, "train.py", f"trainer.accelerator={name}")
+    assert_refused(said, f"trainer.accelerator={name}", "It has: ", "trainer.accelerator=auto")
+    assert files_in_logs(tiny_place.folder) == []
+
+
+def test_a_wrong_probe_file_is_refused(
+    sweeps: dict[str, RunDir], tiny_place: Place, type_in: Callable[..., Said], tmp_path: Path
+) -> None:
+    broken_files(tmp_path)
+    run = sweeps["loss=lm"]
+    said = type_in(tiny_place.folder, "evaluate.py", f"run={run.root}", f"probes_file={tmp_path / 'probes.jsonl'}")
+    assert_refused(said, "probes.jsonl, line 1", "needs input", "data/README.md")
+    assert not run.report.exists()
+
+
+def test_a_refusal_leaves_the_folder_where_it_was_typed(type_in: Callable[..., Said], tmp_path: Path) -> None:
+    here = tmp_path / "empty"
+    here.mkdir()
+    assert_refused(type_in(here, "evaluate.py", "run=nowhere"))
+    assert here.is_dir()
+
+
+def files_in_logs(folder: Path) -> list[Path]:
+    return [path for path in (folder / "logs").rglob("*")]

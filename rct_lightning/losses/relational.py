@@ -24,6 +24,8 @@ from rct_lightning.scoring import Branches, logits_at, reply_log_probs, score
 
 TERMS = ("presence", "coherence", "continuity")
 BANKS = ("bond", "rupture", "memory_claim")
+OBSERVED_PHRASES = 4
+"""Phrases a bank that evaluation while training looks at: always the same ones, so that its figures can be compared."""
 
 Reference = Callable[[nn.Module, Batch], Tensor]
 Figure = tuple[Tensor, Tensor]
@@ -67,7 +69,7 @@ class Outcome:
     Attributes:
         total: Scalar with gradient: this batch's contribution to the step's loss.
         terms: ``lm`` and each of :data:`TERMS`: contributions to the step's values, with gradient where the term has
-            weight. A term that was not computed is absent.
+            weight. A term is absent where it was not computed or where nothing in the step is to be judged by it.
         figures: Whatever else is worth watching, detached.
         row_nll: [B], summed next-token loss of each row's reply in nats, detached.
     """
@@ -117,6 +119,7 @@ class RelationalLoss:
     ) -> None:
         self.settings, self.phrases = settings, phrases
         self.train_reference, self.eval_reference = train_reference, eval_reference
+        self.observed = phrases.draw(OBSERVED_PHRASES, [0])
 
     def __call__(self, model: nn.Module, batch: Batch, step: int) -> Outcome:
         """The loss of a training batch; terms without weight that cost extra are left out."""
@@ -124,7 +127,7 @@ class RelationalLoss:
         return self._evaluate(model, batch, drawn if self.settings.trains_phrases else None, self.train_reference)
 
     def observe(self, model: nn.Module, batch: Batch, *, training_rows: bool = False) -> Outcome:
-        """All terms on all phrases of the training half, without gradient.
+        """All terms, without gradient, on a fixed draw of :data:`OBSERVED_PHRASES` phrases a bank.
 
         Args:
             model: In evaluation mode.
@@ -133,7 +136,7 @@ class RelationalLoss:
         """
         with torch.no_grad():
             reference = self.train_reference if training_rows else self.eval_reference
-            return self._evaluate(model, batch, self.phrases.members, reference)
+            return self._evaluate(model, batch, self.observed, reference)
 
     def _evaluate(
         self, model: nn.Module, batch: Batch, drawn: Mapping[str, list[int]] | None, reference_of: Reference
@@ -148,7 +151,8 @@ class RelationalLoss:
         if drawn is not None and scored.phrase_scores is not None:
             reference = reference_of(model, batch)[:, chosen]
             claims = self._phrase_terms(batch, scored.phrase_scores, reference, drawn, terms, figures)
-            terms["continuity"] = recall + claims
+            if batch.totals.continuity_positions or batch.totals.rows_without_history:
+                terms["continuity"] = recall + claims
         return Outcome(self._total(terms), terms, figures, sum_by_row(-log_probs.detach(), row, len(batch)))
 
     def _total(self, terms: Mapping[str, Tensor]) -> Tensor:
@@ -174,7 +178,8 @@ class RelationalLoss:
         for name, part in by_source.items():
             count = torch.tensor(float(len(part)), device=hidden.device)
             figures[f"{name}/candidate_accuracy"] = (candidate_hits(part.detach()).sum(), count)
-        terms["coherence"] = coherence_loss(by_source["coherence"]) / max(batch.totals.coherence_positions, 1)
+        if batch.totals.coherence_positions:
+            terms["coherence"] = coherence_loss(by_source["coherence"]) / batch.totals.coherence_positions
         recall = recall_loss(by_source["continuity"])
         figures["continuity/recall_loss"] = (recall.detach(), figures["continuity/candidate_accuracy"][1])
         return recall / max(batch.totals.continuity_positions, 1)
