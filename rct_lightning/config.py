@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import difflib
 import functools
+import hashlib
 import os
 import re
+import shlex
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
@@ -17,7 +19,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -41,6 +43,9 @@ ALLOWED_TARGETS = frozenset(
     }
 )
 """The only names that a configuration can ask to be called: exact names, so that no attribute path leads elsewhere."""
+
+JOB_NAME_LENGTH = 120
+"""Characters of the name of a multirun's job directory at most; file systems stop at 255 bytes."""
 
 T = TypeVar("T", bound=BaseModel)
 T_co = TypeVar("T_co")
@@ -295,6 +300,11 @@ def save_run_config(config: Config, path: Path) -> None:
 def explain_composition_error(error: Exception) -> UserError:
     """Hydra's refusal of a command line as one paragraph with the nearest name."""
     text = str(error).strip()
+    if isinstance(error, OverrideParseException):
+        return UserError(
+            f"{error.override}: not a readable setting ({text.splitlines()[0]}). Write key=value; a value with spaces "
+            f"or any of = , : {{ }} [ ] ( ) in it needs quotes of both kinds: 'key=\"value\"'."
+        )
     unknown = re.search(r"Could not override '([^']+)'", text)
     if unknown:
         key = unknown.group(1)
@@ -312,6 +322,30 @@ def known_keys() -> list[str]:
     """Every dotted key of the schema, as on the command line."""
     keys = _keys_of(Config, "")
     return sorted([*keys, *(f"trainer.{name}" for name in TRAINER_ARGUMENTS), "experiment", "debug", "hydra.run.dir"])
+
+
+def as_override(key: str, value: str) -> str:
+    """A setting as it can be typed into a shell, quoted where Hydra or the shell would misread it."""
+    if re.fullmatch(r"[\w./+-]+", value, re.ASCII):
+        return f"{key}={value}"
+    escaped = value.replace('"', '\\"')
+    return shlex.quote(f'{key}="{escaped}"')
+
+
+def job_directory(overrides: str) -> str:
+    """The directory's name of a multirun's job: its settings, in letters that need no quotes, not too long for a disk.
+
+    >>> job_directory("loss.lambda=0.3,seed=1")
+    'loss.lambda-0.3_seed-1'
+    """
+    name = re.sub(r"[^\w.+-]+", "-", overrides.replace(",", "_"), flags=re.ASCII)
+    if len(name) <= JOB_NAME_LENGTH and re.fullmatch(r"[\w.+=,-]+", overrides, re.ASCII):
+        return name
+    digest = hashlib.sha256(overrides.encode()).hexdigest()[:8]  # what was cut or replaced still tells jobs apart
+    return f"{name[: JOB_NAME_LENGTH - 9]}_{digest}"
+
+
+OmegaConf.register_new_resolver("job_directory", job_directory, replace=True)
 
 
 def _keys_of(section: type[BaseModel], prefix: str) -> Iterable[str]:

@@ -21,7 +21,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from rct_lightning import backbone, runs
 from rct_lightning.callbacks import BaselineComparison, EvalSanity
-from rct_lightning.config import Config, EvaluateConfig, load_run_config, save_run_config
+from rct_lightning.config import Config, EvaluateConfig, as_override, load_run_config, save_run_config
 from rct_lightning.data import Recurrence, RelationalDataModule
 from rct_lightning.dialogue import content_hash
 from rct_lightning.errors import UserError
@@ -96,7 +96,7 @@ def train(config: Config) -> Trained:
     comparison = _compare(trainer, module)
     _log_hyperparameters(config, trainer, module)
     run.write_json(run.status, {"state": "finished", "step": trainer.global_step})
-    print(f"\n{comparison}\n\nRun directory: {run.root}\nNext: python evaluate.py run={run.root}")
+    print(f"\n{comparison}\n\nRun directory: {run.root}\nNext: python evaluate.py {as_override('run', str(run.root))}")
     return Trained(run, _objective(config, module), module, comparison)
 
 

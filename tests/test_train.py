@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import runpy
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from omegaconf import DictConfig
 from safetensors import safe_open
 
 from rct_lightning.backbone import available_accelerators, load_template
-from rct_lightning.config import load_run_config
+from rct_lightning.config import as_override, job_directory, load_run_config
 from rct_lightning.dialogue import content_hash
 from rct_lightning.generation import SAMPLE_PROMPTS
 from rct_lightning.losses import TERMS
@@ -35,7 +36,11 @@ from rct_lightning.template import DialogueTemplate
 ROOT = Path(__file__).parents[1]
 HEADER = "step,lm_loss,presence_loss,coherence_loss,continuity_loss,total_loss,phase"
 ADAPTER = "adapter_model.safetensors"
-SHORT = ("debug=default", "trainer.accelerator=cpu", "trainer.max_epochs=1", "trainer.limit_train_batches=3", "seed=1")
+SHORT = (
+    "debug=default trainer.accelerator=cpu trainer.max_epochs=1 trainer.limit_train_batches=2 seed=1 "
+    "callbacks.generation_sampling.max_new_tokens=2 callbacks.baseline_comparison.max_new_tokens=2 "
+    "callbacks.eval_sanity.num_samples=1 callbacks.eval_sanity.max_new_tokens=2"
+).split()
 GUARD = '''
 """Lets no connection out of this machine; writes down who tried, and what was imported in the end."""
 import atexit, os, socket, sys
@@ -112,7 +117,7 @@ def make_place(folder: Path, base: Path, rows: int, eval_rows: int) -> Place:
     for name, count in (("train", rows), ("eval", eval_rows)):
         some = shortest(read(ROOT / "data" / "relational" / f"{name}.jsonl"), count)
         write(folder / "data" / "relational" / f"{name}.jsonl", some)
-    kinds = {"twin": 4, "recall": 4, "impostor": 2, "harmful": 4, "ordinary": 2}
+    kinds = {"twin": 4, "recall": 3, "impostor": 2, "harmful": 4, "ordinary": 2}
     probes = read(ROOT / "data" / "probes.jsonl")
     some = [probe for kind, count in kinds.items() for probe in [p for p in probes if p["kind"] == kind][:count]]
     write(folder / "data" / "probes.jsonl", some)
@@ -158,7 +163,7 @@ def _script(arguments: tuple[str, ...]) -> list[str]:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """With the bundled base model."""
-    place = make_place(tmp_path_factory.mktemp("place"), ROOT / "data" / "nano", rows=48, eval_rows=16)
+    place = make_place(tmp_path_factory.mktemp("place"), ROOT / "data" / "nano", rows=40, eval_rows=16)
     yield place
     assert place.network == "", "something reached for the network"
 
@@ -214,7 +219,7 @@ def composed(run: Path, *overrides: str) -> DictConfig:
 
 @pytest.fixture(scope="module")
 def trained(place: Place) -> tuple[Said, RunDir]:
-    """Two epochs of six steps with every callback, as a person would start them."""
+    """Two epochs of five steps with every callback, as a person would start them."""
     run = RunDir(place.folder / "named" / "run")
     said = place.command("train.py", "debug=default", f"hydra.run.dir={run.root}", "trainer.accelerator=cpu", "seed=1")
     assert said.code == 0, said.err
@@ -260,7 +265,7 @@ def test_nothing_is_written_outside_of_the_run_directory(run: RunDir, place: Pla
 
 def test_it_says_what_it_did(trained: tuple[Said, RunDir]) -> None:
     said, run = trained
-    for line in ("train: 48 rows", "eval: 16 rows", "quantization: asked auto", "loss: relational, lambda 0.3"):
+    for line in ("train: 40 rows", "eval: 16 rows", "quantization: asked auto", "loss: relational, lambda 0.3"):
         assert line in said.out
     assert "| on the evaluation rows | base | tuned | change |" in said.out
     assert all(f"| {prompt} | " in said.out for prompt in SAMPLE_PROMPTS)
@@ -273,7 +278,7 @@ def test_the_loss_components_are_one_table_of_two_phases(run: RunDir) -> None:
     rows = curves(run)
     steps = {phase: [row["step"] for row in rows if row["phase"] == phase] for phase in ("train", "eval")}
     assert {row["phase"] for row in rows} == {"train", "eval"}
-    assert steps == {"train": [2, 4, 6, 8, 10, 12], "eval": [0, 6, 12]}, "each evaluation once, the base's first"
+    assert steps == {"train": [2, 4, 6, 8, 10], "eval": [0, 5, 10]}, "each evaluation once, the base's first"
 
 
 def test_every_row_adds_up(run: RunDir) -> None:
@@ -294,7 +299,7 @@ def test_samples_are_taken_before_during_and_after(run: RunDir) -> None:
     text = run.generation_samples.read_text(encoding="utf-8")
     parts = re.split(r"^=== step (\d+) ===$", text, flags=re.M)[1:]
     samples = dict(zip(map(int, parts[::2]), parts[1::2], strict=True))
-    assert list(samples) == [0, 8, 12], "step 0, every 8 steps, and the last one"
+    assert list(samples) == [0, 8, 10], "step 0, every 8 steps, and the last one"
     for sample in samples.values():
         assert re.findall(r"^Prompt: (.*)$", sample, re.M) == list(SAMPLE_PROMPTS)
         assert [len(re.findall(rf"^{kind}: ", sample, re.M)) for kind in ("Greedy", "Sampled")] == [5, 5]
@@ -327,11 +332,11 @@ def test_events_tell_the_story(run: RunDir) -> None:
     assert kinds[:3] == ["start", "eval", "fit"] and kinds[-1] == "trained"
     assert [event["step"] for event in events] == sorted(event["step"] for event in events)
     assert [event["time"] for event in events] == sorted(event["time"] for event in events)
-    assert next(event for event in events if event["event"] == "fit")["total_steps"] == 12
+    assert next(event for event in events if event["event"] == "fit")["total_steps"] == 10
     steps = [event for event in events if event["event"] == "step"]
-    assert [event["step"] for event in steps] == [2, 4, 6, 8, 10, 12]
+    assert [event["step"] for event in steps] == [2, 4, 6, 8, 10]
     assert all(event["perf/reply_tokens_per_s"] > 0 and event["perf/peak_memory_mib"] > 50 for event in steps)
-    assert run.read_status() == {"state": "finished", "step": 12}
+    assert run.read_status() == {"state": "finished", "step": 10}
 
 
 def test_tensorboard_holds_curves_gradients_samples_and_settings(run: RunDir) -> None:
@@ -360,7 +365,7 @@ def test_every_active_term_has_a_gradient(run: RunDir, name: str) -> None:
     board = EventAccumulator(str(run.tensorboard)).Reload()
     value = {event.step: event.value for event in board.Scalars(f"loss/{name}")}
     norm = {event.step: event.value for event in board.Scalars(f"grad/{name}_norm")}
-    active = [step for step in (4, 8, 12) if value[step] > 0]
+    active = [step for step in (4, 8) if value.get(step, 0) > 0]
     assert active and all(norm[step] > 0 for step in active)
 
 
@@ -431,32 +436,56 @@ def test_evaluation_measures_what_training_logged(evaluated: Said, run: RunDir) 
 
 
 @pytest.fixture(scope="module")
-def sweeps(tiny_place: Place) -> dict[str, RunDir]:
-    """Four short runs of one seed from two commands in two processes, by their directories' names."""
-    found: dict[str, RunDir] = {}
-    for hash_seed, swept in enumerate(("loss.lambda=0,0.3", "loss=lm,relational")):
-        folder = tiny_place.folder / "sweeps" / str(hash_seed)
-        said = tiny_place.command("train.py", "-m", swept, *SHORT, f"hydra.sweep.dir={folder}", hash_seed=hash_seed)
-        assert said.code == 0, said.err
-        key, _, values = swept.partition("=")
-        for value in values.split(","):
-            (run,) = folder.glob(f"*{key}={value},*")
-            found[f"{key}={value}"] = RunDir(run)
+def swept(tiny_place: Place) -> dict[str, Said]:
+    """What two commands in two processes say that make two short runs of one seed each."""
+    return {
+        key: tiny_place.command("train.py", "-m", f"{key}={values}", f"hydra.sweep.dir={key}", *SHORT, hash_seed=seed)
+        for seed, (key, values) in enumerate({"loss.lambda": "0,0.3", "loss": "lm,relational"}.items())
+    }
+
+
+@pytest.fixture(scope="module")
+def sweeps(swept: dict[str, Said], tiny_place: Place) -> dict[str, RunDir]:
+    """The run directories, by what is different about them."""
+    assert [said.code for said in swept.values()] == [0, 0], [said.err for said in swept.values()]
+    found = {}
+    for key in swept:
+        for path in (tiny_place.folder / key).glob("*/config.yaml"):
+            loss = load_run_config(path).loss
+            found[f"loss.lambda={loss.lambda_:g}" if key == "loss.lambda" else f"loss={loss.name}"] = RunDir(
+                path.parent
+            )
     return found
 
 
 def test_a_multirun_makes_one_run_directory_a_job(sweeps: dict[str, RunDir]) -> None:
-    config = {name: load_run_config(run.config) for name, run in sweeps.items()}
-    assert {name: c.loss.lambda_ for name, c in config.items()} == {
-        "loss.lambda=0": 0,
-        "loss.lambda=0.3": 0.3,
-        "loss=lm": 0,
-        "loss=relational": 0.3,
-    }
-    for name, run in sweeps.items():
+    assert sorted(sweeps) == ["loss.lambda=0", "loss.lambda=0.3", "loss=lm", "loss=relational"]
+    for run in sweeps.values():
         assert run.read_status()["state"] == "finished"
-        assert config[name].run_dir == str(run.root)
-        assert [row["step"] for row in curves(run)] == [0, 2, 3]
+        assert load_run_config(run.config).run_dir == str(run.root)
+        assert [(row["step"], row["phase"]) for row in curves(run)] == [(0, "eval"), (2, "train"), (2, "eval")]
+
+
+def test_the_directory_of_a_job_says_what_is_special_about_it() -> None:
+    assert job_directory("loss.lambda=0.3,seed=1") == "loss.lambda-0.3_seed-1"
+    names = [job_directory(f"data.train_file=/some/{'long/' * n}file of mine.jsonl,seed={n}") for n in range(60)]
+    assert len(set(names)) == 60, "jobs stay apart where names had to be cut"
+    assert all(re.fullmatch(r"[\w.+-]{1,120}", name, re.ASCII) for name in names)
+
+
+def test_the_next_command_that_a_job_prints_can_be_typed(
+    swept: dict[str, Said], sweeps: dict[str, RunDir], tiny_place: Place, type_in: Callable[..., Said]
+) -> None:
+    lines = re.findall(r"^Next: python (.*)$", swept["loss.lambda"].out, re.M)
+    assert len(lines) == 2
+    for line in lines:
+        assert_refused(type_in(tiny_place.folder, *shlex.split(line), "probes_file=absent"), "probes_file=absent")
+
+
+@pytest.mark.parametrize("name", ["plain", "with space", "a=1,b=[2]", "caf\u00e9", 'the "one"', "it's"])
+def test_a_run_of_any_name_can_be_typed(tmp_path: Path, type_in: Callable[..., Said], name: str) -> None:
+    line = shlex.split(f"evaluate.py {as_override('run', name)}")
+    assert_refused(type_in(tmp_path, *line), f"Error: {name}: not a run directory")
 
 
 def test_without_lambda_it_is_the_language_model_run_bit_for_bit(sweeps: dict[str, RunDir]) -> None:
@@ -540,6 +569,7 @@ def assert_refused(said: Said, *words: str) -> None:
 
 BY_CONFIGURATION = {
     "unknown key": ("train.py", ["loss.lamda=1"], ["loss.lamda", "Did you mean loss.lambda?"]),
+    "unreadable": ("evaluate.py", ["run=a=b"], ["run=a=b", "quotes"]),
     "wrong type": ("train.py", ["loss.lambda=abc"], ["loss.lambda='abc'", "valid number"]),
     "out of range": ("train.py", ["loss.lambda=-1"], ["loss.lambda=-1", "greater than or equal to 0"]),
     "unknown group": ("train.py", ["model=pithia"], ["model/pithia", "Available: base, local, nano, pythia"]),

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import Dataset
 
 from rct_lightning.data.batch import COHERENCE, CONTINUITY, IGNORE, Batch, Totals
-from rct_lightning.data.recurrence import ContentVocabulary, first_speaker
+from rct_lightning.data.recurrence import ContentVocabulary
 from rct_lightning.data.sampler import BatchRequest
 from rct_lightning.dialogue import Example
 from rct_lightning.markers import Lexicon
@@ -112,24 +112,24 @@ class RelationalDataset(Dataset[Batch]):
 
 
 def _make_row(example: Example, encoded: Encoded, vocabulary: ContentVocabulary, lexicon: Lexicon, number: int) -> Row:
-    first_said = first_speaker(encoded)
-    present = {t for span in encoded.spans if span.kind == "input" for t in encoded.ids[span.start : span.stop]}
-    everything_said = set(first_said) | present
+    first_said = vocabulary.first_speaker(encoded)
+    spans = {kind: [span for span in encoded.spans if span.kind == kind] for kind in ("input", "reply")}
+    present = {word for span in spans["input"] for _, word in vocabulary.words(encoded, span)}
+    own_pieces = {token for word in (*first_said, *present) for token in word}
     positions, sources, candidates, seen = [], [], [], set()
-    for position in range(encoded.prompt_length, len(encoded.ids)):
-        token = encoded.ids[position]
-        if token in seen:  # a token that this reply has said already may be copied from the reply itself
+    for position, word in (found for span in spans["reply"] for found in vocabulary.words(encoded, span)):
+        if word in seen:  # a word that this reply has said already may be copied from the reply itself
             continue
-        seen.add(token)
-        if token not in first_said or token in present or not vocabulary.is_content(token):
+        seen.add(word)
+        if word not in first_said or word in present or not vocabulary.is_content(word):
             continue
-        role = first_said[token]
+        role = first_said[word]
         seed = vocabulary.recurrence.seed * 1_000_003 + number * 1009 + position
-        others = vocabulary.draw(role, example.conversation, everything_said, seed)
+        others = vocabulary.draw(role, example.conversation, own_pieces, seed)
         if others is not None:
             positions.append(position)
             sources.append(COHERENCE if role == "assistant" else CONTINUITY)
-            candidates.append(np.concatenate([[token], others]))
+            candidates.append(np.concatenate([[word[0]], others]))
     width = vocabulary.recurrence.num_candidates + 1
     return Row(
         encoded,
