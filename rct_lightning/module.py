@@ -13,11 +13,15 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, RunningMean
 
-from rct_lightning.backbone import Backbone, adapter_state
+from rct_lightning.backbone import Backbone, adapter_state, release_unused_memory
 from rct_lightning.data import IGNORE, Batch
 from rct_lightning.losses import TERMS, LossSettings, Outcome
 from rct_lightning.losses.relational import Figure
 from rct_lightning.template import DialogueTemplate
+
+
+TRIM_EVERY = 20
+"""Batches between two returns of freed memory to the system."""
 
 
 class Objective(Protocol):
@@ -151,6 +155,11 @@ class RelationalModule(L.LightningModule):
         self._show_progress(outcome, batch)
         # Lightning divides by the number of accumulated micro-batches; the terms are divided already.
         return outcome.total * self._accumulate
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Keep the process from growing."""
+        if batch_idx % TRIM_EVERY == TRIM_EVERY - 1 and self.device.type == "cpu":
+            release_unused_memory()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """All terms, without gradient, and the loss of every single row."""

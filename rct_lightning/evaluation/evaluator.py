@@ -177,8 +177,12 @@ class Evaluator:
 
 
 def nearest_other_history(row: Example, rows: Sequence[Example]) -> History:
-    """The history of another conversation that is nearest in length; empty where there is no other."""
-    others = [other for other in rows if other.conversation != row.conversation]
+    """The history of another conversation that is nearest in length; empty where there is no other.
+
+    A conversation that begins with the same turns (the twin of a minimal pair) is not another one.
+    """
+    own = set(row.context)
+    others = [other for other in rows if other.conversation != row.conversation and own.isdisjoint(other.context)]
     length = _characters(row)
     return min(others, key=lambda o: (abs(_characters(o) - length), o.id)).context if others else ()
 
