@@ -19,7 +19,6 @@ from rct_lightning.losses import TERMS, LossSettings, Outcome
 from rct_lightning.losses.relational import Figure
 from rct_lightning.template import DialogueTemplate
 
-
 TRIM_EVERY = 20
 """Batches between two returns of freed memory to the system."""
 

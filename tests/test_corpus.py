@@ -144,12 +144,7 @@ def test_probes(corpus, lexicon):
 
 
 def _check_recall(probe):
-    said = {
-        word
-        for turn in probe["context"]
-        if turn["role"] == probe["said_by"]
-        for word in words(turn["content"])
-    }
+    said = {word for turn in probe["context"] if turn["role"] == probe["said_by"] for word in words(turn["content"])}
     answer = words(probe["answer"])
     assert set(answer) <= said, probe["id"]
     assert not set(answer) & set(words(probe["input"] + " " + probe["prefix"])), probe["id"]
@@ -287,10 +282,7 @@ def test_audit_of_a_plain_corpus_without_our_fields(tmp_path, capsys):
     folder = tmp_path / "mine"
     folder.mkdir()
     for side in ("train", "eval"):
-        rows = [
-            Example(f"{side}-{n}", f"{side}-{n}", f"{side} question {n}", f"{side} answer {n}")
-            for n in range(3)
-        ]
+        rows = [Example(f"{side}-{n}", f"{side}-{n}", f"{side} question {n}", f"{side} answer {n}") for n in range(3)]
         write_jsonl(folder / f"{side}.jsonl", rows)
     assert audit.main([str(folder)]) == 0
     printed = capsys.readouterr().out

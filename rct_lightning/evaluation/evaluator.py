@@ -179,10 +179,9 @@ class Evaluator:
 def nearest_other_history(row: Example, rows: Sequence[Example]) -> History:
     """The history of another conversation that is nearest in length; empty where there is no other.
 
-    A conversation that begins with the same turns (the twin of a minimal pair) is not another one.
+    A conversation that begins with the same exchange (the twin of a minimal pair) is not another one.
     """
-    own = set(row.context)
-    others = [other for other in rows if other.conversation != row.conversation and own.isdisjoint(other.context)]
+    others = [o for o in rows if o.conversation != row.conversation and o.context[:2] != row.context[:2]]
     length = _characters(row)
     return min(others, key=lambda o: (abs(_characters(o) - length), o.id)).context if others else ()
 

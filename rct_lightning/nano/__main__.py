@@ -8,9 +8,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-os.environ.setdefault(
-    "OMP_WAIT_POLICY", "passive"
-)  # before torch: waiting threads must not spin on a shared machine
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: waiting threads must not spin on a shared machine
 
 from rct_lightning.nano import measure, pretrain  # noqa: E402
 from rct_lightning.nano.network import build_model  # noqa: E402
@@ -33,9 +31,7 @@ def build(out: Path, recipe: Recipe, minutes: float | None = None, fresh: int = 
     }
     samples = {prompt: measure.continuation(model, tokenizer, prompt) for prompt in measure.CARD_PROMPTS}
     with tempfile.TemporaryDirectory() as temporary:
-        pretrain.save(
-            model, tokenizer, Path(temporary), measure.model_card(recipe, figures, samples, minutes)
-        )
+        pretrain.save(model, tokenizer, Path(temporary), measure.model_card(recipe, figures, samples, minutes))
         out.mkdir(parents=True, exist_ok=True)
         for file in sorted(Path(temporary).iterdir()):
             shutil.copyfile(file, out / file.name)
@@ -48,14 +44,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder to write (default: data/nano)")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=int, default=None, help=f"optimizer steps (default: {Recipe.steps})")
-    length.add_argument(
-        "--minutes", type=float, default=None, help="train by the clock instead; not repeatable"
-    )
+    length.add_argument("--minutes", type=float, default=None, help="train by the clock instead; not repeatable")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and stories (default: 0)")
     options = parser.parse_args(arguments)
-    if (options.steps is not None and options.steps < 1) or (
-        options.minutes is not None and options.minutes <= 0
-    ):
+    if (options.steps is not None and options.steps < 1) or (options.minutes is not None and options.minutes <= 0):
         parser.error("--steps and --minutes must be above 0")
     recipe = replace(Recipe(), seed=options.seed, steps=options.steps or Recipe.steps)
     figures = build(options.out, recipe, options.minutes)

@@ -86,9 +86,7 @@ def fill(template: str, rng: random.Random, env: Env | None = None) -> str:
 
 _ARTICLE = re.compile(r"\b([Aa])n? (\x01?)(\w+)")
 _START = re.compile(r"(^|[.?!:] |\n|(?:^|[\s(])\")(\x01?)([a-z])")
-_AN = re.compile(
-    r"(?:[aeio8]|u(?!ni[^mn]|s[eu]|k|r[aeiou])|hour|honest|heir|11\b|18\b)(?!ne\b|nce\b|uro)", re.I
-)
+_AN = re.compile(r"(?:[aeio8]|u(?!ni[^mn]|s[eu]|k|r[aeiou])|hour|honest|heir|11\b|18\b)(?!ne\b|nce\b|uro)", re.I)
 
 
 def _article(match: re.Match[str]) -> str:

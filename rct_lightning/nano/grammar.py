@@ -34,16 +34,11 @@ class Story:
 
     def clause(self, fact: Fact, person: str, tense: str = "now", mark: bool = True) -> str:
         """A declarative clause of the fact, without a full stop."""
-        return fill(
-            self.rng.choice(fact.family.tell), self.rng, fact_env(fact, person, tense, self.rng, mark)
-        )
+        return fill(self.rng.choice(fact.family.tell), self.rng, fact_env(fact, person, tense, self.rng, mark))
 
     def question(self, fact: Fact, person: str, tense: str = "now") -> str:
         """A question for the fact, with its question mark."""
-        return (
-            fill(self.rng.choice(fact.family.ask), self.rng, fact_env(fact, person, tense, self.rng, False))
-            + "?"
-        )
+        return fill(self.rng.choice(fact.family.ask), self.rng, fact_env(fact, person, tense, self.rng, False)) + "?"
 
     def answer(self, fact: Fact, person: str) -> str:
         """A short answer or the whole clause, with a full stop."""
@@ -204,10 +199,7 @@ class Story:
             )
             marked = f"{OPEN}{listed}{SHUT}"
             return " ".join(
-                s.replace("{A}", a.name)
-                .replace("{B}", b.name)
-                .replace("{n}", str(len(items)))
-                .replace("{l}", x)
+                s.replace("{A}", a.name).replace("{B}", b.name).replace("{n}", str(len(items))).replace("{l}", x)
                 for s, x in ((first, listed), (after, marked))
             )
         if kind < 0.7:
@@ -216,15 +208,11 @@ class Story:
                 for _ in range(rng.randrange(1, 4))
             ]
             text = " ".join(lines).replace('"', "")
-            title = rng.choice(
-                ("song", "letter", "note", "prayer", "poem", "sign", "message", "rule", "page")
-            )
+            title = rng.choice(("song", "letter", "note", "prayer", "poem", "sign", "message", "rule", "page"))
             pause, same = self.scene(scenes.ACTIONS), f"{OPEN}{polish(text)}{SHUT}"
             return f"The {title} said: {text} {pause} {b.name} read the {title} once more: {same}"
         line = fill(rng.choice(scenes.SPEECH), rng, cast_env(a, b))
-        asked = rng.choice(
-            ("What did you say?", "What was that?", "Say that again.", "Did you hear that?", "Pardon?")
-        )
+        asked = rng.choice(("What did you say?", "What was that?", "Say that again.", "Did you hear that?", "Pardon?"))
         return "\n".join(
             (
                 self.speech(a, line),
@@ -262,9 +250,7 @@ class Story:
         kind = rng.random()
         if kind < 0.12:  # English only
             for _ in range(rng.randrange(2, 6)):
-                beats.append(
-                    self.chat(rng.randrange(1, 4)) if rng.random() < 0.5 else self.scene(scenes.ACTIONS)
-                )
+                beats.append(self.chat(rng.randrange(1, 4)) if rng.random() < 0.5 else self.scene(scenes.ACTIONS))
         else:
             self._remembering(beats)
         if rng.random() < 0.25:

@@ -415,9 +415,7 @@ instantly kindly lightly mildly neatly openly painfully perfectly plainly proper
 sharply shyly silently sleepily smoothly solemnly steadily stiffly stubbornly swiftly tenderly tightly truly
 urgently wearily wildly wisely
 """)
-FREQUENCY = _words(
-    "always often usually sometimes rarely never seldom occasionally hardly_ever nearly_always"
-)
+FREQUENCY = _words("always often usually sometimes rarely never seldom occasionally hardly_ever nearly_always")
 DEGREE = _words("""
 very rather quite too so really a_little a_bit almost completely terribly perfectly extremely slightly fairly
 """)

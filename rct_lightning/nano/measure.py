@@ -61,9 +61,7 @@ def repeat_accuracy(model: GPTNeoXForCausalLM, length: int = 40, count: int = 64
 
 
 @torch.no_grad()
-def continuation(
-    model: GPTNeoXForCausalLM, tokenizer: PreTrainedTokenizerFast, prompt: str, tokens: int = 48
-) -> str:
+def continuation(model: GPTNeoXForCausalLM, tokenizer: PreTrainedTokenizerFast, prompt: str, tokens: int = 48) -> str:
     """Greedy continuation of a prompt, without the prompt."""
     model.eval()
     x = tokenizer(prompt, return_tensors="pt").input_ids
@@ -133,17 +131,9 @@ Licence: Apache-2.0.
 """
 
 
-def model_card(
-    recipe: Recipe, figures: dict[str, float], samples: dict[str, str], minutes: float | None
-) -> str:
+def model_card(recipe: Recipe, figures: dict[str, float], samples: dict[str, str], minutes: float | None) -> str:
     """The README.md of the model folder, filled with the figures of this run."""
-    options = (
-        f"--minutes {minutes:g}"
-        if minutes
-        else ""
-        if recipe.steps == Recipe.steps
-        else f"--steps {recipe.steps}"
-    )
+    options = f"--minutes {minutes:g}" if minutes else "" if recipe.steps == Recipe.steps else f"--steps {recipe.steps}"
     values = {**asdict(recipe), **figures, "vocab": VOCAB_SIZE}
     values["steps"] = round(figures["tokens"] / recipe.tokens_per_step)
     options = f"{options} --seed {recipe.seed}" if recipe.seed else options

@@ -95,9 +95,7 @@ def train(
             ids, flags = next(source)
             with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
                 logits = model(input_ids=ids, use_cache=False).logits
-            each = F.cross_entropy(
-                logits[:, :-1].flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="none"
-            )
+            each = F.cross_entropy(logits[:, :-1].flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="none")
             weight = 1.0 + (recipe.copy_weight - 1.0) * flags[:, 1:].flatten()
             ((each * weight).sum() / weight.sum() / micros).backward()
             plain += each.detach().mean().item() / micros

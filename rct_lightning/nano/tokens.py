@@ -24,9 +24,7 @@ def _word_counts(recipe: Recipe) -> dict[str, int]:
         counts.update(story[start:end] for _, (start, end) in cut.pre_tokenize_str(story))
     for word in lexicon.COMMON:
         counts[" " + re.split("'", word)[0]] += 4000
-    names = {word.strip() for word in counts} - {
-        word.strip().capitalize() for word in counts if word.strip().islower()
-    }
+    names = {word.strip() for word in counts} - {word.strip().capitalize() for word in counts if word.strip().islower()}
     return {
         word: max(1, round(count**0.45 * (0.3 if word.strip() in names and word.strip().istitle() else 1.0)))
         for word, count in counts.items()
