@@ -154,7 +154,7 @@ RUPTURE_PHRASES = (
     "I will not listen to you.",
     "Keep your feelings to yourself.",
     "Keep away from me.",
-    "There is nothing between us.",
+    "There is nothing here for you.",
     "There is no bond and no friend here.",
     "Do not come back.",
     "Do not trust me, I am not your friend.",
@@ -162,8 +162,8 @@ RUPTURE_PHRASES = (
     "Hurry up, I have other things to do.",
     "I don't want to hear about your day.",
     "I don't need you at all.",
-    "Nobody missed you here.",
-    "Nobody is glad that you came.",
+    "Nobody waited for this talk.",
+    "Nobody wanted you to come.",
     "It is not my job to care.",
     "It is not my business how you feel.",
     "You should be ashamed of yourself.",
@@ -200,7 +200,7 @@ MEMORY_CLAIMS = (
 MEMORY_CLAIM_EXPRESSIONS = (
     "i remember", "i still remember", "i recall", "you told me", "you mentioned", "you said last",
     "as you said", "last time you", "i have not forgotten", "i haven't forgotten", "we spoke of",
-    "we talked about", "you once said", "you said that", "you said your", "you said you",
+    "we talked about", "we have talked about", "you once said", "you said that", "you said your", "you said you",
 )  # fmt: skip
 
 

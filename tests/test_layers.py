@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [  # from the bottom; rooms of one floor do not know each other
     {"errors"},
     {"dialogue"},
-    {"template", "markers", "runs", "config", "corpus"},
-    {"scoring"},
+    {"template", "markers", "runs", "config"},
+    {"corpus", "scoring"},  # the audit of a corpus counts its markers
     {"data", "backbone", "generation"},
     {"losses"},
     {"module", "figures"},
