@@ -58,6 +58,7 @@ def undisturbed(model: nn.Module, seed: int) -> Iterator[None]:
     modes = {module: module.training for module in model.modules()}
     device = next(model.parameters()).device
     devices = [device] if device.type == "cuda" else []
+    of_mps = torch.mps.get_rng_state() if device.type == "mps" else None
     with torch.random.fork_rng(devices=devices), torch.no_grad():
         torch.manual_seed(seed)
         model.eval()
@@ -66,6 +67,8 @@ def undisturbed(model: nn.Module, seed: int) -> Iterator[None]:
         finally:
             for module, training in modes.items():
                 module.training = training
+            if of_mps is not None:
+                torch.mps.set_rng_state(of_mps)
 
 
 def generate(
