@@ -1,3 +1,4 @@
+import re
 from collections import Counter
 from dataclasses import fields
 from pathlib import Path
@@ -37,6 +38,14 @@ def recurrent(batch: Batch, row: int = 0) -> list[tuple[int, int]]:
     mine = (batch.recurrent_row == row).tolist()
     at, source = batch.recurrent_position.tolist(), batch.recurrent_source.tolist()
     return [(int(batch.input_ids[row, at[i]]), source[i]) for i in range(len(mine)) if mine[i]]
+
+
+def whole_word(text: str, tokenizer: Any) -> tuple[int, ...]:
+    return tuple(tokenizer(f" {text}", add_special_tokens=False)["input_ids"])
+
+
+def alike(a: str, b: str, tokenizer: Any) -> bool:
+    return whole_word(a, tokenizer)[0] == whole_word(b, tokenizer)[0]
 
 
 # --- labels and padding ---------------------------------------------------------------------------------------------
@@ -159,13 +168,33 @@ def test_rows_without_history_have_no_recurrent_positions(data: Any, at: Any) ->
     assert len(batch.recurrent_row) == 0
 
 
-def test_common_tokens_and_pieces_inside_words_are_not_content(data: Any, tokenizer: Any, first_token: Any) -> None:
-    vocabulary = data.vocabulary
-    assert not vocabulary.is_content(first_token("the")), "it is in most conversations"
-    begins_no_word = [token for piece, token in tokenizer.get_vocab().items() if piece.isascii()]  # no leading space
-    assert len(begins_no_word) > 100
-    assert not any(vocabulary.is_content(token) for token in begins_no_word)
-    assert vocabulary.is_content(first_token("lantern"))
+def test_common_words_are_not_content(data: Any, tokenizer: Any) -> None:
+    assert not data.vocabulary.is_content(whole_word("the", tokenizer)), "it is in most conversations"
+    assert data.vocabulary.is_content(whole_word("lantern", tokenizer))
+
+
+def test_words_are_found_whole(data: Any, tokenizer: Any) -> None:
+    example = data.train_set.examples[0]
+    row = data.train_set.rows[0].encoded
+    span = next(span for span in row.spans if span.kind == "input")
+    spoken = [tokenizer.decode(list(word)).strip() for _, word in data.vocabulary.words(row, span)]
+    assert spoken == [part for part in re.findall(r"\w+", example.input) if f" {part}" in f" {example.input}"]
+
+
+def test_words_that_share_only_their_first_piece_are_not_recurrent(make_data: Any, tokenizer: Any) -> None:
+    words = "lantern lizard lemonade lobster lavender locket ladder lighthouse leopard lilac lagoon lentil".split()
+    pairs = [(a, b) for a in words for b in words if a != b and alike(a, b, tokenizer)]
+    assert pairs, "no two of these words begin with the same piece, so nothing is tested"
+    said, replied = pairs[0]
+    row = {
+        "context": [("human", f"We keep one {said} there.")],
+        "input": "What now?",
+        "output": f"Bring the {replied}.",
+    }
+    same_word = row | {"output": f"Bring the {said}."}
+    data = make_data(ROWS | {"other": row, "same": same_word})
+    assert recurrent(data.train_set.collate([len(ROWS)])) == []
+    assert len(recurrent(data.train_set.collate([len(ROWS) + 1]))) == 1
 
 
 def test_a_word_that_training_never_saw_is_content(data: Any, first_token: Any) -> None:
@@ -195,7 +224,6 @@ def test_candidates_are_the_label_and_words_of_the_same_role_in_other_conversati
             own = set(part.rows[row].encoded.ids[: part.rows[row].encoded.prompt_length])
             for token in others:
                 assert token not in own, "a word of one's own history or of the present input is no wrong answer"
-                assert data.vocabulary.is_content(token)
                 assert spoken[token, int(batch.recurrent_source[at])] - {mine}
             checked += 1
     assert checked > 8
@@ -206,7 +234,7 @@ def test_what_the_same_conversation_says_elsewhere_is_no_candidate(make_data: An
     later = {"conversation": "c-both", "input": words, "output": words}
     module = make_data(ROWS | {"later": later})
     both, elsewhere = list(ROWS).index("both"), {t for row in module.train_set.rows[:-1] for t in row.encoded.ids}
-    only_there = {t for t in module.train_set.rows[-1].encoded.ids if module.vocabulary.is_content(t)} - elsewhere
+    only_there = {whole_word(word, tokenizer)[0] for word in words.split()} - elsewhere
     candidates = set(module.train_set.collate([both]).candidates.flatten().tolist())
     assert len(only_there) > 5 and len(candidates) > 10
     assert not candidates & only_there
