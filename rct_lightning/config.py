@@ -422,7 +422,6 @@ def refusing(task: Callable[[DictConfig], T_co]) -> Callable[[DictConfig], T_co]
 def run_command(main: Callable[[], Any]) -> None:
     """Call a Hydra entry point; what Hydra itself refuses is explained in the same way as by :func:`refusing`."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # otherwise Hydra prints and exits itself
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # waiting threads that spin halve the speed of a shared machine
     try:
         main()
     except HydraException as error:
