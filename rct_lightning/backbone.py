@@ -294,15 +294,27 @@ def free_memory(device: str) -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf(available)
 
 
-def release_unused_memory() -> None:
-    """Give freed memory back to the system.
+def settle_heap() -> None:
+    """Have glibc map blocks of 4 MiB and more on their own, so that they return to the system when freed.
 
-    Batches of ever other lengths fragment glibc's heap: the resident size of a run on a CPU would grow for hours
+    Batches of ever other lengths fragment its heap otherwise: the resident size of a run on a CPU would grow for hours
     although nothing is held. Elsewhere this does nothing.
     """
+    _glibc("mallopt", _M_MMAP_THRESHOLD, 4 << 20)
+
+
+def release_unused_memory() -> None:
+    """Give freed memory at the end of glibc's heap back to the system; elsewhere this does nothing."""
+    _glibc("malloc_trim", 0)
+
+
+_M_MMAP_THRESHOLD = -3  # malloc.h
+
+
+def _glibc(function: str, *arguments: int) -> None:
     if sys.platform == "linux":
         try:
-            ctypes.CDLL("libc.so.6").malloc_trim(0)
+            getattr(ctypes.CDLL("libc.so.6"), function)(*arguments)
         except (OSError, AttributeError):  # another C library
             return
 

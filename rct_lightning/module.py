@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, RunningMean
 
-from rct_lightning.backbone import Backbone, adapter_state, release_unused_memory
+from rct_lightning.backbone import Backbone, adapter_state, release_unused_memory, settle_heap
 from rct_lightning.data import IGNORE, Batch
 from rct_lightning.losses import TERMS, LossSettings, Outcome
 from rct_lightning.losses.relational import Figure
@@ -136,6 +136,8 @@ class RelationalModule(L.LightningModule):
 
     def on_fit_start(self) -> None:
         """Put the model in training mode: a loaded model is in evaluation mode, and dropout would stay off."""
+        if self.device.type == "cpu":
+            settle_heap()
         self.train()
 
     def on_train_epoch_start(self) -> None:
