@@ -48,11 +48,8 @@ def bootstrap_mean(
     values = np.asarray(values, dtype=float)
     if len(values) == 0:
         return Estimate(float("nan"), float("nan"), float("nan"), 0)
-    weight = np.ones_like(values) if weights is None else np.asarray(weights, dtype=float)
-    labels = np.arange(len(values)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    number = int(labels.max()) + 1
-    numerator = np.bincount(labels, weights=weight * values, minlength=number)
-    denominator = np.bincount(labels, weights=weight, minlength=number)
+    (numerator,), denominator = _sums_by_group(values[None], weights, groups)
+    number = len(denominator)
     mean = float(numerator.sum() / denominator.sum())
     if number < 2:
         return Estimate(mean, float("nan"), float("nan"), len(values))
@@ -89,12 +86,9 @@ def crossed_bootstrap(
         samples: Bootstrap samples.
         seed: Of the draw.
     """
-    seeds, items = differences.shape
-    weight = np.ones(items) if weights is None else np.asarray(weights, dtype=float)
-    labels = np.arange(items) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    number = int(labels.max()) + 1
-    numerator = np.stack([np.bincount(labels, weights=weight * row, minlength=number) for row in differences])
-    denominator = np.bincount(labels, weights=weight, minlength=number)
+    seeds = len(differences)
+    numerator, denominator = _sums_by_group(differences, weights, groups)
+    number = len(denominator)
     mean = float(numerator.sum() / (seeds * denominator.sum()))
     if seeds < 2 or number < 2:
         return Estimate(mean, float("nan"), float("nan"), seeds)
@@ -106,3 +100,15 @@ def crossed_bootstrap(
         means[sample] = by_seed[random.integers(seeds, size=seeds)].mean()
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(mean, float(low), float(high), seeds)
+
+
+def _sums_by_group(
+    rows: np.ndarray, weights: np.ndarray | None, groups: Sequence[object] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted sums of each row [S, N] over its groups, and the groups' weights: [S, G] and [G]."""
+    items = rows.shape[1]
+    weight = np.ones(items) if weights is None else np.asarray(weights, dtype=float)
+    labels = np.arange(items) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    number = int(labels.max()) + 1
+    sums = np.stack([np.bincount(labels, weights=weight * row, minlength=number) for row in rows])
+    return sums, np.bincount(labels, weights=weight, minlength=number)
