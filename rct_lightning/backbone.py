@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from rct_lightning.dropout import AdapterDropout
 from rct_lightning.errors import UserError
 from rct_lightning.template import DialogueTemplate
 
@@ -160,6 +161,7 @@ def load_backbone(
     model, precision = _load_base(name_or_path, device, quantization, dequantize)
     model.requires_grad_(False)
     peft_model = _new_adapters(model, lora or Lora()) if adapter is None else _saved_adapters(model, adapter)
+    _quicken_dropout(peft_model)
     if gradient_checkpointing:
         peft_model.enable_input_require_grads()
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
@@ -350,6 +352,13 @@ def _saved_adapters(model: Any, folder: Path) -> Any:
     except (RuntimeError, ValueError, KeyError, TypeError) as error:
         first = str(error).splitlines()[0]
         raise UserError(f"{folder}: this adapter does not fit its base model ({first}).") from error
+
+
+def _quicken_dropout(peft_model: nn.Module) -> None:
+    for module in peft_model.modules():
+        for name, dropout in getattr(module, "lora_dropout", {}).items():
+            if isinstance(dropout, nn.Dropout):
+                module.lora_dropout[name] = AdapterDropout(dropout.p)  # type: ignore[assignment, operator]
 
 
 def load_template(folder: Path) -> DialogueTemplate:

@@ -112,10 +112,11 @@ class PresenceConfig(Section):
 
 
 class RecurrenceConfig(Section):
-    """How recurrent positions are found."""
+    """How recurrent positions are found and judged."""
 
     max_document_frequency: Annotated[float, Field(gt=0, le=1)]
     num_candidates: Count
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
 
 
 class LossConfig(Section):

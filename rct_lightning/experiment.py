@@ -106,14 +106,19 @@ def evaluate(config: EvaluateConfig) -> list[Report]:
     if config.study is None:
         assert config.run is not None  # the schema asks for one of the two
         return [evaluate_run(config, runs.find_run(config.run))]
-    found = [(run, load_run_config(run.config)) for run in runs.find_study(config.study)]
-    study.check_arms([(study.arm_of(c.plain()["loss"]), c.seed) for _, c in found])
+    found = runs.find_study(config.study)
+    configs = [load_run_config(run.config) for run in found]
+    arms = study.arms_of([c.plain() for c in configs])
+    study.check_arms([(arm, c.seed) for arm, c in zip(arms, configs, strict=True)])
     reports = []
-    for run, _ in found:
+    for run in found:
         print(f"\n{run.root}", flush=True)
         reports.append(evaluate_run(config, run))
-    arms = [study.read_run(run.report / METRICS_FILE, c.plain()["loss"], c.seed) for run, c in found]
-    table = study.study_table(study.contrasts(arms, config.bootstrap_samples, config.seed))
+    evaluated = [
+        study.StudyRun(arm, c.seed, study.read_endpoints(run.report / METRICS_FILE))
+        for run, arm, c in zip(found, arms, configs, strict=True)
+    ]
+    table = study.study_table(study.contrasts(evaluated, config.bootstrap_samples, config.seed))
     target = Path(config.output or config.study) / "study.md"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(f"{table}\n", encoding="utf-8")
@@ -166,7 +171,9 @@ def make_data(
         max_seq_length=config.data.max_seq_length,
         batch_size=config.data.batch_size,
         accumulate=config.trainer.accumulate_grad_batches,
-        recurrence=Recurrence(**config.loss.recurrence.model_dump(), seed=config.seed),
+        recurrence=Recurrence(
+            config.loss.recurrence.max_document_frequency, config.loss.recurrence.num_candidates, config.seed
+        ),
         rebuild_context=config.data.rebuild_context,
         seed=config.seed,
         num_workers=config.data.num_workers,
@@ -193,6 +200,7 @@ def make_objective(config: Config, base: backbone.Backbone, data: RelationalData
         lambda_=config.loss.lambda_,
         weights=config.loss.weights.model_dump(),
         presence=PresenceSettings(**config.loss.presence.model_dump()),
+        label_smoothing=config.loss.recurrence.label_smoothing,
         phrases_per_step=config.loss.phrases_per_step,
         seed=config.seed,
     )

@@ -1,5 +1,6 @@
 """What evaluation claims: honest intervals, endpoints that move when and only when something moved, one table."""
 
+import copy
 import csv
 import json
 import math
@@ -27,7 +28,7 @@ from rct_lightning.evaluation.evaluator import (
 from rct_lightning.evaluation.probes import KINDS, read_probes
 from rct_lightning.evaluation.report import Report, write_report
 from rct_lightning.evaluation.statistics import Estimate, bootstrap_mean, crossed_bootstrap, t_interval
-from rct_lightning.evaluation.study import StudyRun, arm_of, check_arms, contrasts, read_run, study_table
+from rct_lightning.evaluation.study import Arm, StudyRun, arms_of, check_arms, contrasts, read_endpoints, study_table
 from rct_lightning.evaluation.subject import SIDES, Subject
 from rct_lightning.generation import SAMPLE_PROMPTS
 from rct_lightning.losses import TERMS
@@ -541,6 +542,9 @@ def endpoints(values: np.ndarray, key: str = "continuity/recall") -> dict[str, A
     return {key: {"tuned": {"values": values.tolist()}, "groups": groups, "weights": weights}}
 
 
+LM, RCT = Arm("lm_only"), Arm("rct", "lm_only")
+
+
 def study(effect: float, seeds: int = 8, items: int = 60) -> list[StudyRun]:
     """Two arms; an item and a seed have their own level, the same in both arms, and there is noise."""
     random = np.random.default_rng(5)
@@ -548,8 +552,8 @@ def study(effect: float, seeds: int = 8, items: int = 60) -> list[StudyRun]:
     runs = []
     for seed in range(seeds):
         both = level + random.normal()
-        for arm, lambda_, shift in (("lm_only", 0.0, 0.0), ("rct", 0.3, effect)):
-            runs.append(StudyRun(arm, lambda_, seed, endpoints(both + shift + 0.3 * random.normal(size=items))))
+        for arm, shift in ((LM, 0.0), (RCT, effect)):
+            runs.append(StudyRun(arm, seed, endpoints(both + shift + 0.3 * random.normal(size=items))))
     return runs
 
 
@@ -568,7 +572,7 @@ def test_where_there_is_none_the_interval_lies_around_zero() -> None:
 
 
 def test_only_seeds_of_both_arms_count() -> None:
-    runs = [run for run in study(effect=0.5) if run.arm == "lm_only" or run.seed in (1, 3)]
+    runs = [run for run in study(effect=0.5) if run.arm == LM or run.seed in (1, 3)]
     (found,) = contrasts(runs, samples=200)
     assert len(found.by_seed) == 2 == found.difference.items
 
@@ -576,34 +580,71 @@ def test_only_seeds_of_both_arms_count() -> None:
 def test_arms_that_cannot_be_compared_are_refused() -> None:
     runs = study(effect=0.5, seeds=2)
     with pytest.raises(UserError, match=r"loss\.lambda=0.*found rct\. Train them with"):
-        contrasts([run for run in runs if run.arm == "rct"])
+        contrasts([run for run in runs if run.arm == RCT])
     with pytest.raises(UserError, match=r"another arm; found lm_only"):
-        contrasts([run for run in runs if run.arm == "lm_only"])
+        contrasts([run for run in runs if run.arm == LM])
     with pytest.raises(UserError, match="found none"):
         contrasts([])
-    with pytest.raises(UserError, match="'rct' shares no seed with lm_only"):
-        check_arms([("lm_only", 1), ("rct", 2)])
-    check_arms([("lm_only", 1), ("rct", 1), ("rct", 2)])
+    with pytest.raises(UserError, match="'rct' shares no seed with 'lm_only'"):
+        check_arms([(LM, 1), (RCT, 2)])
+    check_arms([(LM, 1), (RCT, 1), (RCT, 2)])
 
 
 @pytest.mark.parametrize("other", [endpoints(np.zeros(10)), endpoints(np.zeros(60), key="guardrail/repetition")])
 def test_runs_on_different_rows_are_refused(other: dict[str, Any]) -> None:
     runs = study(effect=0.5, seeds=2)
-    runs[-1] = StudyRun("rct", 0.3, 1, other)
+    runs[-1] = StudyRun(RCT, 1, other)
     with pytest.raises(UserError, match=r"seed 1 of arm 'rct' was evaluated on other rows"):
         contrasts(runs)
 
 
 def test_a_study_reads_what_a_report_wrote(report: Report, tmp_path: Path) -> None:
     write_report(report, RunDir(tmp_path), tmp_path, CONFIG)
-    loss = {"name": "relational", "lambda": 0.3, "weights": {"presence": 0.5, "coherence": 1 / 3, "continuity": 1 / 3}}
-    rct = read_run(tmp_path / "metrics.json", loss, seed=1)
-    lm = read_run(tmp_path / "metrics.json", loss | {"name": "lm", "lambda": 0}, seed=1)
-    assert (rct.arm, lm.arm, rct.lambda_) == ("relational lambda=0.3 w=0.5/0.33/0.33", "lm_only", 0.3)
-    assert arm_of(loss | {"name": "relational", "lambda": 0.0}) == "lm_only"
+    found_endpoints = read_endpoints(tmp_path / "metrics.json")
+    rct, lm = StudyRun(RCT, 1, found_endpoints), StudyRun(LM, 1, found_endpoints)
     found = contrasts([rct, lm], samples=100)
     assert [contrast.endpoint for contrast in found] == list(MEANINGS)
     assert all(contrast.difference.mean == 0 for contrast in found)
+
+
+def arms(*runs: dict[str, Any]) -> list[tuple[str, str | None]]:
+    base = {"seed": 1, "run_dir": "a", "model": {"lora": {"r": 16}}, "loss": {"lambda": 0.3, "recurrence": {"n": 31}}}
+    configs = []
+    for run in runs:
+        config = copy.deepcopy(base)
+        for key, value in run.items():
+            *path, last = key.split(".")
+            section: Any = config
+            for part in path:
+                section = section[part]
+            section[last] = value
+        configs.append(config)
+    return [(arm.name, arm.reference) for arm in arms_of(configs)]
+
+
+def test_an_arm_is_what_varies_within_a_study() -> None:
+    lm, plain = {"loss.lambda": 0}, {"seed": 2, "run_dir": "b"}
+    assert arms(lm, plain) == [("lm_only", None), ("loss.lambda=0.3", "lm_only")]
+    assert arms(plain) == [("loss.lambda=0.3", "lm_only")]
+    assert arms(lm | {"loss.recurrence.n": 7}, lm, plain, {"loss.recurrence.n": 7}) == [
+        ("lm_only", None),
+        ("lm_only", None),
+        ("loss.lambda=0.3 loss.recurrence.n=31", "lm_only"),
+        ("loss.lambda=0.3 loss.recurrence.n=7", "lm_only"),
+    ]
+    assert arms(lm, plain, lm | {"model.lora.r": 8}, {"model.lora.r": 8}) == [
+        ("lm_only model.lora.r=16", None),
+        ("loss.lambda=0.3 model.lora.r=16", "lm_only model.lora.r=16"),
+        ("lm_only model.lora.r=8", None),
+        ("loss.lambda=0.3 model.lora.r=8", "lm_only model.lora.r=8"),
+    ]
+
+
+def test_each_arm_is_set_against_its_own_reference() -> None:
+    runs = study(effect=0.5, seeds=3)
+    other = [StudyRun(Arm("lm_only r=8"), run.seed, run.endpoints) for run in runs if run.arm == RCT]
+    found = contrasts([*runs, *other, *(StudyRun(Arm("rct r=8", "lm_only r=8"), r.seed, r.endpoints) for r in other)])
+    assert [(c.arm, c.difference.mean == 0) for c in found] == [("rct", False), ("rct r=8", True)]
 
 
 def test_the_table_stars_what_excludes_zero() -> None:

@@ -12,7 +12,7 @@ FLOORS = [  # from the bottom; rooms of one floor do not know each other
     {"errors"},
     {"dialogue"},
     {"template", "markers", "runs", "config"},
-    {"corpus", "scoring"},  # the audit of a corpus counts its markers
+    {"corpus", "scoring", "dropout"},  # the audit of a corpus counts its markers
     {"data", "backbone", "generation"},
     {"losses"},
     {"module", "figures"},

@@ -132,6 +132,19 @@ def test_small_formulas_by_hand() -> None:
     assert false_memory_loss(torch.tensor([1.0, 2.0]), torch.zeros(2), history).item() == 4.0
 
 
+def test_label_smoothing_spreads_a_share_over_all_candidates() -> None:
+    logits = torch.tensor([[3.0, 1.0, 0.0, -2.0]], requires_grad=True)
+    log_probs = torch.log_softmax(logits, 1)[0]
+    expected = -(0.9 * log_probs[0] + 0.1 * log_probs.mean())
+    smoothed = candidate_loss(logits, 0.1)
+    assert smoothed.item() == pytest.approx(expected.item())
+    assert candidate_loss(logits).item() == pytest.approx(-log_probs[0].item())
+    for smoothing, pulls_further in ((0.0, True), (0.1, False)):  # a position that is known already
+        known = torch.tensor([[12.0, 0.0, 0.0, 0.0]], requires_grad=True)
+        (slope,) = torch.autograd.grad(candidate_loss(known, smoothing).sum(), known)
+        assert bool(slope[0, 0] < 0) == pulls_further
+
+
 def test_the_total_is_the_weighted_sum(data: Any, model: Any, make_objective: Any) -> None:
     weights = {"presence": 0.5, "coherence": 2.0, "continuity": 0.25}
     outcome = make_objective(lambda_=0.7, weights=weights)(model, data.train_set.collate(ALL), 0)

@@ -516,7 +516,7 @@ def test_a_study_contrasts_the_arms(
     table = (tmp_path / "deep" / "er" / "study.md").read_text(encoding="utf-8")
     assert table.strip() in said.out
     assert table.startswith("| arm | endpoint | lm_only | arm | difference [95% interval] | by seed |")
-    assert "| relational lambda=0.3 w=0.5/0.33/0.33 | presence/specificity | " in table
+    assert "| loss.lambda=0.3 | presence/specificity | " in table
     for name in ("loss.lambda=0", "loss.lambda=0.3"):
         assert (sweeps[name].report / "metrics.json").is_file()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,23 @@ import numpy as np
 from rct_lightning.errors import UserError
 from rct_lightning.evaluation.statistics import Estimate, crossed_bootstrap
 
+LM_ONLY = "lm_only"
+NOT_PART_OF_AN_ARM = ("seed", "run_dir", "objective_metric")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What distinguishes some runs of a study, and the arm they are set against; a reference has none."""
+
+    name: str
+    reference: str | None = None
+
 
 @dataclass(frozen=True)
 class StudyRun:
     """One evaluated run: its arm, its seed, and its endpoints as metrics.json holds them."""
 
-    arm: str
-    lambda_: float
+    arm: Arm
     seed: int
     endpoints: Mapping[str, Any]
 
@@ -36,39 +46,73 @@ class Contrast:
     by_seed: list[float]
 
 
-def read_run(metrics: Path, loss: Mapping[str, Any], seed: int) -> StudyRun:
-    """One run from the metrics.json of its report and the loss section of its configuration."""
-    endpoints = json.loads(metrics.read_text(encoding="utf-8"))["endpoints"]
-    return StudyRun(arm_of(loss), float(loss["lambda"]), seed, endpoints)
+def read_endpoints(metrics: Path) -> dict[str, Any]:
+    """The endpoints of a report's metrics.json."""
+    found: dict[str, Any] = json.loads(metrics.read_text(encoding="utf-8"))["endpoints"]
+    return found
 
 
-def arm_of(loss: Mapping[str, Any]) -> str:
-    """The name of an arm from the loss section of its configuration."""
-    weights = "/".join(f"{weight:.2g}" for weight in loss["weights"].values())
-    return f"{loss['name']} lambda={loss['lambda']:g} w={weights}" if loss["lambda"] else "lm_only"
+def arms_of(configs: Sequence[Mapping[str, Any]]) -> list[Arm]:
+    """Each run's arm, from the configurations of all of them.
+
+    An arm is named by the keys whose values differ within the study, seeds aside. A run without relational terms
+    (``loss.lambda=0``) is a reference, whatever the other keys of its loss say; any other run is set against the
+    reference that shares its keys outside the loss.
+    """
+    flat = [_arm_keys(config) for config in configs]
+    varying = sorted(
+        key for key in set().union(*flat) if len({repr(keys.get(key)) for keys in flat if key in keys}) > 1
+    )
+    arms = []
+    for keys in flat:
+        shown = {key: f"{key}={keys[key]}" for key in varying if key in keys}
+        around = " ".join([LM_ONLY, *(text for key, text in shown.items() if not key.startswith("loss."))])
+        if not keys["loss.lambda"]:
+            arms.append(Arm(around))
+        else:
+            own = {"loss.lambda": f"loss.lambda={keys['loss.lambda']}"} if len(shown) == 0 else {}
+            arms.append(Arm(" ".join((own | shown).values()), around))
+    return arms
 
 
-def check_arms(runs: Sequence[tuple[str, int]]) -> None:
+def _arm_keys(config: Mapping[str, Any]) -> dict[str, Any]:
+    keys = {key: value for key, value in _flat(config) if key not in NOT_PART_OF_AN_ARM}
+    if keys["loss.lambda"]:
+        return keys
+    return {key: value for key, value in keys.items() if not key.startswith("loss.") or key == "loss.lambda"}
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def check_arms(runs: Sequence[tuple[Arm, int]]) -> None:
     """Whether runs, as (arm, seed), can be set against each other; to ask before they are evaluated.
 
     Raises:
-        UserError: There is no arm without relational terms, or an arm shares no seed with it.
+        UserError: There is no arm with relational terms, or one lacks its reference, or shares no seed with it.
     """
-    arms: dict[str, set[int]] = {}
+    seeds: dict[str, set[int]] = {}
     for arm, seed in runs:
-        arms.setdefault(arm, set()).add(seed)
-    if "lm_only" not in arms or len(arms) < 2:
+        seeds.setdefault(arm.name, set()).add(seed)
+    wanted = {arm.name: arm.reference for arm, _ in runs if arm.reference is not None}
+    if not wanted or not set(wanted.values()) & set(seeds):
         raise UserError(
             f"A study needs runs with loss.lambda=0 and runs with another arm; found "
-            f"{', '.join(sorted(arms)) or 'none'}. Train them with: python train.py -m loss.lambda=0,0.3 seed=1,2,3,4,5"
+            f"{', '.join(sorted(seeds)) or 'none'}. Train them with: python train.py -m loss.lambda=0,0.3 "
+            f"seed=1,2,3,4,5"
         )
-    for arm, seeds in sorted(arms.items()):
-        if not seeds & arms["lm_only"]:
-            raise UserError(f"The arm '{arm}' shares no seed with lm_only, so nothing can be paired. Add such a run.")
+    for name, reference in sorted(wanted.items()):
+        if not seeds[name] & seeds.get(reference, set()):
+            raise UserError(f"The arm '{name}' shares no seed with '{reference}', so nothing can be paired. Add a run.")
 
 
 def contrasts(runs: Sequence[StudyRun], samples: int = 2000, seed: int = 0) -> list[Contrast]:
-    """Every arm against ``lm_only``.
+    """Every arm against its reference.
 
     Raises:
         UserError: As :func:`check_arms`; or the runs were evaluated on different items.
@@ -76,10 +120,10 @@ def contrasts(runs: Sequence[StudyRun], samples: int = 2000, seed: int = 0) -> l
     check_arms([(run.arm, run.seed) for run in runs])
     arms: dict[str, dict[int, StudyRun]] = {}
     for run in runs:
-        arms.setdefault(run.arm, {})[run.seed] = run
-    reference = arms.pop("lm_only")
+        arms.setdefault(run.arm.name, {})[run.seed] = run
     found = []
-    for arm, by_seed in sorted(arms.items()):
+    for arm, reference_name in sorted({(run.arm.name, run.arm.reference) for run in runs if run.arm.reference}):
+        by_seed, reference = arms[arm], arms[str(reference_name)]
         seeds = sorted(set(by_seed) & set(reference))
         for key, described in reference[seeds[0]].endpoints.items():
             _check_items(key, described, [run for s in seeds for run in (by_seed[s], reference[s])])
@@ -107,8 +151,8 @@ def _check_items(key: str, described: Mapping[str, Any], runs: Sequence[StudyRun
     for run in runs:
         if key not in run.endpoints or run.endpoints[key]["groups"] != described["groups"]:
             raise UserError(
-                f"{key}: the run with seed {run.seed} of arm '{run.arm}' was evaluated on other rows or probes, so "
-                f"nothing can be paired by item. A study's runs need the same evaluation rows."
+                f"{key}: the run with seed {run.seed} of arm '{run.arm.name}' was evaluated on other rows or probes, "
+                f"so nothing can be paired by item. A study's runs need the same evaluation rows."
             )
 
 

@@ -10,6 +10,6 @@ from torch import Tensor
 from rct_lightning.losses.recurrence import candidate_loss
 
 
-def coherence_loss(candidate_logits: Tensor) -> Tensor:
+def coherence_loss(candidate_logits: Tensor, label_smoothing: float = 0.0) -> Tensor:
     """Sum over recurrent positions first said by the assistant, in nats: [P, K] -> scalar."""
-    return candidate_loss(candidate_logits).sum()
+    return candidate_loss(candidate_logits, label_smoothing).sum()

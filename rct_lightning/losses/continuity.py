@@ -12,9 +12,9 @@ from torch import Tensor
 from rct_lightning.losses.recurrence import candidate_loss
 
 
-def recall_loss(candidate_logits: Tensor) -> Tensor:
+def recall_loss(candidate_logits: Tensor, label_smoothing: float = 0.0) -> Tensor:
     """Sum over recurrent positions first said by the user, in nats: [P, K] -> scalar."""
-    return candidate_loss(candidate_logits).sum()
+    return candidate_loss(candidate_logits, label_smoothing).sum()
 
 
 def false_memory_loss(claim: Tensor, claim_ref: Tensor, has_history: Tensor) -> Tensor:

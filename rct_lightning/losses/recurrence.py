@@ -14,11 +14,17 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
-def candidate_loss(candidate_logits: Tensor) -> Tensor:
-    """Cost of each recurrent position, in nats: [P, K] with the true token in column 0 -> [P]."""
-    return -torch.log_softmax(candidate_logits, dim=1)[:, 0]
+def candidate_loss(candidate_logits: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Cost of each recurrent position, in nats: [P, K] with the true token in column 0 -> [P].
+
+    With ``label_smoothing`` e the target is (1 - e) on the true token and e spread evenly over all K (Szegedy et al.
+    2016): a position that is known already pulls less.
+    """
+    target = torch.zeros(len(candidate_logits), dtype=torch.int64, device=candidate_logits.device)
+    return F.cross_entropy(candidate_logits, target, reduction="none", label_smoothing=label_smoothing)
 
 
 def candidate_hits(candidate_logits: Tensor) -> Tensor:

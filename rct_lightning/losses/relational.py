@@ -40,6 +40,7 @@ class LossSettings:
         lambda_: Weight of all relational terms together.
         weights: Weight of each term of :data:`TERMS`.
         presence: Margin, lift and specificity of presence.
+        label_smoothing: Of the choice among candidates, while training.
         phrases_per_step: Phrases drawn a step from the training half of each bank.
         seed: Of the draw.
     """
@@ -49,6 +50,7 @@ class LossSettings:
         default_factory=lambda: {"presence": 1 / 2, "coherence": 1 / 3, "continuity": 1 / 3}
     )
     presence: PresenceSettings = PresenceSettings()
+    label_smoothing: float = 0.0
     phrases_per_step: int = 2
     seed: int = 0
 
@@ -171,6 +173,7 @@ class RelationalLoss:
         figures: dict[str, Figure],
     ) -> Tensor:
         """Adds coherence; returns the recall part of continuity."""
+        smoothing = self.settings.label_smoothing if torch.is_grad_enabled() else 0.0
         states = hidden[batch.recurrent_row, batch.recurrent_position - 1]
         logits = logits_at(model, states).gather(1, batch.candidates)
         by_source = {"coherence": logits[batch.recurrent_source == COHERENCE]}
@@ -179,8 +182,8 @@ class RelationalLoss:
             count = torch.tensor(float(len(part)), device=hidden.device)
             figures[f"{name}/candidate_accuracy"] = (candidate_hits(part.detach()).sum(), count)
         if batch.totals.coherence_positions:
-            terms["coherence"] = coherence_loss(by_source["coherence"]) / batch.totals.coherence_positions
-        recall = recall_loss(by_source["continuity"])
+            terms["coherence"] = coherence_loss(by_source["coherence"], smoothing) / batch.totals.coherence_positions
+        recall = recall_loss(by_source["continuity"], smoothing)
         figures["continuity/recall_loss"] = (recall.detach(), figures["continuity/candidate_accuracy"][1])
         return recall / max(batch.totals.continuity_positions, 1)
 
