@@ -146,6 +146,7 @@ class DataConfig(Section):
     train_file: Annotated[str, Field(min_length=1)]
     eval_file: str | None
     eval_size: Count
+    split_seed: Annotated[int, Field(ge=0)]
     max_seq_length: Annotated[int, Field(ge=16)]
     batch_size: Count
     rebuild_context: bool

@@ -168,6 +168,7 @@ def make_data(
         template=template or DialogueTemplate(**config.data.roles.model_dump()),
         lexicon=make_lexicon(config),
         eval_size=config.data.eval_size,
+        split_seed=config.data.split_seed,
         max_seq_length=config.data.max_seq_length,
         batch_size=config.data.batch_size,
         accumulate=config.trainer.accumulate_grad_batches,

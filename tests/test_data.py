@@ -403,16 +403,13 @@ def test_what_cannot_be_split_is_an_error(sizes: tuple[int, ...], eval_size: int
 
 def test_without_an_eval_file_rows_are_split_off(make_data: Any, tokenizer: Any, data: Any, tmp_path: Path) -> None:
     file = write_rows(tmp_path / "own.jsonl", {f"r{i}": {"input": f"Number {i}?", "output": "Yes."} for i in range(20)})
-    module = RelationalDataModule(
-        file,
-        None,
-        tokenizer=tokenizer,
-        template=data.template,
-        lexicon=Lexicon(),
-        eval_size=5,
-        max_seq_length=64,
-    )
-    assert (len(module.train_set), len(module.eval_set)) == (15, 5)
+    settings: dict[str, Any] = {"tokenizer": tokenizer, "template": data.template, "lexicon": Lexicon(), "eval_size": 5}
+    modules = [RelationalDataModule(file, None, **settings, seed=seed) for seed in (1, 2)]
+    held = [{example.id for example in module.eval_set.examples} for module in modules]
+    assert (len(modules[0].train_set), len(held[0])) == (15, 5)
+    assert held[0] == held[1], "runs of several seeds are judged by the same rows"
+    other = RelationalDataModule(file, None, **settings, split_seed=1)
+    assert {example.id for example in other.eval_set.examples} != held[0]
 
 
 def test_workers_give_the_same_batches(make_data: Any) -> None:

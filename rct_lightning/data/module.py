@@ -51,6 +51,7 @@ class RelationalDataModule(L.LightningDataModule):
         train_file: JSONL of training rows.
         eval_file: JSONL of evaluation rows; None splits them off by conversation.
         eval_size: Rows to split off when there is no ``eval_file``.
+        split_seed: Of that split.
         tokenizer: Of the backbone.
         template: Role names.
         lexicon: Presence markers.
@@ -59,7 +60,7 @@ class RelationalDataModule(L.LightningDataModule):
         accumulate: Micro-batches of an optimizer step.
         recurrence: How recurrent positions are found.
         rebuild_context: Take earlier rows of a conversation as context where a row has none.
-        seed: Of order and split.
+        seed: Of the order.
         num_workers: Loader processes.
         pin_memory: For copies to a GPU.
 
@@ -76,6 +77,7 @@ class RelationalDataModule(L.LightningDataModule):
         template: DialogueTemplate,
         lexicon: Lexicon,
         eval_size: int = 82,
+        split_seed: int = 0,
         max_seq_length: int = 512,
         batch_size: int = 8,
         accumulate: int = 1,
@@ -99,7 +101,7 @@ class RelationalDataModule(L.LightningDataModule):
         )
         train = read_jsonl(train_file, rebuild_context=rebuild_context)
         if eval_file is None:
-            train, held = split_by_conversation(train, eval_size, seed)
+            train, held = split_by_conversation(train, eval_size, split_seed)
         else:
             held = read_jsonl(eval_file, rebuild_context=rebuild_context)
         self._check_prompts_fit([*train, *held], tokenizer)
