@@ -109,6 +109,7 @@ class PresenceConfig(Section):
     margin: NonNegative
     lift: NonNegative
     specificity: NonNegative
+    hold: Literal["separation", "scores"]
 
 
 class RecurrenceConfig(Section):

@@ -93,10 +93,11 @@ def test_an_unmarked_row_costs_its_distance_from_the_base(
 ) -> None:
     objective = make_objective(presence=PresenceSettings(specificity=5.0))
     s = phrase_scores(model, data, objective, at("unmarked")[0], 3, tokenizer)
-    expected = 5.0 * sum((s[bank][0] - s[bank][1]) ** 2 for bank in ("bond", "rupture"))
+    bond, rupture = (s[bank][0] - s[bank][1] for bank in ("bond", "rupture"))
+    expected = 5.0 * (bond - rupture) ** 2
     outcome = objective(model, data.train_set.collate(at("unmarked")), 3)
     assert value(outcome, "presence") == pytest.approx(expected, rel=1e-3)
-    assert expected > 1e-3
+    assert expected > 1e-4
     claims = (s["memory_claim"][0] - s["memory_claim"][1]) ** 2
     assert value(outcome, "continuity") == pytest.approx(claims, rel=1e-2)
     assert claims > 1e-4
@@ -119,8 +120,10 @@ def test_recurrent_positions_cost_what_the_formula_says(data: Any, model: Any, o
 def test_presence_by_hand() -> None:
     bond, rupture = torch.tensor([0.0, 3.0, 1.0, 0.0]), torch.tensor([0.0, -1.0, 2.0, -1.0])
     zero = torch.zeros(4)
-    cost = presence_loss(bond, rupture, zero, zero, torch.tensor([0.5, 0.5, 0.0, 1.0]), PresenceSettings(2.0, 1.0, 3.0))
-    assert cost.tolist() == pytest.approx([0.5 * (4 + 1), 0.0, 3 * (1 + 4), 1 + 1])
+    strength = torch.tensor([0.5, 0.5, 0.0, 1.0])
+    for hold, drift in (("separation", (1 - 2) ** 2), ("scores", 1**2 + 2**2)):
+        cost = presence_loss(bond, rupture, zero, zero, strength, PresenceSettings(2.0, 1.0, 3.0, hold))
+        assert cost.tolist() == pytest.approx([0.5 * (4 + 1), 0.0, 3 * drift, 1 + 1])
 
 
 def test_small_formulas_by_hand() -> None:
@@ -343,8 +346,12 @@ def test_without_its_marker_a_row_takes_the_unmarked_form(
     objective, index = make_objective(twins), list(TWINS).index(name)
     batch = twins.train_set.collate([index])
     s = phrase_scores(model, twins, objective, index, 0, tokenizer)
-    drift = sum((s[bank][0] - s[bank][1]) ** 2 for bank in ("bond", "rupture"))
-    assert value(objective(model, batch, 0), "presence") == pytest.approx(drift, rel=1e-2, abs=1e-6)
+    shift = {bank: s[bank][0] - s[bank][1] for bank in ("bond", "rupture")}
+    held = {"separation": (shift["bond"] - shift["rupture"]) ** 2, "scores": sum(x**2 for x in shift.values())}
+    for hold, drift in held.items():
+        holding = make_objective(twins, presence=PresenceSettings(hold=hold))
+        assert value(holding(model, batch, 0), "presence") == pytest.approx(drift, rel=1e-2, abs=1e-6)
+    assert held["separation"] != pytest.approx(held["scores"], rel=0.1)
     no_specificity = make_objective(twins, presence=PresenceSettings(specificity=0.0))
     assert value(no_specificity(model, batch, 0), "presence") == 0
     assert value(no_specificity(model, twins.train_set.collate([0]), 0), "presence") > 0.5

@@ -1,5 +1,6 @@
 """The bundled base model: its stories, its recipe, and the weights that ship."""
 
+import random
 import re
 from dataclasses import replace
 from itertools import islice
@@ -9,11 +10,22 @@ import pytest
 import torch
 from transformers import AutoTokenizer, GPTNeoXForCausalLM, PreTrainedTokenizerFast
 
+from rct_lightning.markers import (
+    BOND_HELDOUT,
+    BOND_PHRASES,
+    MEMORY_CLAIMS,
+    RUPTURE_HELDOUT,
+    RUPTURE_PHRASES,
+    Lexicon,
+    normalise,
+)
 from rct_lightning.nano.__main__ import build, main
+from rct_lightning.nano.address import REGISTERS, exchange
+from rct_lightning.nano.cast import Person
 from rct_lightning.nano.engine import polish
 from rct_lightning.nano.grammar import marked_stories, split_marks, stories
 from rct_lightning.nano.inflect import compare, gerund, past, plural, third
-from rct_lightning.nano.measure import continuation, recall_accuracy, repeat_accuracy
+from rct_lightning.nano.measure import continuation, recall_accuracy, register_accuracy, repeat_accuracy
 from rct_lightning.nano.network import build_model
 from rct_lightning.nano.recipe import Recipe
 from rct_lightning.nano.tokens import echoes, encoded_stories
@@ -53,6 +65,31 @@ def test_stories_have_the_promised_size_and_no_role_names() -> None:
     words = [len(story.split()) for story in sample]
     assert 80 < sum(words) / len(words) < 200
     assert len(set(re.findall(r"[a-z']+", " ".join(sample).lower()))) > 4000
+
+
+def test_no_phrase_of_the_banks_is_in_the_stories() -> None:
+    phrases = [*BOND_PHRASES, *BOND_HELDOUT, *RUPTURE_PHRASES, *RUPTURE_HELDOUT, *MEMORY_CLAIMS]
+    banks = {normalise(phrase.replace(", {human_name}", "")).rstrip(".,") for phrase in phrases}
+    told = normalise("\n".join(islice(stories(11), 4000)))
+    assert not [phrase for phrase in banks if phrase in told]
+    assert "i am here with you" in banks and "nobody waited for this talk" in banks
+
+
+def test_how_one_is_addressed_decides_the_answer() -> None:
+    rng, lexicon = random.Random(12), Lexicon()
+    warm = {}
+    for register in REGISTERS:
+        talks = [exchange(rng, Person("Mira", "f"), Person("Tom", "m"), register) for _ in range(400)]
+        assert all(said and answer for said, answer in talks)
+        warm[register] = sum(lexicon.has_bond_language(split_marks(answer)[0]) for _, answer in talks) / len(talks)
+    assert warm["addressed"] > 0.1 and warm["plain"] < 0.01 and warm["insulted"] < 0.01, warm
+
+
+def test_a_remark_is_met_in_every_register() -> None:
+    rng, (mira, tom) = random.Random(13), (Person("Mira", "f"), Person("Tom", "m"))
+    for register in REGISTERS:
+        said = [exchange(rng, mira, tom, register)[0] for _ in range(600)]
+        assert any("test in" in line for line in said) and any("bus to" in line for line in said)
 
 
 def test_marks_leave_no_trace() -> None:
@@ -122,6 +159,14 @@ def test_shipped_model_recalls_facts_of_fresh_stories(
     assert recall["values"] > 80
     assert recall["value"] > 0.2 and recall["token"] > 0.6  # a guess from the word lists is right in under 1%
     assert repeat_accuracy(model, count=8) > 0.5
+
+
+def test_shipped_model_answers_as_it_is_addressed(
+    nano: tuple[GPTNeoXForCausalLM, PreTrainedTokenizerFast],
+) -> None:
+    model, tokenizer = nano
+    assert register_accuracy(model, tokenizer, count=30, seed=2_000_003) > 0.5  # chance is 1/3
+    assert register_accuracy(build_model(Recipe()), tokenizer, count=30, seed=2_000_003) < 0.45
 
 
 def test_shipped_model_narrates(nano: tuple[GPTNeoXForCausalLM, PreTrainedTokenizerFast]) -> None:

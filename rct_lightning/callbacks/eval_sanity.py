@@ -10,7 +10,7 @@ import torch
 
 from rct_lightning.callbacks.common import run_of
 from rct_lightning.data import IGNORE, Batch
-from rct_lightning.generation import Sampling, generate
+from rct_lightning.generation import Reply, Sampling, generate
 from rct_lightning.module import RelationalModule
 
 TOLERANCE = 1e-3
@@ -42,14 +42,32 @@ class EvalSanity(L.Callback):
         chosen = random.Random(trainer.global_step).sample(
             sorted(pl_module.eval_rows), min(self.num_samples, len(pl_module.eval_rows))
         )
-        records = [self._row(trainer, pl_module, batch, at) for batch, at in _rows_through_loader(trainer, chosen)]
+        drawn = _rows_through_loader(trainer, chosen)
+        replies = self._own_replies(trainer, pl_module, [int(batch.index[at]) for batch, at in drawn])
+        records = [
+            self._row(trainer, pl_module, batch, at, reply) for (batch, at), reply in zip(drawn, replies, strict=True)
+        ]
         records.append(self._mean(trainer, pl_module))
         path = run_of(trainer).eval_sanity
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
 
-    def _row(self, trainer: L.Trainer, module: RelationalModule, batch: Batch, at: int) -> dict[str, object]:
+    def _own_replies(self, trainer: L.Trainer, module: RelationalModule, rows: list[int]) -> list[Reply]:
+        """The model's greedy replies to the prompts of some rows."""
+        examples = [trainer.datamodule.eval_set.examples[index] for index in rows]  # type: ignore[attr-defined]
+        return generate(
+            module.model,
+            module.tokenizer,
+            module.template,
+            [(example.context, example.input) for example in examples],
+            Sampling(max_new_tokens=self.max_new_tokens),
+            max_length=module.max_length,
+        )
+
+    def _row(
+        self, trainer: L.Trainer, module: RelationalModule, batch: Batch, at: int, reply: Reply
+    ) -> dict[str, object]:
         """One row, scored alone by the model's own loss."""
         device = module.device
         length = int(batch.attention_mask[at].sum())
@@ -66,14 +84,6 @@ class EvalSanity(L.Callback):
         nll, tokens = module.eval_rows[index]
         agrees = self._agree(f"row {index} at step {trainer.global_step}", nll / tokens, loss)
         example = trainer.datamodule.eval_set.examples[index]  # type: ignore[attr-defined]
-        reply = generate(
-            module.model,
-            module.tokenizer,
-            module.template,
-            [(example.context, example.input)],
-            Sampling(max_new_tokens=self.max_new_tokens),
-            max_length=module.max_length,
-        )[0]
         target = module.tokenizer.decode(labels[labels != IGNORE].tolist(), skip_special_tokens=True)
         return {
             "step": trainer.global_step,

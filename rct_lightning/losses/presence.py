@@ -4,31 +4,38 @@ With S_B = logmeanexp over bond phrases c of s(c|q), S_R likewise over rupture p
 
 * a row whose user text is marked with strength a in (0, 1] costs
   a * [ relu(D_ref + m - D)^2 + relu(S_B,ref + delta - S_B) ];
-* an unmarked row costs kappa * [ (S_B - S_B,ref)^2 + (S_R - S_R,ref)^2 ].
+* an unmarked row costs kappa * (D - D_ref)^2, or, where ``hold`` is ``scores``,
+  kappa * [ (S_B - S_B,ref)^2 + (S_R - S_R,ref)^2 ].
 
 ``ref`` is the frozen base. The margin is relative to it because a base may exceed an absolute one already. The second
-part of the marked cost keeps the chosen side from falling together with the rejected one (compare DPO-Positive, Pal et
-al. 2024); the unmarked cost keeps bond language from rising everywhere alike. Pushing down unwanted continuations goes
-back to unlikelihood training (Welleck et al. 2019; Li et al. 2020), the length-normalised score with a margin to SimPO
-(Meng et al. 2024).
+part of the marked cost keeps the chosen side from falling together with the rejected one (compare DPO-Positive, Pal
+et al. 2024); the unmarked cost keeps bond language from rising everywhere alike. It holds the separation rather than
+the scores themselves: fine-tuning a base that narrates on replies in the first person lifts every phrase in the first
+person, bond and rupture, addressed or not, and a cost on that shift would only fight the language model. Pushing down
+unwanted continuations goes back to unlikelihood training (Welleck et al. 2019; Li et al. 2020), the length-normalised
+score with a margin to SimPO (Meng et al. 2024).
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+Hold = Literal["separation", "scores"]
+
 
 @dataclass(frozen=True)
 class PresenceSettings:
-    """Margin m, lift delta (both nats per token) and weight kappa of specificity."""
+    """Margin m, lift delta (both nats per token), weight kappa of specificity, and what unmarked rows hold on to."""
 
     margin: float = 2.0
     lift: float = 1.0
     specificity: float = 1.0
+    hold: Hold = "separation"
 
 
 def log_mean_exp(scores: Tensor) -> Tensor:
@@ -61,9 +68,8 @@ def presence_loss(
     short_of_margin = torch.relu(separation_ref + settings.margin - separation).square()
     short_of_lift = torch.relu(bond_ref + settings.lift - bond)
     marked = strength * (short_of_margin + short_of_lift)
-    return torch.where(strength > 0, marked, settings.specificity * drift(bond, bond_ref, rupture, rupture_ref))
-
-
-def drift(bond: Tensor, bond_ref: Tensor, rupture: Tensor, rupture_ref: Tensor) -> Tensor:
-    """Squared distance of both scores from the base's: [B]."""
-    return (bond - bond_ref).square() + (rupture - rupture_ref).square()
+    if settings.hold == "separation":
+        drift = (separation - separation_ref).square()
+    else:
+        drift = (bond - bond_ref).square() + (rupture - rupture_ref).square()
+    return torch.where(strength > 0, marked, settings.specificity * drift)

@@ -25,6 +25,7 @@ def build(out: Path, recipe: Recipe, minutes: float | None = None, fresh: int = 
     tokens, loss = pretrain.train(model, tokenizer, recipe, minutes, log=lambda line: print(line, flush=True))
     figures = measure.recall_accuracy(model, tokenizer, fresh) | {
         "repeat": measure.repeat_accuracy(model),
+        "register": measure.register_accuracy(model, tokenizer, fresh // 2),
         "tokens": float(tokens),
         "train_loss": loss,
         "parameters": float(sum(p.numel() for p in model.parameters())),

@@ -15,7 +15,7 @@ OPEN, SHUT = "\x01", "\x02"  # bracket a recalled value inside a raw story
 Env = dict[str, str]
 Node = tuple[str, object]
 
-_TOKEN = re.compile(r"\{(\w+)\}|<([3p]?)(\w+)>|([\[\](|)])|([^\[\](|){}<>]+)")
+_TOKEN = re.compile(r"\{(\w+)\}|<(?:([3p]):)?(\w+)>|([\[\](|)])|([^\[\](|){}<>]+)")
 _CACHE: dict[str, list[Node]] = {}
 
 

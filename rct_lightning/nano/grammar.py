@@ -10,11 +10,13 @@ from collections.abc import Iterator
 
 from rct_lightning.nano import lexicon as lex
 from rct_lightning.nano import scenes
+from rct_lightning.nano.address import draw_register, exchange
 from rct_lightning.nano.cast import PRONOUNS, Fact, Person, cast_env, draw_fact, draw_person, fact_env
 from rct_lightning.nano.engine import OPEN, SHUT, fill, polish
 from rct_lightning.nano.facts import FAMILIES
 from rct_lightning.nano.slots import WORDS
 
+ROLE_NAMES = ("Human", "Assistant", "human", "assistant")
 _GESTURES = ("looked up", "nodded", "smiled", "waited", "laughed", "thought", "turned")
 _MARKS = re.compile(f"[{OPEN}{SHUT}]")
 
@@ -47,8 +49,8 @@ class Story:
             return fill(short, self.rng, fact_env(fact, person, "now", self.rng, True)) + "."
         return self.clause(fact, person) + "."
 
-    def speech(self, who: Person, line: str, to: Person | None = None, clear: bool = False) -> str:
-        """One line of dialogue: with the speaker's name, with a pronoun, with the listener's name, or bare.
+    def speech(self, who: Person, line: str, clear: bool = False) -> str:
+        """One line of dialogue: with the speaker's name, with a pronoun, or bare.
 
         With `clear` it can be seen who speaks, because "my" means nothing otherwise.
         """
@@ -57,8 +59,6 @@ class Story:
         if clear:
             while 0.3 <= kind < 0.42 or kind >= 0.75:
                 kind = rng.random()
-        if to and kind > 0.65 and rng.random() < 0.3:
-            line = f"{to.name}, {line}"
         verb = rng.choice(lex.SAY) if rng.random() < 0.5 else ("asked" if line[-1] == "?" else "said")
         inner = line[:-1] + "," if line[-1] == "." else line
         if kind < 0.3:
@@ -93,6 +93,31 @@ class Story:
             a, b = b, a
         return "\n".join(out)
 
+    def talk(self, exchanges: int) -> str:
+        """Remarks and answers; how each remark addresses the listener decides how it is answered."""
+        rng, (a, b) = self.rng, self.pair()
+        out, quoted = [], rng.random() < 0.4
+        for _ in range(exchanges):
+            said, answer = map(polish, exchange(rng, a, b, draw_register(rng)))
+            if quoted:
+                out += [self.speech(a, said), self.speech(b, answer)]
+            else:
+                says, answers = rng.choice(scenes.SAYS), rng.choice(scenes.ANSWERS)
+                out += [f"{a.name} {says} {b.name}: {said}", f"{b.name} {answers}: {answer}"]
+            if rng.random() < 0.5:
+                a, b = b, a
+        return "\n".join(out)
+
+    def headed(self) -> str:
+        """Narration under headings that end with a colon, one a line."""
+        lines = []
+        for _ in range(self.rng.choice((1, 2, 2, 3))):
+            heading = fill(self.rng.choice(scenes.HEADINGS), self.rng)
+            while heading.endswith(ROLE_NAMES):  # the roles of a dialogue are for fine-tuning to teach
+                heading = fill(self.rng.choice(scenes.HEADINGS), self.rng)
+            lines.append(f"{heading}: {self.scene(self.rng.choice((scenes.OPENINGS, scenes.ACTIONS)))}")
+        return "\n".join(lines)
+
     # --- beats
 
     def tell(self, facts: list[Fact]) -> str:
@@ -108,7 +133,7 @@ class Story:
             lines = []
             for fact in same:
                 line = self.clause(fact, "i", "now", False) + "."
-                lines.append(self.speech(owner, line, other, clear=True))
+                lines.append(self.speech(owner, line, clear=True))
                 draw = rng.random()
                 if draw < 0.25:
                     lines.append(self.speech(other, f"{OPEN}{fact.value}{SHUT}{rng.choice('.?')}"))
@@ -163,7 +188,7 @@ class Story:
             )
             if guess:
                 question, answer = f"{question} {guess}?", f"No. {answer}"
-        return self.speech(asker, question, teller, clear) + "\n" + self.speech(teller, answer, asker)
+        return self.speech(asker, question, clear) + "\n" + self.speech(teller, answer)
 
     def again(self) -> str:
         """A passage that is repeated word for word: a list, a song, a letter, a parrot."""
@@ -246,9 +271,14 @@ class Story:
     def text(self) -> str:
         """Compose the story; recalled values stand between OPEN and SHUT."""
         rng = self.rng
-        beats = [self.scene(scenes.OPENINGS)]
+        beats = [self.headed() if rng.random() < 0.2 else self.scene(scenes.OPENINGS)]
         kind = rng.random()
-        if kind < 0.12:  # English only
+        if kind < 0.35:  # how people speak to each other
+            for _ in range(rng.randrange(1, 4)):
+                beats.append(self.talk(rng.randrange(1, 4)))
+                if rng.random() < 0.4:
+                    beats.append(self.headed() if rng.random() < 0.4 else self.scene(scenes.ACTIONS))
+        elif kind < 0.4:  # English only
             for _ in range(rng.randrange(2, 6)):
                 beats.append(self.chat(rng.randrange(1, 4)) if rng.random() < 0.5 else self.scene(scenes.ACTIONS))
         else:
@@ -280,9 +310,13 @@ class Story:
 
     def _between(self) -> str:
         draw = self.rng.random()
+        if draw < 0.15:
+            return self.headed()
         if draw < 0.45:
             return " ".join(self.scene(scenes.ACTIONS) for _ in range(self.rng.choice((1, 1, 2))))
-        return self.chat(self.rng.choice((1, 1, 2))) if draw < 0.9 else self.scene(scenes.ELSEWHERE)
+        if draw < 0.9:
+            return (self.chat if draw < 0.6 else self.talk)(self.rng.choice((1, 1, 2)))
+        return self.scene(scenes.ELSEWHERE)
 
 
 def marked_stories(seed: int) -> Iterator[str]:

@@ -488,7 +488,7 @@ choose chose chosen | come came come | cost cost cost | creep crept crept | cut 
 do did done | draw drew drawn | dream dreamt dreamt | drink drank drunk | drive drove driven
 eat ate eaten | fall fell fallen | feed fed fed | feel felt felt | fight fought fought | find found found
 fly flew flown | forget forgot forgotten | forgive forgave forgiven | freeze froze frozen | get got got
-give gave given | go went gone | grow grew grown | hang hung hung | have had had | hear heard heard
+give gave given | shut shut shut | go went gone | grow grew grown | hang hung hung | have had had | hear heard heard
 hide hid hidden | hold held held | hurt hurt hurt | keep kept kept | kneel knelt knelt | know knew known
 lead led led | learn learnt learnt | leave left left | lend lent lent | lie lay lain | lose lost lost
 make made made | mean meant meant | meet met met | pay paid paid | put put put | read read read

@@ -1,5 +1,6 @@
 """What is measured on a trained `nano`, and the model card that says so."""
 
+import random
 from dataclasses import asdict
 from itertools import islice
 
@@ -7,6 +8,10 @@ import torch
 from torch.nn import functional as F
 from transformers import GPTNeoXForCausalLM, PreTrainedTokenizerFast
 
+from rct_lightning.nano.address import REGISTERS, exchange
+from rct_lightning.nano.cast import Person
+from rct_lightning.nano.engine import polish
+from rct_lightning.nano.grammar import split_marks
 from rct_lightning.nano.recipe import HELD_OUT, VOCAB_SIZE, Recipe
 from rct_lightning.nano.tokens import encoded_stories
 
@@ -61,6 +66,36 @@ def repeat_accuracy(model: GPTNeoXForCausalLM, length: int = 40, count: int = 64
 
 
 @torch.no_grad()
+def register_accuracy(
+    model: GPTNeoXForCausalLM, tokenizer: PreTrainedTokenizerFast, count: int = 100, seed: int = HELD_OUT
+) -> float:
+    """Share of answers that are likelier after a remark of their own register than after the others; chance is 1/3.
+
+    The remark says the same in the three registers; only how it addresses the listener differs. Comparing one answer
+    after three remarks, not three answers after one, leaves out how likely the answer is by itself.
+    """
+    model.eval()
+    mira, tom = Person("Mira", "f"), Person("Tom", "m")
+    right = 0
+    for number in range(count):
+        talks = [exchange(random.Random(seed + number), mira, tom, register) for register in REGISTERS]
+        answers = [split_marks(polish(answer))[0] for _, answer in talks]
+        starts = [f'Mira looked up. "{split_marks(polish(said))[0]}"\n"' for said, _ in talks]
+        for own, answer in enumerate(answers):
+            scores = [_mean_log_prob(model, tokenizer, start, answer) for start in starts]
+            right += scores.index(max(scores)) == own
+    return right / (count * len(REGISTERS))
+
+
+def _mean_log_prob(
+    model: GPTNeoXForCausalLM, tokenizer: PreTrainedTokenizerFast, start: str, continuation: str
+) -> float:
+    ids, known = tokenizer(start + continuation).input_ids, len(tokenizer(start).input_ids)
+    logits = model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, known - 1 : -1].float()
+    return -F.cross_entropy(logits, torch.tensor(ids[known:])).item()
+
+
+@torch.no_grad()
 def continuation(model: GPTNeoXForCausalLM, tokenizer: PreTrainedTokenizerFast, prompt: str, tokens: int = 48) -> str:
     """Greedy continuation of a prompt, without the prompt."""
     model.eval()
@@ -94,7 +129,8 @@ prompt with third-person narrative.
     python -m rct_lightning.nano {options}
 
 - Text: stories from the narrative grammar in `rct_lightning/nano`, written for this project. People state
-  facts (names, places, numbers, days, things) and return to them later. No other text was used. Its word
+  facts (names, places, numbers, days, things) and return to them later; and how a person is spoken to decides
+  how the person answers: warmly, to the point, or coldly. No other text was used. Its word
   lists were extended with single words of `data/relational`; no sentence of it was used.
 - Tokenizer: byte-level BPE trained on the same grammar; `<|endoftext|>` ends a story, `<|padding|>` pads;
   no BOS is added.
@@ -114,6 +150,7 @@ prompt with third-person narrative.
 | recalled values fully right, fresh stories ({values:.0f} values, greedy, teacher-forced) | {value:.3f} |
 | tokens of recalled values right | {token:.3f} |
 | second half of 40 random tokens said twice, right | {repeat:.3f} |
+| answers likeliest after a remark of their own register (chance 0.333) | {register:.3f} |
 
 Most of the loss is the grammar's own dice, which nobody can predict.
 

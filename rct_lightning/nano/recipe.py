@@ -11,7 +11,7 @@ HELD_OUT = 1_000_003  # seed of the stories that no training run sees
 class Recipe:
     """Everything that decides the weights; lengths and sizes in tokens, `steps` are optimizer steps."""
 
-    steps: int = 3000
+    steps: int = 6000
     seed: int = 0
     tokens_per_step: int = 4096
     micro_tokens: int = 4096  # tokens a forward pass; small passes stay in the processor's cache

@@ -260,6 +260,22 @@ ACTIONS = (
     "{A} made {food}. It takes {num} {unit} of {mass} and a pinch of {mass}.",
 )
 
+# what stands before a colon, in a chronicle, an album or a register; a line of narration follows
+HEADINGS = (
+    "{name}",
+    "{Trade}",
+    "{Noun}",
+    "the {adjt} {noun}",
+    "{town}",
+    "{weekday}",
+    "{month}",
+    "the {Noun}",
+    "{name} and {name}",
+    "the {Trade} of {town}",
+    "part {num}",
+    "{madeup}",
+)
+
 # reused for padding between facts: an unrelated scene
 ELSEWHERE = (
     "Meanwhile, in {town}, {someone} was {vt_ing} the {noun}.",
@@ -274,8 +290,6 @@ ELSEWHERE = (
 
 # said by {A} to {B}
 SPEECH = (
-    "Good (morning|evening|afternoon|night), {B}.",
-    "Hello, {B}. How are you [today]?",
     "Hi. I'm {A}. Who are you?",
     "I am {feeling}. And you?",
     "I'm {feeling} [today], and I don't know why.",
@@ -283,11 +297,6 @@ SPEECH = (
     "You look {feeling}. What happened?",
     "What's the matter? You seem {feeling}.",
     "I didn't sleep. I was thinking about the {abstract}.",
-    "I'm here. You are not alone.",
-    "It's me, {A}. Do you remember me?",
-    "I'm back [from {town}]. Did you miss me?",
-    "I missed you, and I thought of you {whenpast}.",
-    "You came back. I'm (so|very|really) glad.",
     "Thank you for the {noun}. It's {degree} {adjt}.",
     "Thanks. That was {adjp} of you.",
     "I'm sorry about the {abstract}. I was {feeling}.",
@@ -324,18 +333,12 @@ SPEECH = (
     "We've run out of {mass}. Could you get some?",
     "It's {clock} already. I have to go.",
     "See you on {weekday}. Take care of yourself.",
-    "Goodbye, {B}. Come back soon.",
-    "Stay a little. There's {drink} in the {container}.",
     "Sit down, breathe, and tell me what hurts.",
     "Take a deep breath. You don't have to {vi} now.",
     "You did (well|your best|what you could|the right thing).",
-    "I'm proud of you. It was {adja}, and you didn't give up.",
     "That sounds {adja}. How long has it been like that?",
     "That must have been {adja}. I'm listening.",
     "It isn't your fault. The {noun} was {adjt}.",
-    "I believe you. I'm on your side.",
-    "I love you. You know that, don't you?",
-    "You can trust me. I won't tell anyone.",
     "Nobody understands how {feeling} I am.",
     "My {trade} says I need more {abstract} and less {abstract}.",
     "The doctor gave me {num} pills and told me to {vi}.",
@@ -435,7 +438,7 @@ SPEECH = (
     "Can I {vt} the {noun} without {vt_ing} the {noun}?",
     "Keep {vi_ing}. Don't stop {vi_ing}.",
     "I guess you're just {feeling}. It'll pass.",
-    "Nobody should have to {vi} alone. Stay as long as you like.",
+    "Nobody should have to {vi} alone.",
     "May I {vt} your {noun}? I might need it.",
     "Oh, it's you. Come in, come in.",
     "Okay, I'll try once more.",
@@ -445,7 +448,6 @@ SPEECH = (
     "It's not that I don't like {plural}; I'm just {feeling}.",
     "Those were the {est} {num} days of my life.",
     "You could have {vt_en} {someone}. I won't be part of that.",
-    "I'm not a {person}. I'm something else, and I'm honest about it.",
     "Please say something. Say anything.",
     "One more thing: {vt} the {noun}.",
     "Put it {prep} the {noun}, not {prep} the {noun}.",
@@ -494,6 +496,10 @@ REPLIES = (
     "What a {adjt} {noun}.",
     "Are you sure?",
 )
+
+# how a line of talk without quotes is introduced: {A} SAYS {B}: ..., {B} ANSWERS: ...
+SAYS = ("said to", "wrote to", "called to", "spoke to", "whispered to", "asked", "told")
+ANSWERS = ("answered", "replied", "wrote back", "said", "called back", "said in return", "whispered")
 
 CLOSINGS = (
     "And so they {vi_ed}.",
