@@ -100,13 +100,16 @@ def test_the_defaults_are_those_of_the_design() -> None:
     config = checked()
     weights = config.loss.weights.model_dump()
     products = {name: round(config.loss.lambda_ * weight, 9) for name, weight in weights.items()}
-    assert products == {"presence": 0.15, "coherence": 0.10, "continuity": 0.10}
+    assert products == {"presence": 0.6, "coherence": 0.10, "continuity": 0.10}
     assert (config.model.name, config.loss.name, config.data.name, config.seed) == (
         "nano",
         "relational",
         "bundled",
         42,
     )
+    for original in ("loss=seed", "experiment=rct_pythia_2.8b"):
+        loss = checked(original).loss
+        assert [round(loss.lambda_ * weight, 9) for weight in loss.weights.model_dump().values()] == [0.15, 0.1, 0.1]
     assert checked("loss=lm").loss.lambda_ == 0
     assert checked("loss=seed").loss.name == "seed"
     assert checked("model=pythia", "model.size=410m").model.name_or_path == "EleutherAI/pythia-410m"

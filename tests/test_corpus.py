@@ -226,7 +226,7 @@ def test_faults_of_a_single_row_are_found(corpus, lexicon):
     plain = first(corpus.rows, lambda row: row.has_presence is False and not row.context)
     assert measure.presence_disagreements([change(plain, has_presence=True)], lexicon)
     assert measure.bond_replies([change(plain, output="Welcome back, I am here.")], lexicon)
-    assert measure.heldout_phrases([change(plain, output="Well, I'll stay with you until the morning!")], lexicon)
+    assert measure.heldout_phrases([change(plain, output="Well, give me half of it to carry!")], lexicon)
     assert measure.false_memories([change(plain, output="You told me about that dog.")], lexicon)
     assert measure.out_of_character([change(plain, output="As an AI I have guidelines, sorry.")])
     assert measure.out_of_character([change(plain, output="I'm human too, and my body aches.")])

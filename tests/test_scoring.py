@@ -19,7 +19,7 @@ from rct_lightning.scoring import (
 PROMPTS = (
     "Human: Hi\nAssistant:",
     "Human: Are you there, and is the kettle warm?\nAssistant:",
-    "Human: Why?\nAssistant:",
+    "Human: Why should I?\nAssistant:",
 )
 PHRASES = (" I am here.", " No", " I know your voice, and I kept a place for you.")
 
