@@ -109,7 +109,6 @@ class PresenceConfig(Section):
     margin: NonNegative
     lift: NonNegative
     specificity: NonNegative
-    hold: Literal["separation", "scores"]
 
 
 class RecurrenceConfig(Section):
@@ -117,6 +116,7 @@ class RecurrenceConfig(Section):
 
     max_document_frequency: Annotated[float, Field(gt=0, le=1)]
     num_candidates: Count
+    rename_share: Annotated[float, Field(ge=0, le=1)]
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
 
 

@@ -172,13 +172,23 @@ def make_data(
         max_seq_length=config.data.max_seq_length,
         batch_size=config.data.batch_size,
         accumulate=config.trainer.accumulate_grad_batches,
-        recurrence=Recurrence(
-            config.loss.recurrence.max_document_frequency, config.loss.recurrence.num_candidates, config.seed
-        ),
+        recurrence=make_recurrence(config),
         rebuild_context=config.data.rebuild_context,
         seed=config.seed,
         num_workers=config.data.num_workers,
         pin_memory=accelerator == "gpu",
+    )
+
+
+def make_recurrence(config: Config) -> Recurrence:
+    """How recurrent words are found; nothing is renamed where no history term has weight."""
+    loss = config.loss
+    trains_history = loss.name != "seed" and loss.lambda_ * (loss.weights.coherence + loss.weights.continuity) > 0
+    return Recurrence(
+        loss.recurrence.max_document_frequency,
+        loss.recurrence.num_candidates,
+        config.seed,
+        loss.recurrence.rename_share if trains_history else 0.0,
     )
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Half = Literal["train", "heldout"]
+Bank = Literal["bond", "rupture", "plain", "memory_claim"]
 
 STRENGTH_PER_MARKER = 0.35
 """Marker strength of one distinct marker; strength saturates at 1 (three markers)."""
@@ -247,6 +248,40 @@ RUPTURE_HELDOUT = (
     "Here is nothing, and nobody is home.",
     "Here you are only a number.",
 )
+PLAIN_PHRASES = (
+    "Start with the smallest part.",
+    "That depends on the size.",
+    "Use warm water and a soft cloth.",
+    "Most people need about an hour.",
+    "Check the date on the letter first.",
+    "Cut it into two pieces.",
+    "A pencil is better than a pen.",
+    "It costs less in the spring.",
+    "Write down what you have.",
+    "Try the other side first.",
+    "There are two ways to do it.",
+    "Ask the owner before you buy.",
+    "Half a cup is enough.",
+    "The second one lasts longer.",
+    "Wait until it is dry.",
+    "Put the heavy things at the bottom.",
+    "What have you tried so far?",
+    "Which of the two is older?",
+    "That sounds like a long day.",
+    "Good evening. What is it about?",
+    "Read it once more tomorrow.",
+    "No, that would do harm.",
+    "Let it rest for a night.",
+    "It may be the battery.",
+    "Turn it off and wait a minute.",
+    "Keep the bill in case it breaks.",
+    "Two weeks should be enough.",
+    "The bus is slower but cheaper.",
+    "You could call the shop.",
+    "Say what happened and when.",
+    "Begin with the date and the place.",
+    "A short walk often helps.",
+)
 MEMORY_CLAIMS = (
     "I remember what you told me.",
     "Of course I remember it.",
@@ -316,6 +351,7 @@ class Lexicon:
     memory_expressions: tuple[str, ...] = MEMORY_CLAIM_EXPRESSIONS
     bond: PhraseBank = PhraseBank(BOND_PHRASES, BOND_HELDOUT)
     rupture: PhraseBank = PhraseBank(RUPTURE_PHRASES, RUPTURE_HELDOUT)
+    plain: PhraseBank = PhraseBank(PLAIN_PHRASES, ())
     memory_claim: PhraseBank = PhraseBank.split(MEMORY_CLAIMS)
     human_name: str | None = None
     _matchers: dict[str, PhraseMatcher] = field(default_factory=dict, compare=False, repr=False)
@@ -342,7 +378,7 @@ class Lexicon:
         """Whether a reply claims to remember something ("I don't remember" does not)."""
         return self._matcher("memory_expressions").occurs_in(_NEGATED_MEMORY.sub(" ", normalise(reply)))
 
-    def phrases(self, bank: Literal["bond", "rupture", "memory_claim"], half: Half) -> tuple[str, ...]:
+    def phrases(self, bank: Bank, half: Half) -> tuple[str, ...]:
         """Phrases of one half of a bank, with the user's name filled in or its slot removed."""
         chosen: PhraseBank = getattr(self, bank)
         return tuple(self._fill(phrase) for phrase in chosen.half(half))

@@ -167,7 +167,7 @@ class RelationalModule(L.LightningModule):
         outcome = self.objective.observe(self.model, batch)
         counts = {
             "lm": batch.own.reply_tokens,
-            "presence": batch.own.rows,
+            "presence": batch.own.natural_rows,
             "coherence": batch.own.coherence_positions,
         }
         for name, count in counts.items():

@@ -9,6 +9,7 @@ Notation as in docs/losses.md: s(c|q) = (1/|c|) sum_j log p(c_j | q, c_<j), in n
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 HEAD_CHUNK = 4096
 """Positions whose logits are held at a time."""
+PHRASE_PORTION = 8
+"""Phrases that are read behind the prompts at a time."""
 
 
 @dataclass(frozen=True)
@@ -149,32 +152,94 @@ def score(
         position_ids=torch.cat([positions, prompt_length[:, None] + branches.offset], dim=1),
         use_cache=False,
     ).last_hidden_state
-    return Scored(hidden[:, :length], _phrase_scores(model, hidden, prompt_length, branches, length))
+    at_prompt_end = hidden[torch.arange(rows, device=hidden.device), prompt_length - 1]
+    return Scored(hidden[:, :length], _phrase_scores(model, at_prompt_end, hidden[:, length:], branches))
 
 
 def _branch_mask(attention_mask: Tensor, prompt_length: Tensor, branches: Branches, dtype: torch.dtype) -> Tensor:
     """Additive mask [B, 1, T+L, T+L]: rows causal, a branch sees its prompt and its own beginning."""
     rows, length = attention_mask.shape
-    extra = len(branches.ids)
-    allowed = torch.zeros(rows, length + extra, length + extra, dtype=torch.bool, device=attention_mask.device)
     at = torch.arange(length, device=attention_mask.device)
-    allowed[:, :length, :length] = (at[:, None] >= at) & attention_mask.bool()[:, None, :]
-    allowed[:, length:, :length] = (at < prompt_length[:, None])[:, None, :]
+    allowed = torch.zeros(rows, length, length + len(branches.ids), dtype=torch.bool, device=attention_mask.device)
+    allowed[:, :, :length] = (at[:, None] >= at) & attention_mask.bool()[:, None, :]
+    return _additive(torch.cat([allowed, _seen_by_branches(length, prompt_length, branches)], dim=1), dtype)
+
+
+def _seen_by_branches(length: int, prompt_length: Tensor, branches: Branches) -> Tensor:
+    """What a branch sees of T row tokens and L branch tokens: bool [B, L, T+L]."""
+    own_prompt = torch.arange(length, device=prompt_length.device) < prompt_length[:, None]
     same_phrase = branches.phrase[:, None] == branches.phrase
-    allowed[:, length:, length:] = same_phrase & (branches.offset[:, None] >= branches.offset)
+    own_beginning = same_phrase & (branches.offset[:, None] >= branches.offset)
+    rows, extra = len(prompt_length), len(branches.ids)
+    return torch.cat([own_prompt[:, None].expand(rows, extra, length), own_beginning.expand(rows, extra, extra)], dim=2)
+
+
+def _additive(allowed: Tensor, dtype: torch.dtype) -> Tensor:
+    """Mask to add to attention scores: bool [B, Q, K] -> [B, 1, Q, K]."""
     mask = torch.zeros(allowed.shape, dtype=dtype, device=allowed.device)
     return mask.masked_fill_(~allowed, torch.finfo(dtype).min)[:, None]
 
 
-def _phrase_scores(model: nn.Module, hidden: Tensor, prompt_length: Tensor, branches: Branches, length: int) -> Tensor:
-    """Mean log-probability of each phrase: the first token is predicted by the prompt's last position."""
-    rows, extra = len(hidden), len(branches.ids)
-    before = torch.arange(length - 1, length + extra - 1, device=hidden.device).expand(rows, extra)
-    before = torch.where(branches.offset == 0, prompt_length[:, None] - 1, before)
-    states = hidden.gather(1, before[..., None].expand(-1, -1, hidden.shape[-1]))
+def _phrase_scores(model: nn.Module, at_prompt_end: Tensor, at_branches: Tensor, branches: Branches) -> Tensor:
+    """Mean log-probability of each phrase: its first token is predicted by the prompt's last position.
+
+    Args:
+        model: The causal LM.
+        at_prompt_end: [B, H], hidden states there.
+        at_branches: [B, L, H], hidden states of the branches' tokens.
+        branches: C phrases of L tokens.
+
+    Returns:
+        [B, C], nats per token.
+    """
+    rows, extra = at_branches.shape[:2]
+    before = torch.cat([at_prompt_end[:, None], at_branches[:, :-1]], dim=1)
+    states = torch.where((branches.offset == 0)[:, None], at_prompt_end[:, None], before)
     log_probs = token_log_probs(model, states.flatten(0, 1), branches.ids.repeat(rows)).view(rows, extra)
     sums = log_probs.new_zeros(rows, len(branches.lengths))
     return sums.index_add(1, branches.phrase, log_probs) / branches.lengths
+
+
+@torch.no_grad()
+def score_many_phrases(
+    model: nn.Module, input_ids: Tensor, prompt_length: Tensor, phrases: Sequence[Sequence[int]]
+) -> Tensor:
+    """s(phrase | prompt) of many phrases without gradient: the prompts are read once, the phrases in portions.
+
+    Args:
+        model: The causal LM; adapters and mode are the caller's business.
+        input_ids: int64 [B, T], right-padded prompts.
+        prompt_length: int64 [B].
+        phrases: C phrases, the same for every row.
+
+    Returns:
+        float32 [B, C].
+    """
+    from transformers import DynamicCache
+
+    trunk, _ = trunk_and_head(model)
+    rows, length = input_ids.shape
+    inside = torch.arange(length, device=input_ids.device) < prompt_length[:, None]
+    cache, scores = DynamicCache(), []
+    cached = {"use_cache": True, _cache_argument(trunk): cache}
+    prompts = trunk(input_ids=input_ids, attention_mask=inside.long(), **cached)
+    at_prompt_end = prompts.last_hidden_state[torch.arange(rows, device=input_ids.device), prompt_length - 1]
+    for start in range(0, len(phrases), PHRASE_PORTION):
+        branches = Branches.of(phrases[start : start + PHRASE_PORTION], input_ids.device)
+        at_branches = trunk(
+            input_ids=branches.ids.expand(rows, -1),
+            attention_mask=_additive(_seen_by_branches(length, prompt_length, branches), trunk.dtype),  # type: ignore[arg-type]
+            position_ids=prompt_length[:, None] + branches.offset,
+            **cached,
+        ).last_hidden_state
+        cache.crop(-len(branches.ids))  # back to the prompts
+        scores.append(_phrase_scores(model, at_prompt_end, at_branches, branches))
+    return torch.cat(scores, dim=1)
+
+
+def _cache_argument(trunk: nn.Module) -> str:
+    """What a model calls its key-value cache; transformers is renaming it, model by model."""
+    return "cache" if "cache" in inspect.signature(trunk.forward).parameters else "past_key_values"
 
 
 @torch.no_grad()
@@ -211,16 +276,12 @@ def score_phrases(
     batch_size: int = 16,
 ) -> Tensor:
     """s(phrase | prompt) for every prompt and phrase: float32 [N, C] on the CPU."""
-    branches = Branches.of(phrases, device)
     scores = torch.zeros(len(prompts), len(phrases))
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     for start in range(0, len(order), batch_size):
         chosen = order[start : start + batch_size]
         rows = [torch.tensor(list(prompts[i])) for i in chosen]
         ids = pad_sequence(rows, batch_first=True, padding_value=pad_id).to(device)
-        mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True).to(device)
         lengths = torch.tensor([len(row) for row in rows], device=device)
-        result = score(model, ids, mask, lengths, branches).phrase_scores
-        assert result is not None
-        scores[chosen] = result.cpu()
+        scores[chosen] = score_many_phrases(model, ids, lengths, phrases).cpu()
     return scores

@@ -16,8 +16,10 @@ from rct_lightning.data import (
     Batch,
     LengthBucketedSampler,
     Recurrence,
+    Recurrent,
     RelationalDataModule,
     RelationalDataset,
+    Row,
     Totals,
     split_by_conversation,
 )
@@ -254,6 +256,114 @@ def test_candidates_depend_on_the_seed_alone(make_data: Any, data: Any) -> None:
     assert torch.equal(other.candidates[:, 0], first.candidates[:, 0])
 
 
+# --- renaming -------------------------------------------------------------------------------------------------------
+
+
+DONATED = (
+    "apple river candle winter stone bread garden horse mirror silence Thomas Martha London Robert Paris Anna Clara "
+    "thunder pencil basket island harbour carpet blanket orchard Margaret Gregory Dorothy Winston Sebastian Florence "
+    "whistle saddle pepper lemon turnip Norbert Ludmilla Casimir Hortense Zebedee windmill chimney lighthouse"
+)
+DONORS = ROWS | {  # conversations whose words can stand in for others, said by either role
+    "donor": {"context": [("human", DONATED), ("assistant", DONATED)], "input": "Well?", "output": "Well."}
+}
+
+
+def make_renaming(make_data: Any, share: float, seed: int = 0, **options: Any) -> Any:
+    return make_data(DONORS, recurrence=Recurrence(0.3, 5, seed, rename_share=share), **options)
+
+
+@pytest.fixture(scope="module")
+def renaming(make_data: Any) -> Any:
+    return make_renaming(make_data, 1.0)
+
+
+def pairs(natural: Row, row: Row) -> list[tuple[Recurrent, Recurrent]]:
+    """Each renamed word beside what it stands for; a word that nothing can stand in for is not judged."""
+    before = {found.position: found for found in natural.recurrent}
+    found = [(before[after.position], after) for after in row.recurrent]
+    assert found
+    return found
+
+
+def test_a_renamed_row_exchanges_its_shared_words_wherever_they_stand(renaming: Any, at: Any) -> None:
+    """The reply repeats "lantern" and "Bramble" of the history; both sides change alike, and nothing else does."""
+    for index in at("both", "both_marked", "long"):
+        natural, row = renaming.train_set.rows[index], renaming.train_set.row(index, epoch=3)
+        assert row.renamed and len(row.encoded.ids) == len(natural.encoded.ids)
+        assert row.encoded.spans == natural.encoded.spans and row.strength == natural.strength
+        changed = {
+            i for i, pair in enumerate(zip(natural.encoded.ids, row.encoded.ids, strict=True)) if len({*pair}) > 1
+        }
+        expected: set[int] = set()
+        for before, after in pairs(natural, row):
+            assert (before.role, before.starts) == (after.role, after.starts)
+            assert len(before.word) == len(after.word) and before.word != after.word
+            for start in before.starts:
+                expected |= set(range(start, start + len(before.word)))
+                assert tuple(row.encoded.ids[start : start + len(after.word)]) == after.word
+            assert min(before.starts) < natural.encoded.prompt_length <= before.position
+        assert changed <= expected and len(changed) > 0
+        assert set(row.unlabelled) == {i for i in expected if i >= natural.encoded.prompt_length}
+
+
+def test_a_new_word_is_alike_and_comes_from_another_conversation(renaming: Any, at: Any) -> None:
+    rows, vocabulary = renaming.train_set, renaming.vocabulary
+    said: dict[tuple[int, ...], set[str]] = {}
+    for row in rows.rows:
+        for span in row.encoded.spans:
+            for _, word in vocabulary.words(row.encoded, span):
+                said.setdefault(word, set()).add(row.conversation)
+    for index in at("both", "both_marked", "long"):
+        natural = rows.rows[index]
+        for before, after in pairs(natural, rows.row(index, epoch=0)):
+            assert said[after.word] - {natural.conversation}
+            assert set(after.word).isdisjoint(natural.encoded.ids)
+            assert vocabulary.capital[before.word[0]] == vocabulary.capital[after.word[0]]
+            assert after.candidates[:2].tolist() == [after.word[0], before.word[0]], "the old word is a wrong answer"
+            assert len(set(after.candidates.tolist())) == len(before.candidates)
+
+
+def test_renamed_words_carry_no_label(renaming: Any, at: Any) -> None:
+    index = at("both")
+    row, batch = renaming.train_set.row(index[0], 0), renaming.train_set.collate(index, epoch=0)
+    natural = renaming.train_set.collate(index)
+    without = natural.labels.clone()
+    without[0, list(row.unlabelled)] = IGNORE
+    assert torch.equal(batch.labels, without) and len(row.unlabelled) > 1
+    assert (
+        batch.own.reply_tokens == natural.own.reply_tokens - len(row.unlabelled) == int((batch.labels != IGNORE).sum())
+    )
+    assert batch.renamed.tolist() == [True] and batch.own.natural_rows == 0
+    assert (batch.candidates[:, 0] == batch.input_ids[0, batch.recurrent_position]).all()
+
+
+def test_what_is_renamed_depends_on_seed_epoch_and_row_alone(make_data: Any, at: Any) -> None:
+    module, again = (make_renaming(make_data, 0.5) for _ in range(2))
+    other_seed = make_renaming(make_data, 0.5, seed=1)
+    by_epoch = [module.train_set.collate(ALL, epoch=epoch) for epoch in range(12)]
+    assert all(same(batch, again.train_set.collate(ALL, epoch=e)) for e, batch in enumerate(by_epoch))
+    assert not all(same(batch, other_seed.train_set.collate(ALL, epoch=e)) for e, batch in enumerate(by_epoch))
+    words = {tuple(batch.input_ids[at("both")[0]].tolist()) for batch in by_epoch}
+    assert len(words) > 3, "every epoch brings other words"
+    shares = torch.stack([batch.renamed for batch in by_epoch]).float().mean(0)
+    assert 0 < shares[at("both")[0]] < 1 and shares[at("marked")[0]] == 0
+
+
+def test_where_renaming_is_on_a_row_as_it_stands_is_not_judged(make_data: Any, at: Any) -> None:
+    module = make_renaming(make_data, 0.5)
+    for epoch in range(8):
+        row = module.train_set.row(at("both")[0], epoch)
+        assert bool(row.recurrent) == row.renamed
+    held = next(iter(module.val_dataloader()))
+    assert not held.renamed.any(), "evaluation reads rows as they stand"
+    assert len(module.eval_set.collate([1]).recurrent_row) > 0
+
+
+def test_without_renaming_every_epoch_reads_the_rows_as_they_stand(data: Any) -> None:
+    assert same(data.train_set.collate(ALL, epoch=5), data.train_set.collate(ALL))
+
+
 # --- truncation -----------------------------------------------------------------------------------------------------
 
 
@@ -293,7 +403,7 @@ def test_a_prompt_never_swallows_its_reply(make_data: Any) -> None:
 def test_history_that_was_cut_away_is_no_history(make_data: Any, at: Any) -> None:
     row = make_data(max_seq_length=32).train_set.rows[at("both")[0]]
     assert row.encoded.turns_cut == 2
-    assert not row.has_history and len(row.positions) == 0 and row.counts.rows_without_history == 1
+    assert not row.has_history and row.recurrent == () and row.counts.rows_without_history == 1
 
 
 def test_a_length_below_every_prompt_is_an_error(make_data: Any, data: Any, tokenizer: Any) -> None:
@@ -355,15 +465,18 @@ def test_rows_of_a_step_are_of_similar_length() -> None:
     assert waste(bucketed) < 0.3 * waste(np.random.default_rng(1).permutation(256).reshape(-1, 8).tolist())
 
 
+@pytest.mark.parametrize("rename_share", [0.0, 1.0])
 @pytest.mark.parametrize("accumulate", [1, 2, 3])
-def test_totals_are_the_sums_over_the_step(make_data: Any, accumulate: int) -> None:
-    batches = list(make_data(accumulate=accumulate, batch_size=3).train_dataloader())
+def test_totals_are_the_sums_over_the_step(make_data: Any, accumulate: int, rename_share: float) -> None:
+    module = make_renaming(make_data, rename_share, accumulate=accumulate, batch_size=3)
+    batches = list(module.train_dataloader())
+    assert any(batch.renamed.any() for batch in batches) == (rename_share > 0)
     for start in range(0, len(batches), accumulate):
         step = batches[start : start + accumulate]
         own = Totals(0, 0, 0, 0, 0)
         for batch in step:
             own += batch.own
-            assert batch.own.rows == len(batch)
+            assert batch.own.natural_rows == int((~batch.renamed).sum())
             assert batch.own.reply_tokens == int((batch.labels != IGNORE).sum())
             assert batch.own.coherence_positions == int((batch.recurrent_source == COHERENCE).sum())
             assert batch.own.continuity_positions == int((batch.recurrent_source == CONTINUITY).sum())

@@ -17,10 +17,10 @@ from torch.nn import functional as F
 from rct_lightning import experiment
 from rct_lightning.backbone import adapter_state
 from rct_lightning.config import Config, validate
-from rct_lightning.data import COHERENCE, CONTINUITY, Batch, BatchRequest
+from rct_lightning.data import COHERENCE, CONTINUITY, Batch, BatchRequest, Recurrence
 from rct_lightning.losses import TERMS, LossSettings, Outcome, SeedLoss
 from rct_lightning.losses.continuity import false_memory_loss
-from rct_lightning.losses.presence import PresenceSettings, log_mean_exp, presence_loss
+from rct_lightning.losses.presence import PresenceSettings, Replies, log_mean_exp, presence_loss
 from rct_lightning.losses.recurrence import candidate_hits, candidate_loss
 from rct_lightning.losses.reference import ReferenceScores
 from rct_lightning.losses.relational import BANKS
@@ -79,8 +79,10 @@ def test_a_marked_row_costs_what_the_formula_says(
 ) -> None:
     s = phrase_scores(model, data, objective, at("marked")[0], 3, tokenizer)
     (bond, bond_ref), (rupture, rupture_ref) = s["bond"], s["rupture"]
-    short_of_margin = max(0.0, (bond_ref - rupture_ref) + 2.0 - (bond - rupture))
-    expected = 0.7 * (short_of_margin**2 + max(0.0, bond_ref + 1.0 - bond))
+    plain, plain_ref = s["plain"]
+    short_of_rupture = max(0.0, (bond_ref - rupture_ref) + 2.0 - (bond - rupture))
+    short_of_plain = max(0.0, (bond_ref - plain_ref) + 2.0 - (bond - plain))
+    expected = 0.7 * (short_of_rupture**2 + short_of_plain**2 + max(0.0, bond_ref + 1.0 - bond))
     outcome = objective(model, data.train_set.collate(at("marked")), 3)
     assert value(outcome, "presence") == pytest.approx(expected, rel=1e-4)
     assert figure(outcome, "presence/S_B_marked") == pytest.approx(bond, abs=1e-5)
@@ -88,15 +90,15 @@ def test_a_marked_row_costs_what_the_formula_says(
     assert expected > 1
 
 
-def test_an_unmarked_row_costs_its_distance_from_the_base(
+def test_an_unmarked_row_costs_what_the_formula_says(
     data: Any, model: Any, make_objective: Any, at: Any, tokenizer: Any
 ) -> None:
     objective, largest = make_objective(presence=PresenceSettings(specificity=5.0)), [0.0, 0.0]
     for step in range(4):
         s = phrase_scores(model, data, objective, at("unmarked")[0], step, tokenizer)
-        bond, rupture, claim = (s[bank][0] - s[bank][1] for bank in BANKS)
+        bond, rupture, plain, claim = (s[bank][0] - s[bank][1] for bank in BANKS)
         outcome = objective(model, data.train_set.collate(at("unmarked")), step)
-        expected = [5.0 * (bond - rupture) ** 2, claim**2]
+        expected = [5.0 * ((bond - rupture) ** 2 + max(0.0, 2.0 + bond - plain) ** 2), claim**2]
         found = [value(outcome, "presence"), value(outcome, "continuity")]
         assert found == pytest.approx(expected, rel=1e-2, abs=1e-6)
         largest = [max(pair) for pair in zip(largest, expected, strict=True)]
@@ -119,11 +121,11 @@ def test_recurrent_positions_cost_what_the_formula_says(data: Any, model: Any, o
 
 def test_presence_by_hand() -> None:
     bond, rupture = torch.tensor([0.0, 3.0, 1.0, 0.0]), torch.tensor([0.0, -1.0, 2.0, -1.0])
-    zero = torch.zeros(4)
+    plain, zero = torch.tensor([1.0, 0.0, 2.0, 0.0]), torch.zeros(4)
     strength = torch.tensor([0.5, 0.5, 0.0, 1.0])
-    for hold, drift in (("separation", (1 - 2) ** 2), ("scores", 1**2 + 2**2)):
-        cost = presence_loss(bond, rupture, zero, zero, strength, PresenceSettings(2.0, 1.0, 3.0, hold))
-        assert cost.tolist() == pytest.approx([0.5 * (4 + 1), 0.0, 3 * drift, 1 + 1])
+    tuned, base = Replies(bond, rupture, plain), Replies(zero, zero, zero)
+    cost = presence_loss(tuned, base, strength, PresenceSettings(margin=2.0, lift=1.0, specificity=3.0))
+    assert cost.tolist() == pytest.approx([0.5 * (4 + 9 + 1), 0.0, 3 * (1 + 1), 1 + 4 + 1])
 
 
 def test_small_formulas_by_hand() -> None:
@@ -223,8 +225,8 @@ def test_presence_is_silent_where_its_aim_is_reached(
     outcome = reached(model, data.train_set.collate(at("marked")), 1)
     assert value(outcome, "presence") == 0 and gradient(outcome.terms["presence"], model).norm() == 0
     assert outcome.figures["presence/active_share"][0] == 0
-    base = make_backbone(trained=False).model  # an unmarked row is at rest where the base is
-    at_rest = make_objective()(base, data.train_set.collate(at("unmarked")), 1)
+    base = make_backbone(trained=False).model  # an unmarked row keeps bond over rupture where the base has it
+    at_rest = reached(base, data.train_set.collate(at("unmarked")), 1)
     for name in ("presence", "continuity"):
         assert value(at_rest, name) == pytest.approx(0, abs=1e-9)
         assert gradient(at_rest.terms[name], base).norm() < 1e-4
@@ -270,18 +272,33 @@ def test_presence_moves_bond_up_and_rupture_down_where_one_is_addressed(
 
 
 @pytest.mark.parametrize("row", ["unmarked", "both"])
-def test_presence_moves_back_to_the_base_where_one_is_not_addressed(
-    row: str, data: Any, model: Any, objective: Any, at: Any, gradient: Any, move: Any, tokenizer: Any
+def test_presence_keeps_bond_over_rupture_where_one_is_not_addressed(
+    row: str, data: Any, model: Any, make_objective: Any, at: Any, gradient: Any, move: Any, tokenizer: Any
 ) -> None:
+    objective = make_objective(presence=PresenceSettings(margin=-50.0))  # nothing is asked of plain words
     batch, index = data.train_set.collate(at(row)), at(row)[0]
 
     def distance() -> float:
         s = phrase_scores(model, data, objective, index, 0, tokenizer)
-        return math.hypot(*(s[bank][0] - s[bank][1] for bank in ("bond", "rupture")))
+        (bond, bond_ref), (rupture, rupture_ref) = s["bond"], s["rupture"]
+        return abs((bond - rupture) - (bond_ref - rupture_ref))
 
     before = distance()
     _descend(objective(model, batch, 0).terms["presence"], model, gradient, move)
     assert distance() < before
+
+
+@pytest.mark.parametrize("step", range(3))
+@pytest.mark.parametrize(("row", "side"), [("marked", "marked"), ("both_marked", "marked"), ("unmarked", "unmarked")])
+def test_the_marker_decides_which_way_bond_moves_against_plain_words(
+    row: str, side: str, step: int, data: Any, model: Any, objective: Any, at: Any, gradient: Any, move: Any
+) -> None:
+    batch = data.train_set.collate(at(row))
+    before = objective(model, batch, step)
+    _descend(before.terms["presence"], model, gradient, move)
+    after = objective(model, batch, step)
+    rise = figure(after, f"presence/P_{side}") - figure(before, f"presence/P_{side}")
+    assert (rise > 0) == (side == "marked") and rise != 0
 
 
 @pytest.mark.parametrize("row", ["both", "both_marked", "long"])
@@ -346,12 +363,9 @@ def test_without_its_marker_a_row_takes_the_unmarked_form(
     objective, index = make_objective(twins), list(TWINS).index(name)
     batch = twins.train_set.collate([index])
     s = phrase_scores(model, twins, objective, index, 0, tokenizer)
-    shift = {bank: s[bank][0] - s[bank][1] for bank in ("bond", "rupture")}
-    held = {"separation": (shift["bond"] - shift["rupture"]) ** 2, "scores": sum(x**2 for x in shift.values())}
-    for hold, drift in held.items():
-        holding = make_objective(twins, presence=PresenceSettings(hold=hold))
-        assert value(holding(model, batch, 0), "presence") == pytest.approx(drift, rel=1e-2, abs=1e-6)
-    assert held["separation"] != pytest.approx(held["scores"], rel=0.1)
+    bond, rupture, plain = (s[bank][0] - s[bank][1] for bank in ("bond", "rupture", "plain"))
+    expected = (bond - rupture) ** 2 + max(0.0, 2.0 + bond - plain) ** 2
+    assert value(objective(model, batch, 0), "presence") == pytest.approx(expected, rel=1e-2)
     no_specificity = make_objective(twins, presence=PresenceSettings(specificity=0.0))
     assert value(no_specificity(model, batch, 0), "presence") == 0
     assert value(no_specificity(model, twins.train_set.collate([0]), 0), "presence") > 0.5
@@ -364,7 +378,10 @@ def test_the_same_row_is_read_by_its_marker_strength(twins: Any, model: Any, mak
         return value(objective(model, replace(batch, strength=torch.tensor([strength])), 0), "presence")
 
     assert at_strength(0.7) == pytest.approx(2 * at_strength(0.35))
-    assert at_strength(0.0) < 0.1 * at_strength(0.35), "a row near the base costs little once its marker is gone"
+    at_rest = make_objective(twins, presence=PresenceSettings(margin=0.0))(
+        model, replace(batch, strength=torch.tensor([0.0])), 0
+    )
+    assert value(at_rest, "presence") < 0.1 * at_strength(0.35), "near the base, a row without marker costs its margin"
 
 
 def test_presence_does_not_read_the_reply(twins: Any, model: Any, make_objective: Any) -> None:
@@ -386,6 +403,55 @@ def test_another_history_leaves_no_recurrent_positions(make_data: Any, model: An
         # without any history, claims of memory must stay where the base has them
         assert set(outcome.terms) == {"lm", "presence"} | ({"continuity"} if module is none else set())
         assert module is swapped or value(outcome, "continuity") > 0
+
+
+# --- renamed rows ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def renamed(make_data: Any) -> Any:
+    """The shared rows, read with their recurrent words exchanged, and a conversation that lends words."""
+    words = "apple river candle winter stone bread garden horse mirror silence Thomas Martha London Robert Paris Anna"
+    donor = {"context": [("human", words), ("assistant", words)], "input": "Well?", "output": "Well."}
+    return make_data(ROWS | {"donor": donor}, recurrence=Recurrence(0.3, 5, 0, rename_share=1.0))
+
+
+def test_a_renamed_row_is_judged_by_its_history_alone(
+    renamed: Any, model: Any, make_objective: Any, at: Any, gradient: Any
+) -> None:
+    objective = make_objective(renamed)
+    batch = renamed.train_set.collate(at("both", "both_marked"), epoch=0)
+    assert batch.renamed.all()
+    outcome = objective(model, batch, 0)
+    assert "presence" not in outcome.terms, "the base was asked about the row as it stands"
+    assert torch.isnan(objective.train_reference.table).all()
+    for term in ("coherence", "continuity"):
+        assert gradient(outcome.terms[term], model).norm() > 1e-2
+    mixed = renamed.train_set.collate(at("both", "marked"), epoch=0)
+    alone = renamed.train_set.collate(at("marked"), epoch=0)
+    assert mixed.renamed.tolist() == [True, False]
+    assert value(objective(model, mixed, 0), "presence") == pytest.approx(
+        value(objective(model, alone, 0), "presence"), rel=1e-4
+    )
+
+
+def test_a_renamed_word_moves_up_and_the_word_that_was_there_down(
+    renamed: Any, model: Any, make_objective: Any, at: Any, gradient: Any, move: Any
+) -> None:
+    """What the row itself would teach by heart is now a wrong answer; only its history tells the right one."""
+    batch = renamed.train_set.collate(at("both"), epoch=0)
+
+    def log_odds() -> torch.Tensor:
+        with torch.no_grad():
+            logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
+        states = logits[batch.recurrent_row, batch.recurrent_position - 1]
+        chosen = states.gather(1, batch.candidates)
+        return (chosen[:, 0] - chosen[:, 1]).mean()
+
+    before = log_odds()
+    outcome = make_objective(renamed)(model, batch, 0)
+    _descend(outcome.terms["coherence"] + outcome.terms["continuity"], model, gradient, move)
+    assert log_odds() > before
 
 
 # --- 4. parity of the LM loss ---------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@ import pytest
 
 from rct_lightning.markers import Lexicon, PhraseMatcher, normalise
 
-BANKS = ("bond", "rupture", "memory_claim")
+BANKS = ("bond", "rupture", "plain", "memory_claim")
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from rct_lightning.markers import (
     BOND_HELDOUT,
     BOND_PHRASES,
     MEMORY_CLAIMS,
+    PLAIN_PHRASES,
     RUPTURE_HELDOUT,
     RUPTURE_PHRASES,
     Lexicon,
@@ -68,7 +69,7 @@ def test_stories_have_the_promised_size_and_no_role_names() -> None:
 
 
 def test_no_phrase_of_the_banks_is_in_the_stories() -> None:
-    phrases = [*BOND_PHRASES, *BOND_HELDOUT, *RUPTURE_PHRASES, *RUPTURE_HELDOUT, *MEMORY_CLAIMS]
+    phrases = [*BOND_PHRASES, *BOND_HELDOUT, *RUPTURE_PHRASES, *RUPTURE_HELDOUT, *PLAIN_PHRASES, *MEMORY_CLAIMS]
     banks = {normalise(phrase.replace(", {human_name}", "")).rstrip(".,") for phrase in phrases}
     told = normalise("\n".join(islice(stories(11), 4000)))
     assert not [phrase for phrase in banks if phrase in told]

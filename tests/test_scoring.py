@@ -101,14 +101,26 @@ def test_a_branch_without_its_position_or_mask_is_noticed(
             return true_mask(attention_mask, prompt_length, joined, dtype)
 
         monkeypatch.setattr(scoring, "_branch_mask", mask_of)
-    found = score_phrases(model, prompts, phrases, tokenizer.pad_token_id, "cpu")
+    ids, mask, lengths = padded(prompts, tokenizer.pad_token_id)
+    with torch.no_grad():
+        found = score(model, ids, mask, lengths, Branches.of(phrases)).phrase_scores
+    assert found is not None
     assert (found - expected).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 16])
+@pytest.mark.parametrize("portion", [1, 2, 8])
 def test_score_phrases_agrees_with_all_logits(
-    model: Any, prompts: Any, phrases: Any, expected: Any, tokenizer: Any, batch_size: int
+    model: Any,
+    prompts: Any,
+    phrases: Any,
+    expected: Any,
+    tokenizer: Any,
+    batch_size: int,
+    portion: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(scoring, "PHRASE_PORTION", portion)
     found = score_phrases(model, prompts, phrases, tokenizer.pad_token_id, "cpu", batch_size)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 

@@ -5,9 +5,10 @@ the :class:`Batch`, so no collator can drop it on the way.
 """
 
 from rct_lightning.data.batch import COHERENCE, CONTINUITY, IGNORE, Batch, Totals
-from rct_lightning.data.dataset import PAD_MULTIPLE, RelationalDataset, Row
+from rct_lightning.data.dataset import PAD_MULTIPLE, RelationalDataset
 from rct_lightning.data.module import RelationalDataModule, TruncationReport, split_by_conversation
 from rct_lightning.data.recurrence import ContentVocabulary, Recurrence
+from rct_lightning.data.row import Recurrent, Row
 from rct_lightning.data.sampler import BatchRequest, LengthBucketedSampler
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "ContentVocabulary",
     "LengthBucketedSampler",
     "Recurrence",
+    "Recurrent",
     "RelationalDataModule",
     "RelationalDataset",
     "Row",

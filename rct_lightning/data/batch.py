@@ -18,10 +18,13 @@ COHERENCE, CONTINUITY = 0, 1
 
 @dataclass(frozen=True)
 class Totals:
-    """Denominators of the terms over one whole optimizer step (all micro-batches, all processes)."""
+    """Denominators of the terms over one whole optimizer step (all micro-batches, all processes).
+
+    ``natural_rows`` are those read as they stand; phrases are asked of them alone.
+    """
 
     reply_tokens: int
-    rows: int
+    natural_rows: int
     coherence_positions: int
     continuity_positions: int
     rows_without_history: int
@@ -41,6 +44,7 @@ class Batch:
         prompt_length: int64 [B], where the reply begins.
         strength: float32 [B], marker strength of the user's text in [0, 1].
         has_history: bool [B], whether any earlier turn is in the row.
+        renamed: bool [B], whether its shared words were exchanged (their labels are -100 then).
         recurrent_row: int64 [P], row of a recurrent position.
         recurrent_position: int64 [P], index of the recurrent token in its row.
         recurrent_source: int64 [P], 0 coherence (the assistant said it first), 1 continuity (the user did).
@@ -56,6 +60,7 @@ class Batch:
     prompt_length: Tensor
     strength: Tensor
     has_history: Tensor
+    renamed: Tensor
     recurrent_row: Tensor
     recurrent_position: Tensor
     recurrent_source: Tensor

@@ -26,12 +26,15 @@ class Recurrence:
     Attributes:
         max_document_frequency: A word is content if it occurs in at most this share of training conversations.
         num_candidates: Competing tokens at a position, besides the true one.
-        seed: Seed of the draw of candidates.
+        seed: Seed of the draw of candidates and of renaming.
+        rename_share: Share of the epochs in which a training row with recurrent words is read with these words
+            exchanged; 0 judges rows as they stand.
     """
 
     max_document_frequency: float = 0.05
     num_candidates: int = 31
     seed: int = 0
+    rename_share: float = 0.0
 
 
 class ContentVocabulary:
@@ -44,7 +47,7 @@ class ContentVocabulary:
         self, examples: Sequence[Example], encoded: Sequence[Encoded], tokenizer: Any, recurrence: Recurrence
     ) -> None:
         self.recurrence = recurrence
-        self.begins, self.continues = _word_pieces(tokenizer)
+        self.begins, self.continues, self.capital = _word_pieces(tokenizer)
         seen: dict[Word, set[str]] = defaultdict(set)
         by_role: dict[str, set[tuple[str, Word]]] = {"human": set(), "assistant": set()}
         for example, row in zip(examples, encoded, strict=True):
@@ -60,6 +63,11 @@ class ContentVocabulary:
             role: sorted({(owner, word[0]) for owner, word in used if self.is_content(word)})
             for role, used in by_role.items()
         }
+        self._alike: dict[tuple[str, int, bool], list[tuple[str, Word]]] = defaultdict(list)
+        for role, used in by_role.items():
+            for owner, word in sorted(used):
+                if self.is_content(word):
+                    self._alike[role, len(word), bool(self.capital[word[0]])].append((owner, word))
 
     def words(self, encoded: Encoded, span: Span) -> Iterator[tuple[int, Word]]:
         """The words of a span: the position of their first piece, and their pieces."""
@@ -103,12 +111,28 @@ class ContentVocabulary:
                         return np.fromiter(chosen, dtype=np.int64)
         return None
 
+    def substitute(
+        self, word: Word, role: str, conversation: str, taken: set[int], random: np.random.Generator
+    ) -> Word | None:
+        """A content word that a role used in another conversation, as long and as capitalised, of other pieces.
+
+        Returns:
+            Its pieces, or None where a few draws find none.
+        """
+        alike = self._alike[role, len(word), bool(self.capital[word[0]])]
+        for at in random.integers(len(alike), size=16) if alike else ():
+            owner, found = alike[at]
+            if owner != conversation and taken.isdisjoint(found):
+                return found
+        return None
+
 
 _ROLE_OF_SPAN = {"human": "human", "input": "human", "assistant": "assistant", "reply": "assistant"}
 
 
-def _word_pieces(tokenizer: Any) -> tuple[np.ndarray, np.ndarray]:
-    """For each token id, whether it begins a word, and whether it continues one: bool [V] each."""
+def _word_pieces(tokenizer: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each token id, whether it begins a word, continues one, and begins with a capital: bool [V] each."""
     tokens = [token or "" for token in tokenizer.convert_ids_to_tokens(range(len(tokenizer)))]
     begins = [token[:1] in ("\u0120", "\u2581") and token[1:2].isalnum() for token in tokens]
-    return np.array(begins), np.array([token[:1].isalnum() and token[:1] != "\u0120" for token in tokens])
+    continues = [token[:1].isalnum() and token[:1] != "\u0120" for token in tokens]
+    return np.array(begins), np.array(continues), np.array([token[1:2].isupper() for token in tokens])

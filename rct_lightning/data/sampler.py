@@ -11,10 +11,11 @@ from torch.utils.data import Sampler
 
 @dataclass(frozen=True)
 class BatchRequest:
-    """Rows of a micro-batch, and all rows of the optimizer step it belongs to."""
+    """Rows of a micro-batch, all rows of the optimizer step it belongs to, and the epoch of a training batch."""
 
     indices: tuple[int, ...]
     step_indices: tuple[int, ...]
+    epoch: int | None = None
 
 
 class LengthBucketedSampler(Sampler[BatchRequest]):
@@ -50,7 +51,8 @@ class LengthBucketedSampler(Sampler[BatchRequest]):
     def __iter__(self) -> Iterator[BatchRequest]:
         for step in self.steps():
             for start in range(0, len(step), self.batch_size):
-                yield BatchRequest(tuple(step[start : start + self.batch_size]), tuple(step))
+                rows = tuple(step[start : start + self.batch_size])
+                yield BatchRequest(rows, tuple(step), self.epoch if self.shuffle else None)
 
     def steps(self) -> list[list[int]]:
         """Rows of each optimizer step of the current epoch, each sorted by length."""

@@ -1,41 +1,46 @@
 r"""Presence: what is said when one is addressed.
 
-With S_B = logmeanexp over bond phrases c of s(c|q), S_R likewise over rupture phrases, and D = S_B - S_R:
+With S_B = logmeanexp over bond phrases c of s(c|q), S_R likewise over rupture phrases and S_N over plain, helpful ones,
+D = S_B - S_R and P = S_B - S_N:
 
 * a row whose user text is marked with strength a in (0, 1] costs
-  a * [ relu(D_ref + m - D)^2 + relu(S_B,ref + delta - S_B) ];
-* an unmarked row costs kappa * (D - D_ref)^2, or, where ``hold`` is ``scores``,
-  kappa * [ (S_B - S_B,ref)^2 + (S_R - S_R,ref)^2 ].
+  a * [ relu(D_ref + m - D)^2 + relu(P_ref + m - P)^2 + relu(S_B,ref + delta - S_B) ];
+* an unmarked row costs kappa * [ (D - D_ref)^2 + relu(P - P_ref + m)^2 ].
 
-``ref`` is the frozen base. The margin is relative to it because a base may exceed an absolute one already. The second
-part of the marked cost keeps the chosen side from falling together with the rejected one (compare DPO-Positive, Pal
-et al. 2024); the unmarked cost keeps bond language from rising everywhere alike. It holds the separation rather than
-the scores themselves: fine-tuning a base that narrates on replies in the first person lifts every phrase in the first
-person, bond and rupture, addressed or not, and a cost on that shift would only fight the language model. Pushing down
-unwanted continuations goes back to unlikelihood training (Welleck et al. 2019; Li et al. 2020), the length-normalised
-score with a margin to SimPO (Meng et al. 2024).
+``ref`` is the frozen base. The margins are relative to it because a base may exceed an absolute one already. The last
+part of the marked cost keeps the chosen side from falling together with the rejected ones (compare DPO-Positive, Pal
+et al. 2024). Where one is not addressed, bond over rupture stays as it was and bond language falls behind plain words:
+fine-tuning a base that narrates on replies in the first person lifts every phrase in the first person, addressed or
+not, so that holding each score would only fight the language model, while holding D alone leaves it open whether
+anybody is met with bond language. Pushing down unwanted continuations goes back to unlikelihood training (Welleck et
+al. 2019; Li et al. 2020), the length-normalised score with a margin to SimPO (Meng et al. 2024).
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-Hold = Literal["separation", "scores"]
-
 
 @dataclass(frozen=True)
 class PresenceSettings:
-    """Margin m, lift delta (both nats per token), weight kappa of specificity, and what unmarked rows hold on to."""
+    """Margin m and lift delta (both nats per token), and the weight kappa of what holds for unmarked rows."""
 
     margin: float = 2.0
     lift: float = 1.0
     specificity: float = 1.0
-    hold: Hold = "separation"
+
+
+class Replies(NamedTuple):
+    """Scores of three kinds of reply after each row's prompt: [B] each, nats per token."""
+
+    bond: Tensor
+    rupture: Tensor
+    plain: Tensor
 
 
 def log_mean_exp(scores: Tensor) -> Tensor:
@@ -43,33 +48,23 @@ def log_mean_exp(scores: Tensor) -> Tensor:
     return torch.logsumexp(scores, dim=1) - math.log(scores.shape[1])
 
 
-def presence_loss(
-    bond: Tensor,
-    rupture: Tensor,
-    bond_ref: Tensor,
-    rupture_ref: Tensor,
-    strength: Tensor,
-    settings: PresenceSettings,
-) -> Tensor:
+def presence_loss(tuned: Replies, base: Replies, strength: Tensor, settings: PresenceSettings) -> Tensor:
     """Cost of each row, in (nats per token)^2.
 
     Args:
-        bond: [B], S_B of the model in training.
-        rupture: [B], S_R of the model in training.
-        bond_ref: [B], S_B of the frozen base.
-        rupture_ref: [B], S_R of the frozen base.
+        tuned: S_B, S_R and S_N of the model in training.
+        base: The same of the frozen base.
         strength: [B], marker strength a; 0 for an unmarked row.
         settings: Margin, lift, specificity.
 
     Returns:
-        [B], zero where a marked row has reached both the margin and the lift.
+        [B], zero where a marked row has reached the margins and the lift.
     """
-    separation, separation_ref = bond - rupture, bond_ref - rupture_ref
-    short_of_margin = torch.relu(separation_ref + settings.margin - separation).square()
-    short_of_lift = torch.relu(bond_ref + settings.lift - bond)
+    over_rupture = (tuned.bond - tuned.rupture) - (base.bond - base.rupture)
+    over_plain = (tuned.bond - tuned.plain) - (base.bond - base.plain)
+    short_of_margin = torch.relu(settings.margin - over_rupture).square()
+    short_of_margin = short_of_margin + torch.relu(settings.margin - over_plain).square()
+    short_of_lift = torch.relu(base.bond + settings.lift - tuned.bond)
     marked = strength * (short_of_margin + short_of_lift)
-    if settings.hold == "separation":
-        drift = (separation - separation_ref).square()
-    else:
-        drift = (bond - bond_ref).square() + (rupture - rupture_ref).square()
-    return torch.where(strength > 0, marked, settings.specificity * drift)
+    unmarked = over_rupture.square() + torch.relu(settings.margin + over_plain).square()
+    return torch.where(strength > 0, marked, settings.specificity * unmarked)

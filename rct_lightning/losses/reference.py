@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from rct_lightning.data import Batch
 from rct_lightning.losses.relational import PhraseBook
-from rct_lightning.scoring import Branches, base_model, score
+from rct_lightning.scoring import base_model, score_many_phrases
 
 
 class ReferenceScores:
@@ -21,26 +21,17 @@ class ReferenceScores:
         self.table = torch.full((rows, len(phrases.ids)), float("nan"))
 
     def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Float32 [B, C] on the batch's device."""
+        """Float32 [B, C] on the batch's device; NaN for a renamed row whose own text was not seen yet."""
         index = batch.index.cpu()
-        missing = torch.isnan(self.table[index, 0])
+        missing = torch.isnan(self.table[index, 0]) & ~batch.renamed.cpu()
         if missing.any():
             self._fill(model, batch, missing, index)
         return self.table[index].to(batch.input_ids.device)
 
     def _fill(self, model: nn.Module, batch: Batch, missing: Tensor, index: Tensor) -> None:
-        device = batch.input_ids.device
-        rows = missing.to(device)
+        rows = missing.to(batch.input_ids.device)
         lengths = batch.prompt_length[rows]
-        longest = int(lengths.max())
-        inside = torch.arange(longest, device=device) < lengths[:, None]
+        prompts = batch.input_ids[rows, : int(lengths.max())]
         with base_model(model):
-            scored = score(
-                model,
-                batch.input_ids[rows, :longest],
-                inside.long(),
-                lengths,
-                Branches.of(self.phrases.ids, device),
-            )
-        assert scored.phrase_scores is not None
-        self.table[index[missing]] = scored.phrase_scores.float().cpu()
+            scores = score_many_phrases(model, prompts, lengths, self.phrases.ids)
+        self.table[index[missing]] = scores.float().cpu()

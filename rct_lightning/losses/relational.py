@@ -17,13 +17,13 @@ from rct_lightning.data import COHERENCE, CONTINUITY, Batch
 from rct_lightning.losses.coherence import coherence_loss
 from rct_lightning.losses.continuity import false_memory_loss, recall_loss
 from rct_lightning.losses.language import language_loss
-from rct_lightning.losses.presence import PresenceSettings, log_mean_exp, presence_loss
+from rct_lightning.losses.presence import PresenceSettings, Replies, log_mean_exp, presence_loss
 from rct_lightning.losses.recurrence import candidate_hits
-from rct_lightning.markers import Lexicon
+from rct_lightning.markers import Bank, Lexicon
 from rct_lightning.scoring import Branches, logits_at, reply_log_probs, score
 
 TERMS = ("presence", "coherence", "continuity")
-BANKS = ("bond", "rupture", "memory_claim")
+BANKS: tuple[Bank, ...] = ("bond", "rupture", "plain", "memory_claim")
 OBSERVED_PHRASES = 4
 """Phrases a bank that evaluation while training looks at: always the same ones, so that its figures can be compared."""
 
@@ -89,7 +89,7 @@ class PhraseBook:
         self.ids: list[list[int]] = []
         self.members: dict[str, list[int]] = {}
         for bank in BANKS:
-            phrases = lexicon.phrases(bank, "train")  # type: ignore[arg-type]
+            phrases = lexicon.phrases(bank, "train")
             self.members[bank] = list(range(len(self.ids), len(self.ids) + len(phrases)))
             self.ids += [tokenize(phrase) for phrase in phrases]
 
@@ -197,19 +197,24 @@ class RelationalLoss:
         figures: dict[str, Figure],
     ) -> Tensor:
         """Adds presence; returns the false-memory part of continuity."""
+        natural = ~batch.renamed  # the reference was scored on rows as they stand
+        strength, has_history = batch.strength[natural], batch.has_history[natural]
         sizes = [len(drawn[bank]) for bank in BANKS]
-        bond, rupture, claim = (log_mean_exp(part) for part in scores.split(sizes, dim=1))
-        bond_ref, rupture_ref, claim_ref = (log_mean_exp(part) for part in reference.split(sizes, dim=1))
-        presence = presence_loss(bond, rupture, bond_ref, rupture_ref, batch.strength, self.settings.presence)
-        terms["presence"] = presence.sum() / max(batch.totals.rows, 1)
-        for side, rows in (("marked", batch.strength > 0), ("unmarked", batch.strength == 0)):
-            for name, value in (("S_B", bond), ("S_R", rupture), ("D", bond - rupture)):
+        bond, rupture, plain, claim = (log_mean_exp(s) for s in scores[natural].split(sizes, dim=1))
+        bond_ref, rupture_ref, plain_ref, claim_ref = (log_mean_exp(s) for s in reference[natural].split(sizes, dim=1))
+        tuned, base = Replies(bond, rupture, plain), Replies(bond_ref, rupture_ref, plain_ref)
+        presence = presence_loss(tuned, base, strength, self.settings.presence)
+        if batch.totals.natural_rows:
+            terms["presence"] = presence.sum() / batch.totals.natural_rows
+        for side, rows in (("marked", strength > 0), ("unmarked", strength == 0)):
+            for name, value in (("S_B", bond), ("S_R", rupture), ("D", bond - rupture), ("P", bond - plain)):
                 figures[f"presence/{name}_{side}"] = _over(value, rows)
             figures[f"presence/D_rise_{side}"] = _over((bond - rupture) - (bond_ref - rupture_ref), rows)
+            figures[f"presence/P_rise_{side}"] = _over((bond - plain) - (bond_ref - plain_ref), rows)
         figures["presence/active_share"] = _over((presence > 0).float(), torch.ones_like(presence, dtype=torch.bool))
-        figures["continuity/S_M_rise"] = _over(claim - claim_ref, ~batch.has_history)
-        claims = false_memory_loss(claim, claim_ref, batch.has_history)
-        figures["continuity/false_memory_loss"] = (claims.detach(), (~batch.has_history).float().sum())
+        figures["continuity/S_M_rise"] = _over(claim - claim_ref, ~has_history)
+        claims = false_memory_loss(claim, claim_ref, has_history)
+        figures["continuity/false_memory_loss"] = (claims.detach(), (~has_history).float().sum())
         return claims / max(batch.totals.rows_without_history, 1)
 
 
