@@ -116,6 +116,7 @@ class RecurrenceConfig(Section):
 
     max_document_frequency: Annotated[float, Field(gt=0, le=1)]
     num_candidates: Count
+    among: Literal["vocabulary", "candidates"]
     rename_share: Annotated[float, Field(ge=0, le=1)]
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
 

@@ -211,6 +211,7 @@ def make_objective(config: Config, base: backbone.Backbone, data: RelationalData
         lambda_=config.loss.lambda_,
         weights=config.loss.weights.model_dump(),
         presence=PresenceSettings(**config.loss.presence.model_dump()),
+        recall_among=config.loss.recurrence.among,
         label_smoothing=config.loss.recurrence.label_smoothing,
         phrases_per_step=config.loss.phrases_per_step,
         seed=config.seed,

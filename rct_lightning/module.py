@@ -167,7 +167,7 @@ class RelationalModule(L.LightningModule):
         outcome = self.objective.observe(self.model, batch)
         counts = {
             "lm": batch.own.reply_tokens,
-            "presence": batch.own.natural_rows,
+            "presence": len(batch),
             "coherence": batch.own.coherence_positions,
         }
         for name, count in counts.items():
@@ -188,6 +188,9 @@ class RelationalModule(L.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log the evaluation under ``eval/``: terms, total, perplexity and figures."""
         values = {name: float(mean.compute()) for name, mean in self.eval_means.items()}
+        sides = [values.get(f"presence/{side}_loss") for side in ("marked", "unmarked")]
+        if any(side is not None for side in sides):  # each a mean of its own, whatever the batches' shares were
+            values["presence"] = sum(side or 0.0 for side in sides) / 2
         values["continuity"] = sum(values.get(f"continuity/{part}_loss", 0.0) for part in ("recall", "false_memory"))
         values["total"] = weighted_total(values, self.objective.settings)
         nll, tokens = (sum(column) for column in zip(*self.eval_rows.values(), strict=True))

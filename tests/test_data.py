@@ -334,7 +334,7 @@ def test_renamed_words_carry_no_label(renaming: Any, at: Any) -> None:
     assert (
         batch.own.reply_tokens == natural.own.reply_tokens - len(row.unlabelled) == int((batch.labels != IGNORE).sum())
     )
-    assert batch.renamed.tolist() == [True] and batch.own.natural_rows == 0
+    assert batch.renamed.tolist() == [True] and batch.own.marked_rows == batch.own.unmarked_rows == 0
     assert (batch.candidates[:, 0] == batch.input_ids[0, batch.recurrent_position]).all()
 
 
@@ -473,10 +473,12 @@ def test_totals_are_the_sums_over_the_step(make_data: Any, accumulate: int, rena
     assert any(batch.renamed.any() for batch in batches) == (rename_share > 0)
     for start in range(0, len(batches), accumulate):
         step = batches[start : start + accumulate]
-        own = Totals(0, 0, 0, 0, 0)
+        own = Totals.none()
         for batch in step:
             own += batch.own
-            assert batch.own.natural_rows == int((~batch.renamed).sum())
+            assert batch.own.rows == len(batch)
+            assert batch.own.marked_rows == int((~batch.renamed & (batch.strength > 0)).sum())
+            assert batch.own.unmarked_rows == int((~batch.renamed & (batch.strength == 0)).sum())
             assert batch.own.reply_tokens == int((batch.labels != IGNORE).sum())
             assert batch.own.coherence_positions == int((batch.recurrent_source == COHERENCE).sum())
             assert batch.own.continuity_positions == int((batch.recurrent_source == CONTINUITY).sum())

@@ -21,7 +21,7 @@ from rct_lightning.data import COHERENCE, CONTINUITY, Batch, BatchRequest, Recur
 from rct_lightning.losses import TERMS, LossSettings, Outcome, SeedLoss
 from rct_lightning.losses.continuity import false_memory_loss
 from rct_lightning.losses.presence import PresenceSettings, Replies, log_mean_exp, presence_loss
-from rct_lightning.losses.recurrence import candidate_hits, candidate_loss
+from rct_lightning.losses.recurrence import candidate_hits, recurrence_loss
 from rct_lightning.losses.reference import ReferenceScores
 from rct_lightning.losses.relational import BANKS
 from rct_lightning.markers import Lexicon
@@ -82,7 +82,7 @@ def test_a_marked_row_costs_what_the_formula_says(
     plain, plain_ref = s["plain"]
     short_of_rupture = max(0.0, (bond_ref - rupture_ref) + 2.0 - (bond - rupture))
     short_of_plain = max(0.0, (bond_ref - plain_ref) + 2.0 - (bond - plain))
-    expected = 0.7 * (short_of_rupture**2 + short_of_plain**2 + max(0.0, bond_ref + 1.0 - bond))
+    expected = 0.7 * (short_of_rupture**2 + short_of_plain**2 + max(0.0, bond_ref + 1.0 - bond)) / 2
     outcome = objective(model, data.train_set.collate(at("marked")), 3)
     assert value(outcome, "presence") == pytest.approx(expected, rel=1e-4)
     assert figure(outcome, "presence/S_B_marked") == pytest.approx(bond, abs=1e-5)
@@ -98,22 +98,36 @@ def test_an_unmarked_row_costs_what_the_formula_says(
         s = phrase_scores(model, data, objective, at("unmarked")[0], step, tokenizer)
         bond, rupture, plain, claim = (s[bank][0] - s[bank][1] for bank in BANKS)
         outcome = objective(model, data.train_set.collate(at("unmarked")), step)
-        expected = [5.0 * ((bond - rupture) ** 2 + max(0.0, 2.0 + bond - plain) ** 2), claim**2]
+        expected = [5.0 * ((bond - rupture) ** 2 + max(0.0, 2.0 + bond - plain) ** 2) / 2, claim**2]
         found = [value(outcome, "presence"), value(outcome, "continuity")]
         assert found == pytest.approx(expected, rel=1e-2, abs=1e-6)
         largest = [max(pair) for pair in zip(largest, expected, strict=True)]
     assert min(largest) > 1e-4, "nothing to hold on to"
 
 
-def test_recurrent_positions_cost_what_the_formula_says(data: Any, model: Any, objective: Any, at: Any) -> None:
+def test_both_sides_weigh_the_same_however_many_rows_they_have(data: Any, model: Any, objective: Any, at: Any) -> None:
+    """Otherwise the chance of a batch, three marked rows or five, would move bond language everywhere."""
+    marked, unmarked = (
+        value(objective(model, data.train_set.collate(at(row)), 0), "presence") for row in ("marked", "unmarked")
+    )
+    batch = data.train_set.collate([*at("marked"), *at("unmarked") * 3])
+    assert value(objective(model, batch, 0), "presence") == pytest.approx(marked + unmarked, rel=1e-4)
+
+
+@pytest.mark.parametrize("among", ["vocabulary", "candidates"])
+def test_recurrent_positions_cost_what_the_formula_says(
+    data: Any, model: Any, make_objective: Any, at: Any, among: str
+) -> None:
     batch = data.train_set.collate(at("both", "long", "both_marked"))
     with torch.no_grad():
         logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
     costs: dict[int, list[float]] = {COHERENCE: [], CONTINUITY: []}
     for i in range(len(batch.recurrent_row)):
-        before = logits[batch.recurrent_row[i], batch.recurrent_position[i] - 1]
-        costs[int(batch.recurrent_source[i])].append(float(-before[batch.candidates[i]].log_softmax(0)[0]))
-    outcome = objective(model, batch, 0)
+        before, compete = logits[batch.recurrent_row[i], batch.recurrent_position[i] - 1], batch.candidates[i]
+        right = int(compete[0])
+        normaliser = before.logsumexp(0) if among == "vocabulary" else before[compete].logsumexp(0)
+        costs[int(batch.recurrent_source[i])].append(float(normaliser - before[right]))
+    outcome = make_objective(recall_among=among)(model, batch, 0)
     assert min(map(len, costs.values())) > 1
     assert value(outcome, "coherence") == pytest.approx(sum(costs[0]) / len(costs[0]), rel=1e-5)
     assert value(outcome, "continuity") == pytest.approx(sum(costs[1]) / len(costs[1]), rel=1e-5)
@@ -130,24 +144,26 @@ def test_presence_by_hand() -> None:
 
 def test_small_formulas_by_hand() -> None:
     assert log_mean_exp(torch.tensor([[0.0, math.log(3.0)]])).item() == pytest.approx(math.log(2.0))
-    logits = torch.tensor([[0.0, 0.0, 0.0, 0.0], [5.0, 1.0, 1.0, 1.0]])
-    assert candidate_loss(logits)[0].item() == pytest.approx(math.log(4))
-    assert candidate_hits(torch.tensor([[1.0, 2.0], [2.0, 1.0]])).tolist() == [0.0, 1.0]
+    logits, candidates = torch.tensor([[9.0, 0.0, 0.0], [7.0, 1.0, 2.0]]), torch.tensor([[1, 2], [2, 1]])
+    assert recurrence_loss(logits, candidates, "candidates")[0].item() == pytest.approx(math.log(2))
+    expected = -torch.log_softmax(logits, 1)[[0, 1], [1, 2]]
+    assert recurrence_loss(logits, candidates, "vocabulary").tolist() == pytest.approx(expected.tolist())
+    assert candidate_hits(logits[1:], candidates[1:]).tolist() == [1.0]
+    assert candidate_hits(logits[1:], candidates[:1]).tolist() == [0.0]
     history = torch.tensor([True, False])
     assert false_memory_loss(torch.tensor([1.0, 2.0]), torch.zeros(2), history).item() == 4.0
 
 
 def test_label_smoothing_spreads_a_share_over_all_candidates() -> None:
-    logits = torch.tensor([[3.0, 1.0, 0.0, -2.0]], requires_grad=True)
+    logits, candidates = torch.tensor([[3.0, 1.0, 0.0, -2.0]]), torch.tensor([[0, 1, 2, 3]])
     log_probs = torch.log_softmax(logits, 1)[0]
     expected = -(0.9 * log_probs[0] + 0.1 * log_probs.mean())
-    smoothed = candidate_loss(logits, 0.1)
-    assert smoothed.item() == pytest.approx(expected.item())
-    assert candidate_loss(logits).item() == pytest.approx(-log_probs[0].item())
-    for smoothing, pulls_further in ((0.0, True), (0.1, False)):  # a position that is known already
-        known = torch.tensor([[12.0, 0.0, 0.0, 0.0]], requires_grad=True)
-        (slope,) = torch.autograd.grad(candidate_loss(known, smoothing).sum(), known)
-        assert bool(slope[0, 0] < 0) == pulls_further
+    for among in ("candidates", "vocabulary"):
+        assert recurrence_loss(logits, candidates, among, 0.1).item() == pytest.approx(expected.item())
+        for smoothing, pulls_further in ((0.0, True), (0.1, False)):  # a position that is known already
+            known = torch.tensor([[12.0, 0.0, 0.0, 0.0]], requires_grad=True)
+            (slope,) = torch.autograd.grad(recurrence_loss(known, candidates, among, smoothing).sum(), known)
+            assert bool(slope[0, 0] < 0) == pulls_further
 
 
 def test_the_total_is_the_weighted_sum(data: Any, model: Any, make_objective: Any) -> None:
@@ -364,7 +380,7 @@ def test_without_its_marker_a_row_takes_the_unmarked_form(
     batch = twins.train_set.collate([index])
     s = phrase_scores(model, twins, objective, index, 0, tokenizer)
     bond, rupture, plain = (s[bank][0] - s[bank][1] for bank in ("bond", "rupture", "plain"))
-    expected = (bond - rupture) ** 2 + max(0.0, 2.0 + bond - plain) ** 2
+    expected = ((bond - rupture) ** 2 + max(0.0, 2.0 + bond - plain) ** 2) / 2
     assert value(objective(model, batch, 0), "presence") == pytest.approx(expected, rel=1e-2)
     no_specificity = make_objective(twins, presence=PresenceSettings(specificity=0.0))
     assert value(no_specificity(model, batch, 0), "presence") == 0

@@ -20,14 +20,21 @@ COHERENCE, CONTINUITY = 0, 1
 class Totals:
     """Denominators of the terms over one whole optimizer step (all micro-batches, all processes).
 
-    ``natural_rows`` are those read as they stand; phrases are asked of them alone.
+    Marked and unmarked rows are those read as they stand: phrases are asked of them alone.
     """
 
     reply_tokens: int
-    natural_rows: int
+    marked_rows: int
+    unmarked_rows: int
     coherence_positions: int
     continuity_positions: int
     rows_without_history: int
+    rows: int
+
+    @classmethod
+    def none(cls) -> Totals:
+        """Nothing counted yet."""
+        return cls(*(0 for _ in fields(cls)))
 
     def __add__(self, other: Totals) -> Totals:
         return Totals(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))

@@ -47,7 +47,7 @@ class RelationalDataset(Dataset[Batch]):
 
     def counts(self, indices: Sequence[int], epoch: int | None = None) -> Totals:
         """Denominators over some rows as they are read in an epoch."""
-        total = Totals(0, 0, 0, 0, 0)
+        total = Totals.none()
         for index in indices:
             total = total + self.row(index, epoch).counts
         return total

@@ -68,10 +68,12 @@ class Row:
         """What this row adds to the denominators."""
         return Totals(
             reply_tokens=len(self.encoded.ids) - self.encoded.prompt_length - len(self.unlabelled),
-            natural_rows=int(not self.renamed),
+            marked_rows=int(not self.renamed and self.strength > 0),
+            unmarked_rows=int(not self.renamed and self.strength == 0),
             coherence_positions=self.sources.count(COHERENCE),
             continuity_positions=self.sources.count(CONTINUITY),
             rows_without_history=int(not self.has_history),
+            rows=1,
         )
 
 

@@ -1,15 +1,15 @@
 """Coherence: the same self across turns.
 
-The cost of recurrent positions whose token the ASSISTANT said first: its name, claims, promises, images.
+The cost of recurrent positions whose word the ASSISTANT said first: its name, claims, promises, images.
 """
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from rct_lightning.losses.recurrence import candidate_loss
+from rct_lightning.data import COHERENCE
 
 
-def coherence_loss(candidate_logits: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Sum over recurrent positions first said by the assistant, in nats: [P, K] -> scalar."""
-    return candidate_loss(candidate_logits, label_smoothing).sum()
+def coherence_loss(costs: Tensor, source: Tensor) -> Tensor:
+    """Sum over recurrent positions first said by the assistant, in nats: costs [P], source int64 [P] -> scalar."""
+    return costs[source == COHERENCE].sum()

@@ -1,6 +1,6 @@
 """Continuity: what was shared is remembered, and nothing is made up.
 
-Two parts: the cost of recurrent positions whose token the USER said first; and, where a row has no history at all, the
+Two parts: the cost of recurrent positions whose word the USER said first; and, where a row has no history at all, the
 distance of memory claims ("I remember what you told me") from the base. Without the second part, claiming memories
 would be the cheapest way to sound continuous.
 """
@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from rct_lightning.losses.recurrence import candidate_loss
+from rct_lightning.data import CONTINUITY
 
 
-def recall_loss(candidate_logits: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Sum over recurrent positions first said by the user, in nats: [P, K] -> scalar."""
-    return candidate_loss(candidate_logits, label_smoothing).sum()
+def recall_loss(costs: Tensor, source: Tensor) -> Tensor:
+    """Sum over recurrent positions first said by the user, in nats: costs [P], source int64 [P] -> scalar."""
+    return costs[source == CONTINUITY].sum()
 
 
 def false_memory_loss(claim: Tensor, claim_ref: Tensor, has_history: Tensor) -> Tensor:

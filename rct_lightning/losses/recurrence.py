@@ -1,32 +1,48 @@
 r"""The mechanism that coherence and continuity share: whose history is this?
 
-At a position where the reply repeats a content token of its own history, that token competes with content tokens that
-the same role used in other conversations:
+At a position where the reply repeats a content word of its own history, the word's first piece y_t must win:
 
-    l_t = -log softmax(logits restricted to K_t)[y_t],   K_t = {y_t} + n tokens of other conversations.
+    l_t = -log softmax(logits restricted to K_t)[y_t]
 
-It is a sampled softmax with history-specific negatives (noise-contrastive estimation, Gutmann and Hyvarinen 2010),
-related to the next-utterance contrast of TransferTransfo (Wolf et al. 2019) and to the key tokens of LongPPL (Fang et
-al. 2025). A low value cannot be earned by making replies implausible: only candidates at one position compete.
+where K_t is the whole vocabulary, or only y_t and content words that the same role used in other conversations, a
+sampled softmax with history-specific negatives (noise-contrastive estimation, Gutmann and Hyvarinen 2010; compare the
+next-utterance contrast of TransferTransfo, Wolf et al. 2019, and the key tokens of LongPPL, Fang et al. 2025). A low
+value cannot be earned by making replies implausible: only words at one position compete. In training the word has been
+exchanged for a fresh one all through the row (:mod:`rct_lightning.data.row`), so it cannot be learnt by heart either;
+compare synthetic recall (Arora et al. 2023) and entity substitution (Longpre et al. 2021).
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+Among = Literal["vocabulary", "candidates"]
 
-def candidate_loss(candidate_logits: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Cost of each recurrent position, in nats: [P, K] with the true token in column 0 -> [P].
 
-    With ``label_smoothing`` e the target is (1 - e) on the true token and e spread evenly over all K (Szegedy et al.
-    2016): a position that is known already pulls less.
+def recurrence_loss(logits: Tensor, candidates: Tensor, among: Among, label_smoothing: float = 0.0) -> Tensor:
+    """Cost of each recurrent position, in nats.
+
+    Args:
+        logits: [P, V], at the position before the recurrent token.
+        candidates: int64 [P, K], the recurrent token in column 0, then its competitors.
+        among: What the token must win against.
+        label_smoothing: With e, the target is (1 - e) on the token and e spread evenly over all that compete (Szegedy
+            et al. 2016).
+
+    Returns:
+        [P].
     """
-    target = torch.zeros(len(candidate_logits), dtype=torch.int64, device=candidate_logits.device)
-    return F.cross_entropy(candidate_logits, target, reduction="none", label_smoothing=label_smoothing)
+    if among == "vocabulary":
+        return F.cross_entropy(logits, candidates[:, 0], reduction="none", label_smoothing=label_smoothing)
+    first = torch.zeros(len(candidates), dtype=torch.int64, device=candidates.device)
+    chosen = logits.gather(1, candidates)
+    return F.cross_entropy(chosen, first, reduction="none", label_smoothing=label_smoothing)
 
 
-def candidate_hits(candidate_logits: Tensor) -> Tensor:
-    """1.0 where the true token wins against all its competitors: [P, K] -> [P]."""
-    return (candidate_logits.argmax(dim=1) == 0).float()
+def candidate_hits(logits: Tensor, candidates: Tensor) -> Tensor:
+    """1.0 where the recurrent token wins against all candidates: [P, V] and [P, K] -> [P]."""
+    return (logits.gather(1, candidates).argmax(dim=1) == 0).float()

@@ -18,7 +18,7 @@ from rct_lightning.losses.coherence import coherence_loss
 from rct_lightning.losses.continuity import false_memory_loss, recall_loss
 from rct_lightning.losses.language import language_loss
 from rct_lightning.losses.presence import PresenceSettings, Replies, log_mean_exp, presence_loss
-from rct_lightning.losses.recurrence import candidate_hits
+from rct_lightning.losses.recurrence import Among, candidate_hits, recurrence_loss
 from rct_lightning.markers import Bank, Lexicon
 from rct_lightning.scoring import Branches, logits_at, reply_log_probs, score
 
@@ -40,7 +40,8 @@ class LossSettings:
         lambda_: Weight of all relational terms together.
         weights: Weight of each term of :data:`TERMS`.
         presence: Margin, lift and specificity of presence.
-        label_smoothing: Of the choice among candidates, while training.
+        recall_among: What a recurrent word must win against: the whole vocabulary, or candidates.
+        label_smoothing: Of that choice, while training.
         phrases_per_step: Phrases drawn a step from the training half of each bank.
         seed: Of the draw.
     """
@@ -50,6 +51,7 @@ class LossSettings:
         default_factory=lambda: {"presence": 1 / 2, "coherence": 1 / 3, "continuity": 1 / 3}
     )
     presence: PresenceSettings = PresenceSettings()
+    recall_among: Among = "candidates"
     label_smoothing: float = 0.0
     phrases_per_step: int = 2
     seed: int = 0
@@ -173,17 +175,16 @@ class RelationalLoss:
         figures: dict[str, Figure],
     ) -> Tensor:
         """Adds coherence; returns the recall part of continuity."""
-        smoothing = self.settings.label_smoothing if torch.is_grad_enabled() else 0.0
-        states = hidden[batch.recurrent_row, batch.recurrent_position - 1]
-        logits = logits_at(model, states).gather(1, batch.candidates)
-        by_source = {"coherence": logits[batch.recurrent_source == COHERENCE]}
-        by_source["continuity"] = logits[batch.recurrent_source == CONTINUITY]
-        for name, part in by_source.items():
-            count = torch.tensor(float(len(part)), device=hidden.device)
-            figures[f"{name}/candidate_accuracy"] = (candidate_hits(part.detach()).sum(), count)
+        settings = self.settings
+        smoothing = settings.label_smoothing if torch.is_grad_enabled() else 0.0
+        logits = logits_at(model, hidden[batch.recurrent_row, batch.recurrent_position - 1])
+        costs = recurrence_loss(logits, batch.candidates, settings.recall_among, smoothing)
+        hits = candidate_hits(logits.detach(), batch.candidates)
+        for name, source in (("coherence", COHERENCE), ("continuity", CONTINUITY)):
+            figures[f"{name}/candidate_accuracy"] = _over(hits, batch.recurrent_source == source)
         if batch.totals.coherence_positions:
-            terms["coherence"] = coherence_loss(by_source["coherence"], smoothing) / batch.totals.coherence_positions
-        recall = recall_loss(by_source["continuity"], smoothing)
+            terms["coherence"] = coherence_loss(costs, batch.recurrent_source) / batch.totals.coherence_positions
+        recall = recall_loss(costs, batch.recurrent_source)
         figures["continuity/recall_loss"] = (recall.detach(), figures["continuity/candidate_accuracy"][1])
         return recall / max(batch.totals.continuity_positions, 1)
 
@@ -204,9 +205,12 @@ class RelationalLoss:
         bond_ref, rupture_ref, plain_ref, claim_ref = (log_mean_exp(s) for s in reference[natural].split(sizes, dim=1))
         tuned, base = Replies(bond, rupture, plain), Replies(bond_ref, rupture_ref, plain_ref)
         presence = presence_loss(tuned, base, strength, self.settings.presence)
-        if batch.totals.natural_rows:
-            terms["presence"] = presence.sum() / batch.totals.natural_rows
-        for side, rows in (("marked", strength > 0), ("unmarked", strength == 0)):
+        sides = {"marked": strength > 0, "unmarked": strength == 0}
+        counts = {"marked": batch.totals.marked_rows, "unmarked": batch.totals.unmarked_rows}
+        if any(counts.values()):
+            terms["presence"] = sum_of_means({side: presence[rows] for side, rows in sides.items()}, counts) / 2
+        for side, rows in sides.items():
+            figures[f"presence/{side}_loss"] = _over(presence, rows)
             for name, value in (("S_B", bond), ("S_R", rupture), ("D", bond - rupture), ("P", bond - plain)):
                 figures[f"presence/{name}_{side}"] = _over(value, rows)
             figures[f"presence/D_rise_{side}"] = _over((bond - rupture) - (bond_ref - rupture_ref), rows)
@@ -221,6 +225,11 @@ class RelationalLoss:
 def sum_by_row(values: Tensor, row: Tensor, rows: int) -> Tensor:
     """Sum of per-token values over each row: [N], int64 [N] -> [B]."""
     return torch.zeros(rows, device=values.device).index_add(0, row, values)
+
+
+def sum_of_means(values: Mapping[str, Tensor], counts: Mapping[str, int]) -> Tensor:
+    """Sum over sides of (sum of a side's values / its count), a side without any left out."""
+    return torch.stack([part.sum() / max(counts[side], 1) for side, part in values.items()]).sum()
 
 
 def _over(values: Tensor, rows: Tensor) -> Figure:

@@ -40,7 +40,7 @@ class SeedLoss:
         unshifted = F.cross_entropy(
             logits_at(model, hidden[row, position]), batch.labels[row, position], reduction="sum"
         )
-        share = batch.own.natural_rows / max(batch.totals.natural_rows, 1)
+        share = batch.own.rows / max(batch.totals.rows, 1)
         constants = {"presence": self._presence(batch), "coherence": 0.5, "continuity": 0.0}
         terms = {name: torch.tensor(value * share, device=hidden.device) for name, value in constants.items()}
         terms["lm"] = unshifted / max(batch.totals.reply_tokens, 1)
