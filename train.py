@@ -10,11 +10,14 @@ from rct_lightning.config import refusing, run_command, validate
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 @refusing
-def main(cfg: DictConfig) -> float:
+def main(cfg: DictConfig) -> float | None:
     """Train as configured; returns the figure that a sweeper minimises."""
     config = validate(cfg)  # mistakes are named before anything heavy is imported
-    from rct_lightning.experiment import train
+    from rct_lightning.experiment import check, train
 
+    if config.check == "only":
+        check(config)
+        return None
     return train(config).objective
 
 

@@ -238,6 +238,7 @@ class Config(Section):
         "eval/perplexity",
     ]
     diagnostics_every_n_steps: CountOrZero
+    check: Literal[True, False, "only"]
     run_dir: str
 
     def plain(self) -> dict[str, Any]:

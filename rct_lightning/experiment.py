@@ -9,7 +9,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,7 +19,7 @@ import lightning as L
 import torch
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from rct_lightning import backbone, runs
+from rct_lightning import backbone, guards, runs
 from rct_lightning.callbacks import BaselineComparison, EvalSanity
 from rct_lightning.config import Config, EvaluateConfig, as_override, load_run_config, save_run_config
 from rct_lightning.data import Recurrence, RelationalDataModule
@@ -58,35 +58,34 @@ class Trained:
     comparison: str
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A run before its first step."""
+
+    accelerator: str
+    device: str
+    data: RelationalDataModule
+    base: backbone.Backbone
+    module: RelationalModule
+
+
 def train(config: Config) -> Trained:
     """Train adapters as configured and leave a run directory.
 
     Raises:
         UserError: The configuration asks for what cannot be had; nothing has been written then.
     """
-    _quiet_libraries()
-    accelerator = backbone.resolve_accelerator(config.trainer.accelerator)
-    device = backbone.placement(accelerator)
-    L.seed_everything(config.seed, workers=True, verbose=False)
-
-    tokenizer = backbone.load_tokenizer(config.model.name_or_path)
-    data = make_data(config, tokenizer, accelerator)
-    base = backbone.load_backbone(
-        config.model.name_or_path,
-        tokenizer,
-        device=device,
-        quantization=config.model.quantization,
-        dequantize=config.model.dequantize,
-        lora=backbone.Lora(**config.model.lora.model_dump()),
-        gradient_checkpointing=config.model.gradient_checkpointing,
-    )
-    module = make_module(config, base, data)
+    prepared = prepare(config)
+    data, module = prepared.data, prepared.module
     run = RunDir(Path(config.run_dir))
-    trainer = make_trainer(config, accelerator, run)
-    _announce(config, run, base, data)
+    trainer = make_trainer(config, prepared.accelerator, run)
+    print(f"run: {run.root}")
+    _announce(config, prepared)
+    findings = inspect(config, prepared) if config.check else []
 
     save_run_config(config, run.config)
-    run.write_json(run.environment, environment(config, device))
+    run.write_json(run.environment, environment(config, prepared.device))
+    run.write_json(run.checks, [asdict(finding) for finding in findings])
     trainer.validate(module, data, verbose=False)  # the adapters start as zero: this is the base
     trainer.fit(module, data)
     if module.evaluated_at != trainer.global_step:
@@ -98,6 +97,64 @@ def train(config: Config) -> Trained:
     run.write_json(run.status, {"state": "finished", "step": trainer.global_step})
     print(f"\n{comparison}\n\nRun directory: {run.root}\nNext: python evaluate.py {as_override('run', str(run.root))}")
     return Trained(run, _objective(config, module), module, comparison)
+
+
+def check(config: Config) -> list[guards.Finding]:
+    """All guards on the run as configured, and no training.
+
+    Raises:
+        UserError: A guard stops the run.
+    """
+    prepared = prepare(config)
+    _announce(config, prepared)
+    findings = inspect(config, prepared)
+    print("Nothing was trained: check=only.")
+    return findings
+
+
+def prepare(config: Config) -> Prepared:
+    """Load the corpus and the model and make the module; nothing is printed or written yet."""
+    _quiet_libraries()
+    accelerator = backbone.resolve_accelerator(config.trainer.accelerator)
+    device = backbone.placement(accelerator)
+    L.seed_everything(config.seed, workers=True, verbose=False)
+    tokenizer = backbone.load_tokenizer(config.model.name_or_path)
+    data = make_data(config, tokenizer, accelerator)
+    base = backbone.load_backbone(
+        config.model.name_or_path,
+        tokenizer,
+        device=device,
+        quantization=config.model.quantization,
+        dequantize=config.model.dequantize,
+        lora=backbone.Lora(**config.model.lora.model_dump()),
+        gradient_checkpointing=config.model.gradient_checkpointing,
+    )
+    return Prepared(accelerator, device, data, base, make_module(config, base, data))
+
+
+def inspect(config: Config, prepared: Prepared) -> list[guards.Finding]:
+    """Print what the guards find.
+
+    Raises:
+        UserError: One of them stops the run.
+    """
+    findings = guards.inspect(
+        guards.Run(
+            prepared.module,
+            prepared.data,
+            make_lexicon(config),
+            partial(make_objective, config, prepared.base, prepared.data),
+            samples_baseline="baseline_comparison" in config.callbacks,
+        )
+    )
+    print(f"checks before step 0:\n{guards.checklist(findings)}", flush=True)
+    stops = [finding for finding in findings if finding.status == "stop"]
+    if stops:
+        raise UserError(
+            f"{' '.join(f'{found.guard}: {found.seen}. {found.remedy}' for found in stops)} Nothing was trained; "
+            f"check=false trains all the same."
+        )
+    return findings
 
 
 def evaluate(config: EvaluateConfig) -> list[Report]:
@@ -278,14 +335,15 @@ def _instantiate(spec: Mapping[str, Any]) -> Any:
         raise UserError(f"{spec['_target_']}: {error}. See conf/callbacks and conf/logger for its keys.") from error
 
 
-def _announce(config: Config, run: RunDir, base: backbone.Backbone, data: RelationalDataModule) -> None:
+def _announce(config: Config, prepared: Prepared) -> None:
+    base, data = prepared.base, prepared.data
     for side, report in data.truncation.items():
         print(report.line(side, config.data.max_seq_length))
     print(base.precision.line())
     trainable = sum(p.numel() for p in backbone.adapter_state(base.model).values())
     everything = sum(p.numel() for p in base.model.parameters())
     print(f"adapters: {trainable:,} trainable of {everything:,} parameters; loss: {config.loss.name}, "
-          f"lambda {config.loss.lambda_:g}; run: {run.root}", flush=True)  # fmt: skip
+          f"lambda {config.loss.lambda_:g}", flush=True)  # fmt: skip
 
 
 def _compare(trainer: L.Trainer, module: RelationalModule) -> str:

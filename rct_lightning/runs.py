@@ -30,6 +30,11 @@ class RunDir:
         return self.root / "environment.json"
 
     @property
+    def checks(self) -> Path:
+        """What the guards found before step 0."""
+        return self.root / "checks.json"
+
+    @property
     def loss_components(self) -> Path:
         """Loss terms by optimizer step and phase."""
         return self.root / "loss_components.csv"

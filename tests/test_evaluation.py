@@ -409,12 +409,15 @@ def leaning(model: Any, tokenizer: Any, strength: float, only_with: str = "") ->
     bond, rupture = (weight[sorted(words[a] - words[b])].mean(0) for a, b in (("bond", "rupture"), ("rupture", "bond")))
     direction = strength * (bond - rupture) / (bond - rupture).norm() ** 2
 
+    asked: list[bool] = []
+
     def bend(module: Any, arguments: Any, options: Mapping[str, Any], output: Any) -> Any:
         if any(getattr(layer, "disable_adapters", False) is True for layer in model.modules()):
             return output  # the base
         ids = options["input_ids"] if "input_ids" in options else arguments[0]
-        rows = [only_with in text for text in tokenizer.batch_decode(ids)]
-        output.last_hidden_state = output.last_hidden_state + torch.tensor(rows)[:, None, None] * direction
+        if options["attention_mask"].ndim == 2:  # otherwise phrases behind prompts that were read before
+            asked[:] = [only_with in text for text in tokenizer.batch_decode(ids)]
+        output.last_hidden_state = output.last_hidden_state + torch.tensor(asked)[:, None, None] * direction
         return output
 
     hook = trunk.register_forward_hook(bend, with_kwargs=True)

@@ -1,0 +1,300 @@
+"""Each guard on a healthy run, and on the same run with a fault planted that it must name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from conftest import EVAL_ROWS, ROWS
+
+from rct_lightning import guards
+from rct_lightning.backbone import Backbone, adapter_state
+from rct_lightning.data import IGNORE, Batch
+from rct_lightning.guards import Run
+from rct_lightning.losses import LossSettings, Outcome, SeedLoss
+from rct_lightning.markers import Lexicon, PhraseBank
+from rct_lightning.module import OptimizerSettings, RelationalModule
+
+NAMES = (
+    "labels", "markers", "history", "truncation", "leakage", "phrases", "trainable", "next token", "text", "gradients",
+    "signs", "baseline",
+)  # fmt: skip
+
+
+@pytest.fixture
+def make_run(
+    make_backbone: Callable[..., Backbone], make_data: Any, data: Any, make_objective: Any
+) -> Callable[..., Run]:
+    """A run about to train: fresh adapters, dropout on, the shared corpus."""
+
+    def make(on: Any = data, fresh: Callable[[], Any] | None = None, **changes: Any) -> Run:
+        backbone = make_backbone(trained=False, dropout=0.1)
+        fresh_objective = fresh or (lambda: make_objective(on))
+        module = RelationalModule(backbone, fresh_objective(), OptimizerSettings(), on.template)
+        return replace(Run(module, on, Lexicon(), fresh_objective), **changes)
+
+    return make
+
+
+def found(run: Run) -> dict[str, guards.Finding]:
+    return {finding.guard: finding for finding in guards.inspect(run)}
+
+
+def stops(run: Run) -> dict[str, str]:
+    """What stops a run, by guard; each says what to do."""
+    stopping = {name: finding for name, finding in found(run).items() if finding.status == "stop"}
+    assert all(finding.seen and finding.remedy for finding in stopping.values())
+    return {name: finding.seen for name, finding in stopping.items()}
+
+
+# --- a healthy run --------------------------------------------------------------------------------------------------
+
+
+def test_a_healthy_run_passes_every_guard(make_run: Any) -> None:
+    findings = guards.inspect(make_run())
+    assert [finding.guard for finding in findings] == list(NAMES)
+    assert {finding.status for finding in findings} == {"ok"}
+    lines = guards.checklist(findings).splitlines()
+    assert len(lines) == len(NAMES) and all(line.strip().startswith("ok") for line in lines)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_guards_leave_the_run_as_it_was(make_run: Any, seed: int) -> None:
+    run = make_run()
+    run.model.train()
+    run.model.get_base_model().gpt_neox.layers[0].eval()
+    torch.manual_seed(seed)
+    weights = {name: p.clone() for name, p in adapter_state(run.model).items()}
+    modes, random = {name: m.training for name, m in run.model.named_modules()}, torch.get_rng_state()
+    guards.inspect(run)
+    assert torch.equal(torch.get_rng_state(), random)
+    assert {name: m.training for name, m in run.model.named_modules()} == modes
+    after = adapter_state(run.model)
+    assert all(torch.equal(after[name], weights[name]) for name in weights)
+    assert all(p.grad is None for p in run.model.parameters())
+    assert torch.isnan(run.module.objective.train_reference.table).all(), "reference scores are the run's own"
+
+
+def test_without_relational_terms_there_is_nothing_to_ask_of_them(
+    make_run: Any, make_objective: Any, data: Any
+) -> None:
+    run = make_run(fresh=lambda: make_objective(data, lambda_=0.0))
+    assert set(stops(run)) == set()
+    assert "presence" not in found(run)["gradients"].seen
+
+
+# --- faults in what is read -----------------------------------------------------------------------------------------
+
+
+def with_labels(run: Run, change: Callable[[Batch, torch.Tensor], None], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The run with labels that a fault has changed."""
+    true = type(run.data.train_set).collate
+
+    def collate(self: Any, *arguments: Any, **options: Any) -> Batch:
+        batch = true(self, *arguments, **options)
+        labels = batch.labels.clone()
+        change(batch, labels)
+        return replace(batch, labels=labels)
+
+    monkeypatch.setattr(type(run.data.train_set), "collate", collate)
+    return run
+
+
+def test_eos_masked_as_padding_is_named(make_run: Any, monkeypatch: pytest.MonkeyPatch, tokenizer: Any) -> None:
+    def mask_eos(batch: Batch, labels: torch.Tensor) -> None:
+        labels[labels == tokenizer.eos_token_id] = IGNORE
+
+    assert "carries no label" in stops(with_labels(make_run(), mask_eos, monkeypatch))["labels"]
+
+
+def test_learning_the_users_words_is_named(make_run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def learn_everything(batch: Batch, labels: torch.Tensor) -> None:
+        labels[batch.attention_mask == 1] = batch.input_ids[batch.attention_mask == 1]
+
+    assert "labels decode to" in stops(with_labels(make_run(), learn_everything, monkeypatch))["labels"]
+
+
+def test_labels_out_of_place_are_named(make_run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def shift(batch: Batch, labels: torch.Tensor) -> None:
+        labels[:] = labels.roll(-1, dims=1)
+
+    assert "do not stand where" in stops(with_labels(make_run(), shift, monkeypatch))["labels"]
+
+
+def test_a_lost_reply_is_named(make_run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lose(batch: Batch, labels: torch.Tensor) -> None:
+        labels[0] = IGNORE
+
+    assert "nothing of the reply" in stops(with_labels(make_run(), lose, monkeypatch))["labels"]
+
+
+def test_padding_that_is_eos_is_named(make_run: Any) -> None:
+    run = make_run()
+    run.module.tokenizer = SimpleNamespace(eos_token_id=0, pad_token_id=0)
+    assert "same token" in guards.check_labels(run).seen
+
+
+@pytest.mark.parametrize("text", ["Aelara, is it warm?", "Is it warm?"])
+def test_a_corpus_of_one_side_is_named(make_run: Any, make_data: Any, text: str) -> None:
+    rows = {f"r{i}": row | {"input": text} for i, row in enumerate(ROWS.values())}
+    assert "address the assistant" in stops(make_run(make_data(rows)))["markers"]
+
+
+def test_without_weight_a_corpus_of_one_side_is_only_mentioned(
+    make_run: Any, make_data: Any, make_objective: Any
+) -> None:
+    rows = make_data({name: row | {"input": "Is it warm?"} for name, row in ROWS.items()})
+    weights = {"presence": 0.0, "coherence": 1.0, "continuity": 1.0}
+    assert found(make_run(rows, lambda: make_objective(rows, weights=weights)))["markers"].status == "warn"
+
+
+def test_a_corpus_without_history_is_named(make_run: Any, make_data: Any) -> None:
+    rows = {name: {key: value for key, value in row.items() if key != "context"} for name, row in ROWS.items()}
+    seen = found(make_run(make_data(rows)))["history"]
+    assert seen.status == "stop" and "coherence and continuity" in seen.remedy
+
+
+def test_lost_replies_and_lost_turns_are_told_apart(make_run: Any, make_data: Any) -> None:
+    short = found(make_run(make_data(max_seq_length=24)))["truncation"]
+    assert short.status == "stop"
+    needed = int("".join(c for c in short.remedy.split("max_seq_length=")[1].split()[0] if c.isdigit()))
+    enough = found(make_run(make_data(max_seq_length=needed)))["truncation"]
+    assert enough.status == "warn" and "oldest turns" in enough.remedy, "every reply fits, some history does not"
+
+
+LEAKS = {
+    "conversation": (
+        {"leak": {"conversation": "c-both", "input": "Good day?", "output": "Good day."}},
+        "conversations",
+    ),
+    "row": ({"leak": dict(ROWS["unmarked"])}, "word for word"),
+    "near duplicate": (
+        {"leak": {"input": "Show me the way to the old stone bridge by the mill again, please", "output": "Left."}},
+        "nearly the input",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", LEAKS)
+def test_leaks_are_named(make_run: Any, make_data: Any, kind: str) -> None:
+    leak, words = LEAKS[kind]
+    original = {"input": "Show me the way to the old stone bridge by the mill again, thanks", "output": "Right."}
+    rows = make_data(ROWS | {"original": original}, EVAL_ROWS | leak)
+    assert words in stops(make_run(rows))["leakage"]
+
+
+def test_replies_that_share_their_wording_are_named(make_run: Any, make_data: Any) -> None:
+    reply = "The lamp on the left is for the night and the lamp on the right is for the day"
+    rows = make_data(
+        ROWS
+        | {"one": {"input": "Which one?", "output": f"Well then. {reply}, mostly, as far as anybody can tell here."}},
+        {
+            "other": {
+                "input": "What for?",
+                "output": f"Hm! {reply}. Ask the keeper, the cook or the old man at the gate.",
+            }
+        },
+    )
+    assert "8-grams" in stops(make_run(rows))["leakage"]
+
+
+def test_phrases_that_train_and_score_are_named(make_run: Any) -> None:
+    shared = PhraseBank(("I am here.", "It is you."), ("I am  HERE.", "There you are."))
+    assert "1 phrases" in stops(make_run(lexicon=replace(Lexicon(), bond=shared)))["phrases"]
+    unfilled = PhraseBank(("I am here, {user}.",), ("There you are.",))
+    assert "open slot" in stops(make_run(lexicon=replace(Lexicon(), bond=unfilled)))["phrases"]
+
+
+# --- faults in the model --------------------------------------------------------------------------------------------
+
+
+def test_a_base_that_trains_is_named(make_run: Any) -> None:
+    run = make_run()
+    run.model.get_base_model().get_output_embeddings().weight.requires_grad_(True)
+    assert "of the base is trainable" in guards.check_trainable(run).seen
+
+
+def test_adapters_that_do_not_train_are_named(make_run: Any) -> None:
+    run = make_run()
+    run.model.requires_grad_(False)
+    assert guards.check_trainable(run).seen == "nothing is trainable"
+
+
+def test_a_base_that_is_never_asked_is_mentioned(make_run: Any) -> None:
+    assert found(make_run(samples_baseline=False))["baseline"].status == "warn"
+
+
+# --- faults in the loss ---------------------------------------------------------------------------------------------
+
+
+class Faulty:
+    """The true objective with one of its terms replaced."""
+
+    def __init__(self, true: Any, term: str, fault: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        self.true, self.term, self.fault, self.settings = true, term, fault, true.settings
+
+    def __call__(self, model: Any, batch: Batch, step: int) -> Outcome:
+        return self._spoil(self.true(model, batch, step))
+
+    def observe(self, model: Any, batch: Batch, *, training_rows: bool = False) -> Outcome:
+        return self._spoil(self.true.observe(model, batch, training_rows=training_rows))
+
+    def _spoil(self, outcome: Outcome) -> Outcome:
+        value = outcome.terms.get(self.term, torch.zeros(()))
+        return replace(outcome, terms=outcome.terms | {self.term: self.fault(value)})
+
+
+class Doubled(torch.autograd.Function):
+    """The value as it is, and twice its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, value: torch.Tensor) -> torch.Tensor:
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        return 2 * gradient
+
+
+FAULTS: dict[str, tuple[Callable[[torch.Tensor], torch.Tensor], str, str]] = {
+    "scored on text": (lambda value: torch.tensor(float(value.detach())), "gradients", "carries no gradient"),
+    "a constant": (lambda value: torch.tensor(0.5), "text", "with and without its text"),
+    "a constant with a gradient path": (lambda value: value * 0 + 0.5, "gradients", "its gradient is zero"),
+    "a gradient that is not its slope": (Doubled.apply, "gradients", "a step along its gradient"),
+    "trained backwards": (lambda value: -value, "signs", "does not raise"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("term", ["presence", "coherence", "continuity"])
+def test_a_faulty_term_is_named(make_run: Any, make_objective: Any, term: str, fault: str) -> None:
+    spoil, guard, words = FAULTS[fault]
+    seen = stops(make_run(fresh=lambda: Faulty(make_objective(), term, spoil)))
+    assert term in seen[guard] and words in seen[guard]
+    others = {"presence", "coherence", "continuity"} - {term}
+    assert not any(f"{other} " in text.replace("down ", "") for text in seen.values() for other in others), seen
+
+
+def test_an_lm_loss_without_shift_is_named(make_run: Any, tokenizer: Any) -> None:
+    run = make_run(fresh=lambda: SeedLoss(LossSettings(lambda_=0.0), tokenizer.decode))
+    assert "the model's own next-token loss" in stops(run)["next token"]
+
+
+def test_text_lost_before_the_loss_is_named(make_run: Any, data: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The collator of the original kept ids and labels only: no marker, no history reached its loss."""
+    true = type(data.train_set).collate
+
+    def collate(self: Any, *arguments: Any, **options: Any) -> Batch:
+        batch = true(self, *arguments, **options)
+        none = torch.zeros(0, dtype=torch.int64)
+        lost = {"recurrent_row": none, "recurrent_position": none, "recurrent_source": none}
+        totals = replace(batch.totals, coherence_positions=0, continuity_positions=0)
+        return replace(batch, **lost, candidates=batch.candidates[:0], totals=totals, own=totals)
+
+    monkeypatch.setattr(type(data.train_set), "collate", collate)
+    seen = stops(make_run())
+    assert "coherence" in seen["text"] and "coherence: was not computed" in seen["gradients"]
