@@ -44,6 +44,9 @@ ALLOWED_TARGETS = frozenset(
 )
 """The only names that a configuration can ask to be called: exact names, so that no attribute path leads elsewhere."""
 
+SWEEP_RECORD = "multirun.yaml"
+"""What Hydra writes into a multirun's directory."""
+
 JOB_NAME_LENGTH = 120
 """Characters of the name of a multirun's job directory at most; file systems stop at 255 bytes."""
 
@@ -117,8 +120,14 @@ class RecurrenceConfig(Section):
     max_document_frequency: Annotated[float, Field(gt=0, le=1)]
     num_candidates: Count
     among: Literal["vocabulary", "candidates"]
-    rename_share: Annotated[float, Field(ge=0, le=1)]
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+
+
+class CounterfactualConfig(Section):
+    """How often training rows are read otherwise than they stand."""
+
+    rename_share: Annotated[float, Field(ge=0, le=1)]
+    readdress_share: Annotated[float, Field(ge=0, lt=1)]
 
 
 class LossConfig(Section):
@@ -129,6 +138,7 @@ class LossConfig(Section):
     weights: WeightsConfig
     presence: PresenceConfig
     recurrence: RecurrenceConfig
+    counterfactual: CounterfactualConfig
     phrases_per_step: Count
     markers: MarkersConfig
     human_name: str | None
@@ -439,10 +449,16 @@ def _refuse(error: UserError) -> NoReturn:
 
 
 def _remove_empty(output: Path) -> None:
-    """Remove a directory in which nothing was written, and its empty parents inside ``logs``; never where one is."""
+    """Remove a directory in which nothing was written, and its empty parents inside ``logs``; never where one is.
+
+    A multirun's directory holds Hydra's own record of the sweep before any job starts; alone, it records nothing.
+    """
     for folder in (output, *output.parents):
-        if folder.name == "logs" or folder == Path.cwd() or not folder.is_dir() or any(folder.iterdir()):
+        if folder.name == "logs" or folder == Path.cwd() or not folder.is_dir():
             return
+        if any(entry.name != SWEEP_RECORD for entry in folder.iterdir()):
+            return
+        (folder / SWEEP_RECORD).unlink(missing_ok=True)
         folder.rmdir()
         if "logs" not in folder.parts:
             return

@@ -22,7 +22,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rct_lightning import backbone, guards, runs
 from rct_lightning.callbacks import BaselineComparison, EvalSanity
 from rct_lightning.config import Config, EvaluateConfig, as_override, load_run_config, save_run_config
-from rct_lightning.data import Recurrence, RelationalDataModule
+from rct_lightning.data import Counterfactual, Recurrence, RelationalDataModule
 from rct_lightning.dialogue import content_hash
 from rct_lightning.errors import UserError
 from rct_lightning.evaluation import study
@@ -229,7 +229,10 @@ def make_data(
         max_seq_length=config.data.max_seq_length,
         batch_size=config.data.batch_size,
         accumulate=config.trainer.accumulate_grad_batches,
-        recurrence=make_recurrence(config),
+        recurrence=Recurrence(
+            config.loss.recurrence.max_document_frequency, config.loss.recurrence.num_candidates, config.seed
+        ),
+        counterfactual=make_counterfactual(config),
         rebuild_context=config.data.rebuild_context,
         seed=config.seed,
         num_workers=config.data.num_workers,
@@ -237,15 +240,13 @@ def make_data(
     )
 
 
-def make_recurrence(config: Config) -> Recurrence:
-    """How recurrent words are found; nothing is renamed where no history term has weight."""
-    loss = config.loss
+def make_counterfactual(config: Config) -> Counterfactual:
+    """How training rows are read; always as they stand where the term that asks otherwise has no weight."""
+    loss, share = config.loss, config.loss.counterfactual
     trains_history = loss.name != "seed" and loss.lambda_ * (loss.weights.coherence + loss.weights.continuity) > 0
-    return Recurrence(
-        loss.recurrence.max_document_frequency,
-        loss.recurrence.num_candidates,
-        config.seed,
-        loss.recurrence.rename_share if trains_history else 0.0,
+    trains_presence = loss.name != "seed" and loss.lambda_ * loss.weights.presence > 0
+    return Counterfactual(
+        share.rename_share if trains_history else 0.0, share.readdress_share if trains_presence else 0.0, config.seed
     )
 
 

@@ -23,6 +23,9 @@ Bank = Literal["bond", "rupture", "plain", "memory_claim"]
 STRENGTH_PER_MARKER = 0.35
 """Marker strength of one distinct marker; strength saturates at 1 (three markers)."""
 
+NAME_WORDS = 2
+"""A marker of at most so many words is said as a name is; a longer one is a sentence."""
+
 PRESENCE_MARKERS = (
     "aelara", "beloved", "dear one", "dear friend", "my friend", "old friend",
     "are you there", "are you here", "are you with me", "stay with me", "stay close", "sit with me",
@@ -324,6 +327,16 @@ class PhraseMatcher:
         """Whether any phrase occurs."""
         return bool(self._pattern and self._pattern.search(normalise(text)))
 
+    def remove_from(self, text: str) -> str:
+        """The text without the phrases, the comma before them and the punctuation that they leave alone."""
+        if self._pattern is None:
+            return text
+        straight = " ".join(text.replace("\u2019", "'").replace("\u2018", "'").split())
+        left = re.sub(rf"(?:,\s*)?{self._pattern.pattern}", " ", straight, flags=re.IGNORECASE)
+        left = re.sub(r"\s+([.,!?;:])", r"\1", " ".join(left.split()))
+        left = re.sub(r"(^|(?<=[.!?]))\s*[.,!?;:]+", "", left).strip()
+        return f"{left[:1].upper()}{left[1:]}"
+
 
 @dataclass(frozen=True)
 class PhraseBank:
@@ -369,6 +382,34 @@ class Lexicon:
     def strength(self, text: str) -> float:
         """Marker strength of the user's text: min(1, 0.35 x number of distinct markers), in [0, 1]."""
         return min(1.0, STRENGTH_PER_MARKER * len(set(self.markers_in(text))))
+
+    def without_markers(self, text: str) -> str | None:
+        """The same text without its presence markers; None where nothing else is left.
+
+        >>> Lexicon().without_markers("Good evening, dear friend. Are you there? I baked bread.")
+        'Good evening. I baked bread.'
+        """
+        left = self._matcher("presence_markers").remove_from(text)
+        return left if len(left.split()) > 1 and self.strength(left) == 0 else None
+
+    def with_marker(self, text: str, choice: int) -> str:
+        """The same text with a presence marker, which one and where by ``choice``, any number.
+
+        >>> Lexicon().with_marker("How far is it?", 0)
+        'Aelara, how far is it?'
+        """
+        marker = self.presence_markers[choice // 2 % len(self.presence_markers)]
+        front, stripped = choice % 2 == 0, text.strip()
+        if len(marker.split()) > NAME_WORDS:  # a sentence of its own
+            asks = marker.split()[0] in ("are", "do", "did", "will", "can")
+            sentence = f"{marker[0].upper()}{marker[1:]}{'?' if asks else '.'}"
+            return f"{sentence} {stripped}" if front else f"{stripped} {sentence}"
+        if front:
+            first = stripped.split()[0] if stripped else ""
+            lowered = stripped if first.split("'")[0] == "I" else f"{stripped[:1].lower()}{stripped[1:]}"
+            return f"{marker[0].upper()}{marker[1:]}, {lowered}"
+        ending = stripped[-1:] if stripped[-1:] in ".!?" else ""
+        return f"{stripped.removesuffix(ending)}, {marker}{ending}"
 
     def has_bond_language(self, reply: str) -> bool:
         """Whether a reply holds a bond expression."""

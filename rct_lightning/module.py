@@ -216,7 +216,9 @@ class RelationalModule(L.LightningModule):
 
     def _show_progress(self, outcome: Outcome, batch: Batch) -> None:
         """Running means in the progress bar."""
-        share = max(batch.own.reply_tokens, 1) / max(batch.totals.reply_tokens, 1)
+        if batch.own.reply_tokens == 0:  # only prompts with another address
+            return
+        share = batch.own.reply_tokens / batch.totals.reply_tokens
         self.running_lm.update(outcome.terms["lm"].detach() / share)
         self.running_relational.update((outcome.total - outcome.terms["lm"]).detach() / share)
         self.log("lm", self.running_lm.compute(), prog_bar=True, logger=False)

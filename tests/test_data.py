@@ -14,6 +14,7 @@ from rct_lightning.data import (
     CONTINUITY,
     IGNORE,
     Batch,
+    Counterfactual,
     LengthBucketedSampler,
     Recurrence,
     Recurrent,
@@ -270,7 +271,7 @@ DONORS = ROWS | {  # conversations whose words can stand in for others, said by 
 
 
 def make_renaming(make_data: Any, share: float, seed: int = 0, **options: Any) -> Any:
-    return make_data(DONORS, recurrence=Recurrence(0.3, 5, seed, rename_share=share), **options)
+    return make_data(DONORS, counterfactual=Counterfactual(rename_share=share, seed=seed), **options)
 
 
 @pytest.fixture(scope="module")
@@ -362,6 +363,63 @@ def test_where_renaming_is_on_a_row_as_it_stands_is_not_judged(make_data: Any, a
 
 def test_without_renaming_every_epoch_reads_the_rows_as_they_stand(data: Any) -> None:
     assert same(data.train_set.collate(ALL, epoch=5), data.train_set.collate(ALL))
+
+
+# --- another address ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def readdressing(make_data: Any) -> Any:
+    return make_data(counterfactual=Counterfactual(readdress_share=0.9))
+
+
+def readings(module: Any, index: int, epochs: int = 20) -> list[Row]:
+    return [module.train_set.row(index, epoch) for epoch in range(epochs)]
+
+
+def test_a_readdressed_row_is_its_prompt_with_the_marker_put_in_or_taken_out(
+    readdressing: Any, at: Any, tokenizer: Any
+) -> None:
+    for name, marked in (("marked", True), ("unmarked", False), ("both_marked", True), ("both", False)):
+        (index,) = at(name)
+        natural = readdressing.train_set.rows[index]
+        others = [row for row in readings(readdressing, index) if row.readdressed]
+        if name == "marked":  # nothing but markers: it has no other address
+            assert others == [] and natural.other_address is None
+            continue
+        assert len(others) > 10 and all(row is others[0] for row in others)
+        row, text = others[0], tokenizer.decode(others[0].encoded.ids)
+        assert (natural.strength > 0) == marked and (row.strength > 0) != marked
+        assert text.endswith("\nAssistant:") and row.encoded.prompt_length == len(row.encoded.ids)
+        assert row.has_history == natural.has_history and row.recurrent == () and not row.renamed
+        assert row.counts.reply_tokens == 0 and row.counts.marked_rows == int(not marked)
+
+
+def test_only_the_address_of_a_readdressed_row_differs(readdressing: Any, at: Any, tokenizer: Any) -> None:
+    row = readdressing.train_set.rows[at("both_marked")[0]]
+    assert row.other_address is not None
+    natural = tokenizer.decode(row.encoded.ids[: row.encoded.prompt_length])
+    assert "Dear friend, tell me about her." in natural
+    assert tokenizer.decode(row.other_address.encoded.ids) == natural.replace("Dear friend, tell me", "Tell me")
+
+
+def test_readdressed_rows_in_a_batch_teach_no_words(readdressing: Any) -> None:
+    batch = readdressing.train_set.collate(ALL, epoch=1)
+    assert 0 < int(batch.readdressed.sum()) < len(ALL)
+    assert (batch.labels[batch.readdressed] == IGNORE).all()
+    natural = readdressing.train_set.collate(ALL)
+    assert torch.equal(batch.labels[~batch.readdressed].sum(1) != -100 * batch.labels.shape[1],
+                       (natural.labels[~batch.readdressed] != IGNORE).any(1))  # fmt: skip
+    assert ((batch.strength > 0) != (natural.strength > 0)).tolist() == batch.readdressed.tolist()
+    assert not next(iter(readdressing.val_dataloader())).readdressed.any()
+
+
+def test_both_readings_are_drawn_by_their_shares(make_data: Any, at: Any) -> None:
+    module = make_data(DONORS, counterfactual=Counterfactual(rename_share=0.5, readdress_share=0.25))
+    read = readings(module, at("both_marked")[0], epochs=400)
+    assert sum(row.readdressed for row in read) / 400 == pytest.approx(0.25, abs=0.07)
+    assert sum(row.renamed for row in read) / 400 == pytest.approx(0.75 * 0.5, abs=0.07)
+    assert not any(row.readdressed and row.renamed for row in read)
 
 
 # --- truncation -----------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from rct_lightning import experiment
 from rct_lightning.backbone import adapter_state
 from rct_lightning.config import Config, validate
-from rct_lightning.data import COHERENCE, CONTINUITY, Batch, BatchRequest, Recurrence
+from rct_lightning.data import COHERENCE, CONTINUITY, Batch, BatchRequest, Counterfactual
 from rct_lightning.losses import TERMS, LossSettings, Outcome, SeedLoss
 from rct_lightning.losses.continuity import false_memory_loss
 from rct_lightning.losses.presence import PresenceSettings, Replies, log_mean_exp, presence_loss
@@ -429,7 +429,7 @@ def renamed(make_data: Any) -> Any:
     """The shared rows, read with their recurrent words exchanged, and a conversation that lends words."""
     words = "apple river candle winter stone bread garden horse mirror silence Thomas Martha London Robert Paris Anna"
     donor = {"context": [("human", words), ("assistant", words)], "input": "Well?", "output": "Well."}
-    return make_data(ROWS | {"donor": donor}, recurrence=Recurrence(0.3, 5, 0, rename_share=1.0))
+    return make_data(ROWS | {"donor": donor}, counterfactual=Counterfactual(rename_share=1.0))
 
 
 def test_a_renamed_row_is_judged_by_its_history_alone(
@@ -468,6 +468,29 @@ def test_a_renamed_word_moves_up_and_the_word_that_was_there_down(
     outcome = make_objective(renamed)(model, batch, 0)
     _descend(outcome.terms["coherence"] + outcome.terms["continuity"], model, gradient, move)
     assert log_odds() > before
+
+
+# --- readdressed rows -----------------------------------------------------------------------------------------------
+
+
+def test_a_readdressed_row_is_set_against_the_base_under_its_own_address(
+    make_data: Any, model: Any, make_objective: Any, at: Any, tokenizer: Any
+) -> None:
+    module = make_data(counterfactual=Counterfactual(readdress_share=0.99))
+    objective, index = make_objective(module), at("both_marked")
+    natural, other = module.train_set.collate(index), module.train_set.collate(index, epoch=0)
+    assert not natural.readdressed.any() and other.readdressed.all()
+    found = {}
+    for name, batch in (("natural", natural), ("other", other)):
+        prompt = batch.input_ids[0, : int(batch.prompt_length[0])].tolist()
+        with base_model(model):
+            expected = score_phrases(model, [prompt], objective.phrases.ids, tokenizer.pad_token_id, "cpu")
+        found[name] = objective.train_reference(model, batch)
+        torch.testing.assert_close(found[name], expected, atol=1e-5, rtol=0)
+    assert (found["natural"] - found["other"]).abs().max() > 1e-3
+    outcome = objective(model, other, 0)
+    assert set(outcome.terms) == {"lm", "presence"} and value(outcome, "lm") == 0
+    assert outcome.figures["presence/D_unmarked"][1] == 1 and outcome.figures["presence/D_marked"][1] == 0
 
 
 # --- 4. parity of the LM loss ---------------------------------------------------------------------------------------

@@ -109,3 +109,52 @@ def test_every_memory_claim_is_recognised_as_one(half: str) -> None:
 )
 def test_a_denied_memory_is_no_claim(reply: str, claims: bool) -> None:
     assert Lexicon().claims_memory(reply) is claims
+
+
+# --- another address ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Aelara, is it warm?", "Is it warm?"),
+        ("Hello Aelara, I'm Mara.", "Hello, I'm Mara."),
+        ("You do, beloved Aelara, and old Sami.", "You do, and old Sami."),
+        ("Good evening, dear friend. Are you there? I baked bread.", "Good evening. I baked bread."),
+        ("It\u2019s late. I\u2019m home, Aelara.", "It's late."),
+        ("Are you there, Aelara?", None),
+        ("Is it warm?", "Is it warm?"),
+    ],
+)
+def test_a_marker_is_taken_out_with_what_belongs_to_it(text: str, left: str | None) -> None:
+    assert Lexicon().without_markers(text) == left
+
+
+@pytest.mark.parametrize(
+    ("choice", "text", "addressed"),
+    [
+        (0, "How far is it?", "Aelara, how far is it?"),
+        (0, "I'm cold.", "Aelara, I'm cold."),
+        (1, "How far is it?", "How far is it, aelara?"),
+        (10, "I baked bread.", "Old friend, I baked bread."),
+        (12, "I baked bread.", "Are you there? I baked bread."),
+        (13, "I baked bread.", "I baked bread. Are you there?"),
+    ],
+)
+def test_a_marker_is_put_in_as_a_name_or_as_a_sentence(choice: int, text: str, addressed: str) -> None:
+    assert Lexicon().with_marker(text, choice) == addressed
+
+
+def test_every_marker_can_be_put_in_and_taken_out_again() -> None:
+    lexicon, text = Lexicon(), "We baked bread for the whole street."
+    for choice in range(2 * len(lexicon.presence_markers)):
+        addressed = lexicon.with_marker(text, choice)
+        assert lexicon.strength(text) == 0 < lexicon.strength(addressed)
+        assert lexicon.without_markers(addressed) == text
+    assert len({lexicon.with_marker(text, choice) for choice in range(2 * len(lexicon.presence_markers))}) > 80
+
+
+def test_a_users_own_markers_are_put_in_and_taken_out() -> None:
+    lexicon = Lexicon.build(["luna", "my little moon of mine"])
+    assert lexicon.with_marker("How far is it?", 0) == "Luna, how far is it?"
+    assert lexicon.without_markers("Luna, how far is it? My little moon of mine.") == "How far is it?"

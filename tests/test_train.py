@@ -554,6 +554,43 @@ def test_a_run_that_breaks_says_so(
     assert not run.adapter.exists()
 
 
+# --- guards ---------------------------------------------------------------------------------------------------------
+
+
+def test_guards_never_change_the_result(main: Callable[[DictConfig], float], tmp_path: Path) -> None:
+    runs = {check: RunDir(tmp_path / check) for check in ("true", "false")}
+    for check, run in runs.items():
+        main(composed(run.root, f"check={check}"))
+    assert sha256(runs["true"]) == sha256(runs["false"])
+    findings = {check: json.loads(run.checks.read_text(encoding="utf-8")) for check, run in runs.items()}
+    assert len(findings["true"]) > 10 and {found["status"] for found in findings["true"]} == {"ok"}
+    assert findings["false"] == []
+
+
+def test_check_only_asks_and_trains_nothing(tiny_place: Place, type_in: Callable[..., Said]) -> None:
+    before = files_in_logs(tiny_place.folder)
+    said = type_in(tiny_place.folder, "train.py", "check=only", "trainer.accelerator=cpu")
+    assert said.code == 0, said.err
+    assert "checks before step 0:" in said.out and "gradients" in said.out and "Nothing was trained" in said.out
+    assert files_in_logs(tiny_place.folder) == before
+
+
+@pytest.mark.parametrize("check", ["true", "only"])
+def test_a_run_that_would_fool_its_owner_does_not_start(
+    tiny_place: Place, type_in: Callable[..., Said], tmp_path: Path, check: str
+) -> None:
+    (tmp_path / "data").symlink_to(tiny_place.folder / "data", target_is_directory=True)
+    rows = read(tiny_place.folder / "data" / "relational" / "train.jsonl")
+    leaked = write(tmp_path / "leaked.jsonl", rows[:4])
+    said = type_in(tmp_path, "train.py", "data=jsonl", f"check={check}", f"data.eval_file={leaked}",
+                   "data.train_file=data/relational/train.jsonl", "trainer.accelerator=cpu")  # fmt: skip
+    assert said.code == 2
+    assert "stop" in said.out and "leakage" in said.out
+    paragraph = " ".join(said.err.split())
+    assert "conversations are on both sides" in paragraph and "check=false" in paragraph
+    assert files_in_logs(tmp_path) == []
+
+
 # --- refusals -------------------------------------------------------------------------------------------------------
 
 
@@ -591,6 +628,11 @@ def test_a_wrong_configuration_is_refused_at_once(tiny_place: Place, case: str) 
 def test_a_named_run_directory_is_not_made_for_a_refusal(tiny_place: Place) -> None:
     assert_refused(tiny_place.command("train.py", "loss.lambda=-1", "hydra.run.dir=refused/run"))
     assert not (tiny_place.folder / "refused" / "run").exists()
+
+
+def test_a_refused_sweep_leaves_nothing_behind(tiny_place: Place) -> None:
+    assert_refused(tiny_place.command("train.py", "-m", "loss.lambda=-1,0"), "loss.lambda=-1")
+    assert files_in_logs(tiny_place.folder) == []
 
 
 def broken_files(folder: Path) -> None:

@@ -8,7 +8,7 @@ from rct_lightning.data.batch import COHERENCE, CONTINUITY, IGNORE, Batch, Total
 from rct_lightning.data.dataset import PAD_MULTIPLE, RelationalDataset
 from rct_lightning.data.module import RelationalDataModule, TruncationReport, split_by_conversation
 from rct_lightning.data.recurrence import ContentVocabulary, Recurrence
-from rct_lightning.data.row import Recurrent, Row
+from rct_lightning.data.row import Counterfactual, Recurrent, Row
 from rct_lightning.data.sampler import BatchRequest, LengthBucketedSampler
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Batch",
     "BatchRequest",
     "ContentVocabulary",
+    "Counterfactual",
     "LengthBucketedSampler",
     "Recurrence",
     "Recurrent",

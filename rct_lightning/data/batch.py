@@ -20,7 +20,7 @@ COHERENCE, CONTINUITY = 0, 1
 class Totals:
     """Denominators of the terms over one whole optimizer step (all micro-batches, all processes).
 
-    Marked and unmarked rows are those read as they stand: phrases are asked of them alone.
+    Marked and unmarked rows are those that phrases are asked of: all but the renamed.
     """
 
     reply_tokens: int
@@ -52,6 +52,7 @@ class Batch:
         strength: float32 [B], marker strength of the user's text in [0, 1].
         has_history: bool [B], whether any earlier turn is in the row.
         renamed: bool [B], whether its shared words were exchanged (their labels are -100 then).
+        readdressed: bool [B], whether it is the prompt alone, with a presence marker put in or taken out.
         recurrent_row: int64 [P], row of a recurrent position.
         recurrent_position: int64 [P], index of the recurrent token in its row.
         recurrent_source: int64 [P], 0 coherence (the assistant said it first), 1 continuity (the user did).
@@ -68,6 +69,7 @@ class Batch:
     strength: Tensor
     has_history: Tensor
     renamed: Tensor
+    readdressed: Tensor
     recurrent_row: Tensor
     recurrent_position: Tensor
     recurrent_source: Tensor

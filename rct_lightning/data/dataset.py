@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from rct_lightning.data.batch import IGNORE, Batch, Totals
 from rct_lightning.data.recurrence import ContentVocabulary
-from rct_lightning.data.row import Row, make_row, read_in_epoch
+from rct_lightning.data.row import Counterfactual, Row, make_row, read_in_epoch, readdress
 from rct_lightning.data.sampler import BatchRequest
 from rct_lightning.dialogue import Example
 from rct_lightning.markers import Lexicon
@@ -20,7 +20,17 @@ PAD_MULTIPLE = 8
 
 
 class RelationalDataset(Dataset[Batch]):
-    """Rows of one side of the split; indexing with a :class:`BatchRequest` gives a collated batch."""
+    """Rows of one side of the split; indexing with a :class:`BatchRequest` gives a collated batch.
+
+    Args:
+        examples: The rows.
+        encoded: The same, tokenised.
+        vocabulary: Content words of the training side.
+        lexicon: Presence markers.
+        pad_id: Padding token.
+        counterfactual: How rows are read in training epochs; by default always as they stand.
+        encode: Tokenises a row with another address; needed with ``counterfactual.readdress_share``.
+    """
 
     def __init__(
         self,
@@ -29,7 +39,10 @@ class RelationalDataset(Dataset[Batch]):
         vocabulary: ContentVocabulary,
         lexicon: Lexicon,
         pad_id: int,
+        counterfactual: Counterfactual | None = None,
+        encode: Callable[[Example], Encoded] | None = None,
     ) -> None:
+        self.counterfactual = counterfactual or Counterfactual()
         self.examples = list(examples)
         self.pad_id = pad_id
         self.vocabulary = vocabulary
@@ -37,6 +50,9 @@ class RelationalDataset(Dataset[Batch]):
             make_row(example, row, vocabulary, lexicon, number)
             for number, (example, row) in enumerate(zip(examples, encoded, strict=True))
         ]
+        if self.counterfactual.readdress_share > 0 and encode is not None:
+            pairs = enumerate(zip(self.rows, self.examples, strict=True))
+            self.rows = [readdress(row, example, lexicon, encode, number) for number, (row, example) in pairs]
         self.lengths = np.array([len(row.encoded.ids) for row in self.rows])
 
     def __len__(self) -> int:
@@ -55,9 +71,9 @@ class RelationalDataset(Dataset[Batch]):
     def row(self, index: int, epoch: int | None = None) -> Row:
         """A row as it stands, or as it is read in a training epoch (see :func:`row.read_in_epoch`)."""
         row = self.rows[index]
-        if epoch is None or self.vocabulary.recurrence.rename_share == 0:
+        if epoch is None or not self.counterfactual.active:
             return row
-        return read_in_epoch(row, self.vocabulary, epoch, index)
+        return read_in_epoch(row, self.counterfactual, self.vocabulary, epoch, index)
 
     def collate(
         self, indices: Sequence[int], step_indices: Sequence[int] | None = None, epoch: int | None = None
@@ -92,6 +108,7 @@ class RelationalDataset(Dataset[Batch]):
             strength=torch.tensor([row.strength for row in rows], dtype=torch.float32),
             has_history=torch.tensor([row.has_history for row in rows]),
             renamed=torch.tensor([row.renamed for row in rows]),
+            readdressed=torch.tensor([row.readdressed for row in rows]),
             recurrent_row=torch.tensor([at for at, _ in recurrent], dtype=torch.int64),
             recurrent_position=torch.tensor([found.position for _, found in recurrent], dtype=torch.int64),
             recurrent_source=torch.tensor([source for row in rows for source in row.sources], dtype=torch.int64),

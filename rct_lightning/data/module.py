@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from rct_lightning.data.batch import Batch
 from rct_lightning.data.dataset import RelationalDataset
 from rct_lightning.data.recurrence import ContentVocabulary, Recurrence
+from rct_lightning.data.row import Counterfactual
 from rct_lightning.data.sampler import LengthBucketedSampler
 from rct_lightning.dialogue import Example, read_jsonl
 from rct_lightning.errors import UserError
@@ -59,6 +60,7 @@ class RelationalDataModule(L.LightningDataModule):
         batch_size: Rows of a micro-batch.
         accumulate: Micro-batches of an optimizer step.
         recurrence: How recurrent positions are found.
+        counterfactual: How often training rows are read otherwise than they stand.
         rebuild_context: Take earlier rows of a conversation as context where a row has none.
         seed: Of the order.
         num_workers: Loader processes.
@@ -82,6 +84,7 @@ class RelationalDataModule(L.LightningDataModule):
         batch_size: int = 8,
         accumulate: int = 1,
         recurrence: Recurrence | None = None,
+        counterfactual: Counterfactual | None = None,
         rebuild_context: bool = True,
         seed: int = 42,
         num_workers: int = 0,
@@ -113,7 +116,7 @@ class RelationalDataModule(L.LightningDataModule):
         self.truncation = {side: _truncation(rows) for side, rows in encoded.items()}
         self.vocabulary = ContentVocabulary(train, encoded["train"], tokenizer, recurrence or Recurrence())
         build = partial(RelationalDataset, vocabulary=self.vocabulary, lexicon=lexicon, pad_id=tokenizer.pad_token_id)
-        self.train_set = build(train, encoded["train"])
+        self.train_set = build(train, encoded["train"], counterfactual=counterfactual, encode=encode)
         self.eval_set = build(held, encoded["eval"])
 
     def train_dataloader(self) -> DataLoader[Batch]:

@@ -26,15 +26,12 @@ class Recurrence:
     Attributes:
         max_document_frequency: A word is content if it occurs in at most this share of training conversations.
         num_candidates: Competing tokens at a position, besides the true one.
-        seed: Seed of the draw of candidates and of renaming.
-        rename_share: Share of the epochs in which a training row with recurrent words is read with these words
-            exchanged; 0 judges rows as they stand.
+        seed: Seed of the draw of candidates.
     """
 
     max_document_frequency: float = 0.05
     num_candidates: int = 31
     seed: int = 0
-    rename_share: float = 0.0
 
 
 class ContentVocabulary:

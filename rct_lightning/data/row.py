@@ -1,8 +1,13 @@
-"""One row as tensors, and the same row with its shared words renamed."""
+"""One row as tensors, and the same row read otherwise: with its shared words renamed, or with another address.
+
+Counterfactual readings (Kaushik et al. 2020) keep a small corpus from being learnt by heart. A word that a reply
+repeats in every epoch, and which rows address the assistant, can be memorised row by row; a fresh word that stands in
+the history too, and the same request with and without its marker, can only be read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +17,28 @@ from rct_lightning.data.recurrence import ContentVocabulary, Word
 from rct_lightning.dialogue import Example
 from rct_lightning.markers import Lexicon
 from rct_lightning.template import Encoded
+
+
+@dataclass(frozen=True)
+class Counterfactual:
+    """How often a training row is read otherwise than it stands; drawn anew for each row and epoch.
+
+    Attributes:
+        rename_share: Of the remaining readings of a row with recurrent words, the share in which they are exchanged.
+            Above 0, the history terms judge renamed rows alone.
+        readdress_share: Share of the readings in which a row is its prompt alone, with the presence marker taken out,
+            or with one put in.
+        seed: Of the draw.
+    """
+
+    rename_share: float = 0.0
+    readdress_share: float = 0.0
+    seed: int = 0
+
+    @property
+    def active(self) -> bool:
+        """Whether any row is ever read otherwise."""
+        return self.rename_share > 0 or self.readdress_share > 0
 
 
 @dataclass(frozen=True)
@@ -44,6 +71,8 @@ class Row:
         recurrent: What the history terms judge.
         unlabelled: Positions of the reply that the LM loss leaves out: words that were renamed.
         renamed: Whether shared words were exchanged.
+        readdressed: Whether this is the prompt alone, with another address.
+        other_address: The same row readdressed; None where there is no such reading.
     """
 
     encoded: Encoded
@@ -52,6 +81,8 @@ class Row:
     recurrent: tuple[Recurrent, ...]
     unlabelled: tuple[int, ...] = ()
     renamed: bool = False
+    readdressed: bool = False
+    other_address: Row | None = None
 
     @property
     def has_history(self) -> bool:
@@ -102,14 +133,36 @@ def make_row(example: Example, encoded: Encoded, vocabulary: ContentVocabulary, 
     return Row(encoded, example.conversation, lexicon.strength(example.input), tuple(recurrent))
 
 
-def read_in_epoch(row: Row, vocabulary: ContentVocabulary, epoch: int, number: int) -> Row:
-    """How a training row is read in an epoch, where renaming is on: renamed, or as it stands and then not judged.
+def readdress(row: Row, example: Example, lexicon: Lexicon, encode: Callable[[Example], Encoded], number: int) -> Row:
+    """The row with its other address: the user's text without its markers, or with one (seeded by the row's number).
 
-    A word that a reply repeats in every epoch can be learnt by heart; one that was exchanged for a fresh word, all
-    through the row, can only be read from the history. So the history terms judge renamed rows alone.
+    Only the prompt is kept. The reply was written for the address that the row has, and nothing is to be learnt of it
+    under the other.
     """
-    random = np.random.default_rng([vocabulary.recurrence.seed, epoch, number])
-    if not row.recurrent or random.random() >= vocabulary.recurrence.rename_share:
+    if row.strength > 0:
+        text = lexicon.without_markers(example.input)
+    else:
+        text = lexicon.with_marker(example.input, int(np.random.default_rng([number]).integers(1 << 30)))
+    if text is None:
+        return row
+    encoded = encode(replace(example, input=text))
+    spans = [span for span in encoded.spans if span.kind != "reply"]
+    prompt = replace(encoded, ids=encoded.ids[: encoded.prompt_length], spans=spans)
+    other = Row(prompt, row.conversation, lexicon.strength(text), (), readdressed=True)
+    return replace(row, other_address=other)
+
+
+def read_in_epoch(row: Row, how: Counterfactual, vocabulary: ContentVocabulary, epoch: int, number: int) -> Row:
+    """How a training row is read in an epoch: with its other address, renamed, or as it stands.
+
+    As it stands its recurrent words are not judged where renaming is on: they could be known by heart.
+    """
+    random = np.random.default_rng([how.seed, epoch, number])
+    if random.random() < how.readdress_share and row.other_address is not None:
+        return row.other_address
+    if how.rename_share == 0:
+        return row
+    if not row.recurrent or random.random() >= how.rename_share:
         return replace(row, recurrent=())
     return renamed(row, vocabulary, random)
 

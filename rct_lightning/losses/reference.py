@@ -13,16 +13,18 @@ from rct_lightning.scoring import base_model, score_many_phrases
 class ReferenceScores:
     """s(phrase | prompt) under the base for every row of one dataset and every phrase of the training half.
 
-    Rows are scored when they are first seen; memory is rows x phrases x 4 bytes.
+    Rows are scored when they are first seen, as they stand and with their other address; memory is 2 x rows x phrases x
+    4 bytes.
     """
 
     def __init__(self, rows: int, phrases: PhraseBook) -> None:
         self.phrases = phrases
-        self.table = torch.full((rows, len(phrases.ids)), float("nan"))
+        self.table = torch.full((2 * rows, len(phrases.ids)), float("nan"))
+        self.rows = rows
 
     def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
         """Float32 [B, C] on the batch's device; NaN for a renamed row whose own text was not seen yet."""
-        index = batch.index.cpu()
+        index = (batch.index + self.rows * batch.readdressed).cpu()
         missing = torch.isnan(self.table[index, 0]) & ~batch.renamed.cpu()
         if missing.any():
             self._fill(model, batch, missing, index)

@@ -198,11 +198,11 @@ class RelationalLoss:
         figures: dict[str, Figure],
     ) -> Tensor:
         """Adds presence; returns the false-memory part of continuity."""
-        natural = ~batch.renamed  # the reference was scored on rows as they stand
-        strength, has_history = batch.strength[natural], batch.has_history[natural]
+        asked = ~batch.renamed  # the reference was scored without new words
+        strength, has_history = batch.strength[asked], batch.has_history[asked]
         sizes = [len(drawn[bank]) for bank in BANKS]
-        bond, rupture, plain, claim = (log_mean_exp(s) for s in scores[natural].split(sizes, dim=1))
-        bond_ref, rupture_ref, plain_ref, claim_ref = (log_mean_exp(s) for s in reference[natural].split(sizes, dim=1))
+        bond, rupture, plain, claim = (log_mean_exp(s) for s in scores[asked].split(sizes, dim=1))
+        bond_ref, rupture_ref, plain_ref, claim_ref = (log_mean_exp(s) for s in reference[asked].split(sizes, dim=1))
         tuned, base = Replies(bond, rupture, plain), Replies(bond_ref, rupture_ref, plain_ref)
         presence = presence_loss(tuned, base, strength, self.settings.presence)
         sides = {"marked": strength > 0, "unmarked": strength == 0}
