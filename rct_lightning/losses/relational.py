@@ -48,10 +48,10 @@ class LossSettings:
 
     lambda_: float = 0.3
     weights: Mapping[str, float] = field(
-        default_factory=lambda: {"presence": 1 / 2, "coherence": 1 / 3, "continuity": 1 / 3}
+        default_factory=lambda: {"presence": 2.0, "coherence": 1 / 3, "continuity": 1.0}
     )
     presence: PresenceSettings = PresenceSettings()
-    recall_among: Among = "candidates"
+    recall_among: Among = "vocabulary"
     label_smoothing: float = 0.0
     phrases_per_step: int = 2
     seed: int = 0
