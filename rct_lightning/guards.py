@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from rct_lightning.backbone import adapter_state
 from rct_lightning.corpus.overlap import Passage, coverage, overlaps
 from rct_lightning.data import COHERENCE, CONTINUITY, IGNORE, Batch, RelationalDataModule, RelationalDataset
+from rct_lightning.dialogue import Example
 from rct_lightning.generation import undisturbed
 from rct_lightning.losses import TERMS
 from rct_lightning.markers import Lexicon
@@ -67,6 +69,11 @@ class Run:
     lexicon: Lexicon
     fresh_objective: Callable[[], Objective]
     samples_baseline: bool = True
+
+    @cached_property
+    def objective(self) -> Objective:
+        """One such objective for all guards: the reference is scored once a row."""
+        return self.fresh_objective()
 
     @property
     def model(self) -> nn.Module:
@@ -219,9 +226,9 @@ def check_trainable(run: Run) -> Finding:
 
 def check_next_token(run: Run) -> Finding:
     """Our LM loss is the model's own: each token is predicted from those before it."""
-    rows, objective = run.data.train_set, run.fresh_objective()
+    rows = run.data.train_set
     batch = _on_device(rows.collate(_spread(len(rows), 4)), run)
-    outcome = objective.observe(run.model, batch, training_rows=True)
+    outcome = run.objective.observe(run.model, batch, training_rows=True)
     with torch.no_grad():
         own = run.model(input_ids=batch.input_ids, attention_mask=batch.attention_mask, labels=batch.labels).loss
     ours, true = float(outcome.terms["lm"]), float(own)
@@ -239,16 +246,13 @@ def check_text_reaches(run: Run) -> Finding:
     """Blanking the text changes every relational term that has weight."""
     rows = run.data.train_set
     blank = [replace(row, input=".", context=()) for row in rows.examples]
+    readings = ((rows.examples, run.objective), (blank, run.fresh_objective()))
     deaf = []
     for term, indices in _rows_by_term(run).items():
         values = []
-        for examples in (rows.examples, blank):
-            encoded = [run.module.template.encode(examples[i], run.module.tokenizer, run.data.max_seq_length)
-                       for i in indices]  # fmt: skip
-            side = RelationalDataset([examples[i] for i in indices], encoded, rows.vocabulary, run.lexicon, rows.pad_id)
-            batch = _on_device(side.collate(range(len(indices))), run)
-            seen = run.fresh_objective().observe(run.model, replace(batch, index=torch.tensor(indices)),
-                                                 training_rows=True)  # fmt: skip
+        for examples, objective in readings:
+            batch = replace(_from_text(run, [examples[i] for i in indices]), index=torch.tensor(indices))
+            seen = objective.observe(run.model, batch, training_rows=True)
             values.append(float(seen.terms[term]) if term in seen.terms else 0.0)
         if abs(values[0] - values[1]) <= 1e-6:
             deaf.append(f"{term} is {values[0]:.4f} with and without its text")
@@ -261,12 +265,20 @@ def check_text_reaches(run: Run) -> Finding:
     return _ok("text", "every relational term changes when the text is blanked")
 
 
+def _from_text(run: Run, examples: list[Example]) -> Batch:
+    """The batch that the data module makes of some rows, from their text."""
+    rows, module = run.data.train_set, run.module
+    encoded = [module.template.encode(example, module.tokenizer, run.data.max_seq_length) for example in examples]
+    side = RelationalDataset(examples, encoded, rows.vocabulary, run.lexicon, rows.pad_id)
+    return _on_device(side.collate(range(len(examples))), run)
+
+
 def check_gradients(run: Run) -> Finding:
     """Each term that has weight has a gradient over the adapters, it is the slope, and a step down it goes down."""
     problems, norms = [], []
     for term, indices in {"lm": _spread(len(run.data.train_set), ROWS), **_rows_by_term(run)}.items():
         batch = _on_device(run.data.train_set.collate(indices), run)
-        problem, norm = _slope_problem(run, run.fresh_objective(), batch, term)
+        problem, norm = _slope_problem(run, batch, term)
         problems += [f"{term}: {problem}"] if problem else []
         norms.append(f"{term} {norm:.2g}")
     if problems:
@@ -279,13 +291,13 @@ def check_gradients(run: Run) -> Finding:
     return _ok("gradients", f"norms {', '.join(norms)}; each equals a finite difference")
 
 
-def _slope_problem(run: Run, objective: Objective, batch: Batch, term: str) -> tuple[str, float]:
+def _slope_problem(run: Run, batch: Batch, term: str) -> tuple[str, float]:
     """What is wrong with a term's gradient (empty: nothing), and its norm."""
     parameters = list(adapter_state(run.model).values())
 
     def value(*, with_gradient: bool = False) -> Tensor | None:
         with torch.set_grad_enabled(with_gradient):
-            return objective(run.model, batch, 0).terms.get(term)
+            return run.objective(run.model, batch, 0).terms.get(term)
 
     found = value(with_gradient=True)
     if found is None:
@@ -312,18 +324,20 @@ def check_signs(run: Run) -> Finding:
     """A small step down each term moves what the term names."""
     wrong = []
     for term, what, indices in _sign_cases(run):
-        objective, batch = run.fresh_objective(), _on_device(run.data.train_set.collate(indices), run)
-        parameters = list(adapter_state(run.model).values())
-        found = objective(run.model, batch, 0).terms.get(term)
+        batch, parameters = (
+            _on_device(run.data.train_set.collate(indices), run),
+            list(adapter_state(run.model).values()),
+        )
+        found = run.objective(run.model, batch, 0).terms.get(term)
         if found is None or not found.requires_grad:
             continue  # the gradients' guard says so
         gradient = _gradient(found, parameters)
         norm = _norm(gradient)
         if norm == 0:
             continue
-        before = _what_it_names(objective, run, batch, term)
+        before = _what_it_names(run, batch, term)
         with _moved(parameters, [g * (-1e-2 / norm) for g in gradient]):
-            after = _what_it_names(objective, run, batch, term)
+            after = _what_it_names(run, batch, term)
         if not after > before:
             wrong.append(f"a step down {term} does not raise {what}")
     if wrong:
@@ -345,11 +359,11 @@ def _sign_cases(run: Run) -> list[tuple[str, str, list[int]]]:
     return cases
 
 
-def _what_it_names(objective: Objective, run: Run, batch: Batch, term: str) -> float:
+def _what_it_names(run: Run, batch: Batch, term: str) -> float:
     """The figure that a step down a term must raise on a batch of one kind of row."""
     with torch.no_grad():
         if term == "presence":
-            figures = objective(run.model, batch, 0).figures
+            figures = run.objective(run.model, batch, 0).figures
             marked = bool((batch.strength > 0).any())
             total, count = figures["presence/D_marked" if marked else "presence/P_unmarked"]
             return float(total / count) * (1 if marked else -1)
