@@ -251,7 +251,7 @@ def test_the_guard_would_have_noticed(tmp_path: Path) -> None:
 
 
 def test_it_leaves_every_file_of_the_design(run: RunDir) -> None:
-    files = "config environment loss_components generation_samples baseline_generation eval_sanity events status"
+    files = "config environment checks loss_components generation_samples baseline_generation eval_sanity events status"
     for name in files.split():
         assert getattr(run, name).stat().st_size > 0, name
     assert run.tensorboard.is_dir() and run.adapter.is_dir()

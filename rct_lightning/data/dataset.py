@@ -63,10 +63,7 @@ class RelationalDataset(Dataset[Batch]):
 
     def counts(self, indices: Sequence[int], epoch: int | None = None) -> Totals:
         """Denominators over some rows as they are read in an epoch."""
-        total = Totals.none()
-        for index in indices:
-            total = total + self.row(index, epoch).counts
-        return total
+        return sum((self.row(index, epoch).counts for index in indices), Totals.none())
 
     def row(self, index: int, epoch: int | None = None) -> Row:
         """A row as it stands, or as it is read in a training epoch (see :func:`row.read_in_epoch`)."""
@@ -97,7 +94,7 @@ class RelationalDataset(Dataset[Batch]):
             mask[at, :length] = 1
             labels[at, prompt:length] = row.encoded.ids[prompt:]
             labels[at, list(row.unlabelled)] = IGNORE
-        own = self.counts(indices, epoch)
+        own = sum((row.counts for row in rows), Totals.none())
         recurrent = [(at, found) for at, row in enumerate(rows) for found in row.recurrent]
         candidates = np.array([found.candidates for _, found in recurrent], dtype=np.int64)
         return Batch(
@@ -114,6 +111,6 @@ class RelationalDataset(Dataset[Batch]):
             recurrent_source=torch.tensor([source for row in rows for source in row.sources], dtype=torch.int64),
             candidates=torch.from_numpy(candidates.reshape(-1, self.vocabulary.recurrence.num_candidates + 1)),
             index=torch.tensor(list(indices)),
-            totals=own if step_indices is None else self.counts(step_indices, epoch),
+            totals=own if step_indices in (None, tuple(indices)) else self.counts(step_indices, epoch),
             own=own,
         )
