@@ -14,7 +14,7 @@ from conftest import EVAL_ROWS, ROWS
 from rct_lightning import guards
 from rct_lightning.backbone import Backbone, adapter_state
 from rct_lightning.data import IGNORE, Batch
-from rct_lightning.guards import Run
+from rct_lightning.guards import Run, corpus, loss
 from rct_lightning.losses import LossSettings, Outcome, SeedLoss
 from rct_lightning.markers import Lexicon, PhraseBank
 from rct_lightning.module import OptimizerSettings, RelationalModule
@@ -135,7 +135,7 @@ def test_a_lost_reply_is_named(make_run: Any, monkeypatch: pytest.MonkeyPatch) -
 def test_padding_that_is_eos_is_named(make_run: Any) -> None:
     run = make_run()
     run.module.tokenizer = SimpleNamespace(eos_token_id=0, pad_token_id=0)
-    assert "same token" in guards.check_labels(run).seen
+    assert "same token" in corpus.check_labels(run).seen
 
 
 @pytest.mark.parametrize("text", ["Aelara, is it warm?", "Is it warm?"])
@@ -215,13 +215,13 @@ def test_phrases_that_train_and_score_are_named(make_run: Any) -> None:
 def test_a_base_that_trains_is_named(make_run: Any) -> None:
     run = make_run()
     run.model.get_base_model().get_output_embeddings().weight.requires_grad_(True)
-    assert "of the base is trainable" in guards.check_trainable(run).seen
+    assert "of the base is trainable" in loss.check_trainable(run).seen
 
 
 def test_adapters_that_do_not_train_are_named(make_run: Any) -> None:
     run = make_run()
     run.model.requires_grad_(False)
-    assert guards.check_trainable(run).seen == "nothing is trainable"
+    assert loss.check_trainable(run).seen == "nothing is trainable"
 
 
 def test_a_base_that_is_never_asked_is_mentioned(make_run: Any) -> None:

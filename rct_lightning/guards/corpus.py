@@ -1,0 +1,140 @@
+"""Guards over what is read: labels, both sides of presence, history, what was cut, leakage, phrases."""
+
+from __future__ import annotations
+
+import torch
+
+from rct_lightning.corpus.overlap import Passage, coverage, overlaps
+from rct_lightning.data import IGNORE, RelationalDataset
+from rct_lightning.guards.finding import Finding, Run, ok, spread, stop, warn
+
+MARKED_SHARE = (0.1, 0.9)
+CUT_ROWS_WARN, REPLY_TOKENS_KEPT = 0.05, 0.95
+NEAR_DUPLICATE, SHARED_8_GRAMS = 0.8, 0.2
+
+
+def check_labels(run: Run) -> Finding:
+    """Labels are the reply and its EOS, nothing else; padding is told by length."""
+    name, eos = "labels", run.module.tokenizer.eos_token_id
+    if eos == run.module.tokenizer.pad_token_id:
+        return stop(
+            name,
+            "padding and end of sequence are the same token",
+            "Masked as padding, EOS is never learnt and replies never end. Use a tokenizer with a padding token.",
+        )
+    for side, rows in {"train": run.data.train_set, "eval": run.data.eval_set}.items():
+        for index in spread(len(rows), 64):
+            wrong = _wrong_labels(rows, index, run)
+            if wrong:
+                return stop(
+                    name,
+                    f"{side} row {rows.examples[index].id}: {wrong}",
+                    "The model would learn something else than the reply. Look at the template and the collation.",
+                )
+    return ok(name, "labels decode to the reply, EOS is learnt")
+
+
+def _wrong_labels(rows: RelationalDataset, index: int, run: Run) -> str:
+    batch = rows.collate([index])
+    labels = batch.labels[0]
+    kept = labels[labels != IGNORE].tolist()
+    eos, tokenizer = run.module.tokenizer.eos_token_id, run.module.tokenizer
+    cut = rows.rows[index].encoded.reply_tokens_cut > 0
+    if not kept:
+        return "nothing of the reply is learnt"
+    if not cut and kept[-1] != eos:
+        return "its end-of-sequence token carries no label"
+    expected = run.module.template.reply(rows.examples[index].output)
+    found = tokenizer.decode([token for token in kept if token != eos])
+    if not (expected.startswith(found) if cut else found == expected):
+        return f"labels decode to {found[:40]!r}, the reply is {expected[:40]!r}"
+    places = torch.nonzero(labels != IGNORE).flatten()
+    if not torch.equal(batch.input_ids[0, places], labels[places]) or int(places[0]) != int(batch.prompt_length[0]):
+        return "labels do not stand where the reply stands"
+    return ""
+
+
+def check_markers(run: Run) -> Finding:
+    """Enough rows on both sides of presence."""
+    rows = run.data.train_set.rows
+    share = sum(row.strength > 0 for row in rows) / len(rows)
+    seen = f"{share:.0%} of the training rows address the assistant"
+    if MARKED_SHARE[0] <= share <= MARKED_SHARE[1]:
+        return ok("markers", seen)
+    if run.weight("presence") == 0:
+        return warn("markers", seen, "Presence has no weight here; with weight it would have nothing to tell apart.")
+    return stop(
+        "markers",
+        seen,
+        "Presence learns the difference between rows that address and rows that do not; it needs 10 to 90% of either. "
+        "Set loss.markers.presence to the words of your dialogues, or loss.weights.presence=0.",
+    )
+
+
+def check_history(run: Run) -> Finding:
+    """Rows with history, and recurrent words, where a history term has weight."""
+    rows = run.data.train_set.rows
+    history, recurrent = sum(row.has_history for row in rows), sum(bool(row.recurrent) for row in rows)
+    seen = f"{history} of {len(rows)} training rows have a history, {recurrent} take up a word of it"
+    weighted = [term for term in ("coherence", "continuity") if run.weight(term) > 0]
+    if recurrent or not weighted:
+        return ok("history", seen)
+    return stop(
+        "history",
+        seen,
+        f"{' and '.join(weighted)} would be zero in every step. Give rows a context (data.rebuild_context=true takes "
+        "earlier rows of a conversation), a larger data.max_seq_length, or set the weight to 0.",
+    )
+
+
+def check_truncation(run: Run) -> Finding:
+    """What did not fit into max_seq_length."""
+    name, limit = "truncation", run.data.max_seq_length
+    report = run.data.truncation["train"]
+    kept = 1 - report.reply_tokens_cut / max(report.reply_tokens, 1)
+    cut = max(report.rows_with_cut_context, report.rows_with_cut_input, report.rows_with_cut_reply) / report.rows
+    seen = f"{kept:.1%} of the reply tokens fit into {limit}, {cut:.1%} of the rows were cut"
+    if kept < REPLY_TOKENS_KEPT:
+        longest = max(len(row.encoded.ids) + row.encoded.reply_tokens_cut + row.encoded.input_tokens_cut
+                      for row in run.data.train_set.rows)  # fmt: skip
+        return stop(name, seen, f"Replies would be learnt in part. data.max_seq_length={longest} holds every reply.")
+    if cut > CUT_ROWS_WARN:
+        return warn(name, seen, "The oldest turns are missing there. A larger data.max_seq_length keeps them.")
+    return ok(name, seen)
+
+
+def check_leakage(run: Run) -> Finding:
+    """Nothing of the evaluation side is on the training side."""
+    train, held = run.data.train_set.examples, run.data.eval_set.examples
+    shared = {row.conversation for row in train} & {row.conversation for row in held}
+    problems = [f"{len(shared)} conversations are on both sides"] if shared else []
+    known = {(row.input, row.output) for row in train}
+    same = sum((row.input, row.output) in known for row in held)
+    problems += [f"{same} evaluation rows stand word for word among the training rows"] if same else []
+    for what in ("input", "output"):
+        passages = [[Passage(row.id, getattr(row, what)) for row in side if len(getattr(row, what).split()) >= 8]
+                    for side in (held, train)]  # fmt: skip
+        near = {pair.first for pair in overlaps(*passages) if pair.share >= NEAR_DUPLICATE}
+        problems += [f"{len(near)} evaluation rows have nearly the {what} of a training row"] if near else []
+    seen_before = coverage([row.output for row in held], [row.output for row in train], 8)
+    if seen_before > SHARED_8_GRAMS:
+        problems.append(f"{seen_before:.0%} of the 8-grams of evaluation replies occur in training replies")
+    if not problems:
+        return ok("leakage", f"no conversation and no row on both sides; shared 8-grams {seen_before:.1%}")
+    return stop(
+        "leakage",
+        "; ".join(problems),
+        "Evaluation would measure memory. Split by conversation: data.eval_file=null does it, duplicates taken out.",
+    )
+
+
+def check_phrases(run: Run) -> Finding:
+    """Phrases that train are not the phrases that are scored, and no slot is left open."""
+    halves = {half: [run.lexicon.phrases(bank, half) for bank in ("bond", "rupture", "plain", "memory_claim")]
+              for half in ("train", "heldout")}  # fmt: skip
+    train, held = ({" ".join(p.lower().split()) for bank in banks for p in bank} for banks in halves.values())
+    both, open_slots = train & held, sorted(p for p in train | held if "{" in p)
+    if both or open_slots:
+        seen = f"{len(both)} phrases train and are scored" if both else f"{open_slots[0]!r} has an open slot"
+        return stop("phrases", seen, "Score other phrases than those that train, and fill every slot (markers.py).")
+    return ok("phrases", f"{len(train)} phrases train, {len(held)} others are scored")

@@ -1,0 +1,86 @@
+"""What a guard looks at, and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from torch import nn
+
+from rct_lightning.data import RelationalDataModule
+from rct_lightning.markers import Lexicon
+from rct_lightning.module import Objective, RelationalModule
+
+Status = Literal["ok", "warn", "stop"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a guard saw.
+
+    Attributes:
+        guard: Its name, as in docs/guards.md.
+        status: ok, warn (the run goes on), or stop.
+        seen: What was found, with its figures.
+        remedy: What it usually means and what to do; empty where all is well.
+    """
+
+    guard: str
+    status: Status
+    seen: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is about to train.
+
+    Attributes:
+        module: Model, objective, template.
+        data: Both sides of the split.
+        lexicon: Markers and phrase banks.
+        fresh_objective: Makes the same objective with no reference scores kept, for rows of its own.
+        samples_baseline: Whether the base is asked before training.
+    """
+
+    module: RelationalModule
+    data: RelationalDataModule
+    lexicon: Lexicon
+    fresh_objective: Callable[[], Objective]
+    samples_baseline: bool = True
+
+    @cached_property
+    def objective(self) -> Objective:
+        """One such objective for all guards: the reference is scored once a row."""
+        return self.fresh_objective()
+
+    @property
+    def model(self) -> nn.Module:
+        """The model in training."""
+        return self.module.model
+
+    def weight(self, term: str) -> float:
+        """Lambda * w of a term."""
+        return self.module.objective.settings.weight(term)
+
+
+def ok(guard: str, seen: str) -> Finding:
+    """All is well."""
+    return Finding(guard, "ok", seen)
+
+
+def warn(guard: str, seen: str, remedy: str) -> Finding:
+    """Worth knowing; the run goes on."""
+    return Finding(guard, "warn", seen, remedy)
+
+
+def stop(guard: str, seen: str, remedy: str) -> Finding:
+    """The run would fool its owner."""
+    return Finding(guard, "stop", seen, remedy)
+
+
+def spread(length: int, count: int) -> list[int]:
+    """Up to ``count`` indices, evenly spread."""
+    return list(range(0, length, max(1, -(-length // count))))

@@ -1,0 +1,241 @@
+"""Guards over what the model and the loss do: who trains, next-token shift, text, gradients, signs, the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from rct_lightning.backbone import adapter_state
+from rct_lightning.data import COHERENCE, CONTINUITY, Batch, RelationalDataset
+from rct_lightning.dialogue import Example
+from rct_lightning.guards.finding import Finding, Run, ok, spread, stop, warn
+from rct_lightning.losses import TERMS
+
+NUDGE = 0.02
+"""Standard deviation of what is added to the adapters meanwhile: while B is zero, half of the gradient is zero too."""
+ROWS = 8
+
+
+def check_trainable(run: Run) -> Finding:
+    """Adapters train, the base does not."""
+    trainable = list(adapter_state(run.model))
+    base = [name for name in trainable if "lora_" not in name]
+    if not trainable or base:
+        seen = f"{base[0]} of the base is trainable" if base else "nothing is trainable"
+        return stop("trainable", seen, "Only adapters may train: the frozen base is what the result is set against.")
+    return ok("trainable", f"{len(trainable)} adapter tensors train, the base is frozen")
+
+
+def check_next_token(run: Run) -> Finding:
+    """Our LM loss is the model's own: each token is predicted from those before it."""
+    rows = run.data.train_set
+    batch = _on_device(rows.collate(spread(len(rows), 4)), run)
+    outcome = run.objective.observe(run.model, batch, training_rows=True)
+    with torch.no_grad():
+        own = run.model(input_ids=batch.input_ids, attention_mask=batch.attention_mask, labels=batch.labels).loss
+    ours, true = float(outcome.terms["lm"]), float(own)
+    if abs(ours - true) <= _tolerance(run, 1e-4) * max(1.0, true):
+        return ok("next token", f"LM loss {ours:.4f}, the model's own {true:.4f}")
+    return stop(
+        "next token",
+        f"LM loss {ours:.4f}, the model's own next-token loss on the same labels {true:.4f}",
+        "A loss that compares a token with the prediction made at its own place trains copying: its figure falls to "
+        "0.05 while the model forgets how to write. Shift labels by one.",
+    )
+
+
+def check_text_reaches(run: Run) -> Finding:
+    """Blanking the text changes every relational term that has weight."""
+    rows = run.data.train_set
+    blank = [replace(row, input=".", context=()) for row in rows.examples]
+    readings = ((rows.examples, run.objective), (blank, run.fresh_objective()))
+    deaf = []
+    for term, indices in _rows_by_term(run).items():
+        values = []
+        for examples, objective in readings:
+            batch = replace(_from_text(run, [examples[i] for i in indices]), index=torch.tensor(indices))
+            seen = objective.observe(run.model, batch, training_rows=True)
+            values.append(float(seen.terms[term]) if term in seen.terms else 0.0)
+        if abs(values[0] - values[1]) <= 1e-6:
+            deaf.append(f"{term} is {values[0]:.4f} with and without its text")
+    if deaf:
+        return stop(
+            "text",
+            "; ".join(deaf),
+            "The term does not see what was said, so it trains nothing: text is lost between file and loss.",
+        )
+    return ok("text", "every relational term changes when the text is blanked")
+
+
+def _from_text(run: Run, examples: list[Example]) -> Batch:
+    """The batch that the data module makes of some rows, from their text."""
+    rows, module = run.data.train_set, run.module
+    encoded = [module.template.encode(example, module.tokenizer, run.data.max_seq_length) for example in examples]
+    side = RelationalDataset(examples, encoded, rows.vocabulary, run.lexicon, rows.pad_id)
+    return _on_device(side.collate(range(len(examples))), run)
+
+
+def check_gradients(run: Run) -> Finding:
+    """Each term that has weight has a gradient over the adapters, it is the slope, and a step down it goes down."""
+    problems, norms = [], []
+    for term, indices in {"lm": spread(len(run.data.train_set), ROWS), **_rows_by_term(run)}.items():
+        batch = _on_device(run.data.train_set.collate(indices), run)
+        problem, norm = _slope_problem(run, batch, term)
+        problems += [f"{term}: {problem}"] if problem else []
+        norms.append(f"{term} {norm:.2g}")
+    if problems:
+        return stop(
+            "gradients",
+            "; ".join(problems),
+            "A term without a gradient of its own is a number in a log. It must be made of the model's outputs, "
+            "never of decoded text.",
+        )
+    return ok("gradients", f"norms {', '.join(norms)}; each equals a finite difference")
+
+
+def _slope_problem(run: Run, batch: Batch, term: str) -> tuple[str, float]:
+    """What is wrong with a term's gradient (empty: nothing), and its norm."""
+    parameters = list(adapter_state(run.model).values())
+
+    def value(*, with_gradient: bool = False) -> Tensor | None:
+        with torch.set_grad_enabled(with_gradient):
+            return run.objective(run.model, batch, 0).terms.get(term)
+
+    found = value(with_gradient=True)
+    if found is None:
+        return "was not computed", 0.0
+    if not found.requires_grad:
+        return f"is {float(found):.3f} and carries no gradient", 0.0
+    gradient = _gradient(found, parameters)
+    norm = _norm(gradient)
+    if not norm > 0:
+        return f"is {float(found.detach()):.3f} and its gradient is zero", norm
+    length = 1e-2 / norm
+    values = []
+    for sign in (1, -1):
+        with _moved(parameters, [g * (sign * length) for g in gradient]):
+            moved = value()
+            values.append(float(moved) if moved is not None else float("nan"))
+    slope = (values[0] - values[1]) / (2 * length)
+    if not abs(slope / norm**2 - 1) <= _tolerance(run, 0.1):
+        return f"a step along its gradient changes it by {slope / norm:.3g} a unit, its norm says {norm:.3g}", norm
+    return "", norm
+
+
+def check_signs(run: Run) -> Finding:
+    """A small step down each term moves what the term names."""
+    wrong = []
+    for term, what, indices in _sign_cases(run):
+        batch, parameters = (
+            _on_device(run.data.train_set.collate(indices), run),
+            list(adapter_state(run.model).values()),
+        )
+        found = run.objective(run.model, batch, 0).terms.get(term)
+        if found is None or not found.requires_grad:
+            continue  # the gradients' guard says so
+        gradient = _gradient(found, parameters)
+        norm = _norm(gradient)
+        if norm == 0:
+            continue
+        before = _what_it_names(run, batch, term)
+        with _moved(parameters, [g * (-1e-2 / norm) for g in gradient]):
+            after = _what_it_names(run, batch, term)
+        if not after > before:
+            wrong.append(f"a step down {term} does not raise {what}")
+    if wrong:
+        return stop("signs", "; ".join(wrong), "The term trains something else than it is meant to. Look at its sign.")
+    return ok("signs", "a step down each term moves what it names")
+
+
+def _sign_cases(run: Run) -> list[tuple[str, str, list[int]]]:
+    """Terms with weight, what a step down must raise, and the rows that say so."""
+    cases, rows = [], run.data.train_set.rows
+    for term, indices in _rows_by_term(run).items():
+        if term != "presence":
+            cases.append((term, "the words of the history", indices))
+            continue
+        marked = [index for index in indices if rows[index].strength > 0]
+        unmarked = [index for index in indices if rows[index].strength == 0]
+        cases += [(term, "bond language where one is addressed", marked)] if marked else []
+        cases += [(term, "plain words over bond where one is not addressed", unmarked)] if unmarked else []
+    return cases
+
+
+def _what_it_names(run: Run, batch: Batch, term: str) -> float:
+    """The figure that a step down a term must raise on a batch of one kind of row."""
+    with torch.no_grad():
+        if term == "presence":
+            figures = run.objective(run.model, batch, 0).figures
+            marked = bool((batch.strength > 0).any())
+            total, count = figures["presence/D_marked" if marked else "presence/P_unmarked"]
+            return float(total / count) * (1 if marked else -1)
+        logits = run.model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
+    chosen = batch.recurrent_source == (COHERENCE if term == "coherence" else CONTINUITY)
+    states = logits[batch.recurrent_row[chosen], batch.recurrent_position[chosen] - 1].float()
+    return float(states.log_softmax(1).gather(1, batch.candidates[chosen][:, :1]).mean())
+
+
+def check_baseline(run: Run) -> Finding:
+    """The base's replies are kept, to be set against the tuned model's."""
+    if run.samples_baseline:
+        return ok("baseline", "the base is asked before step 0")
+    return warn("baseline", "the base's replies are not kept", "Without callbacks.baseline_comparison nothing shows "
+                 "what training changed.")  # fmt: skip
+
+
+def _rows_by_term(run: Run) -> dict[str, list[int]]:
+    """For each relational term with weight, a few short rows that it judges."""
+    rows = run.data.train_set.rows
+    by_length = sorted(range(len(rows)), key=lambda index: len(rows[index].encoded.ids))
+    marked = [index for index in by_length if rows[index].strength > 0][: ROWS // 2]
+    unmarked = [index for index in by_length if rows[index].strength == 0][: ROWS // 2]
+    found = {"presence": marked + unmarked}
+    for term, source in (("coherence", COHERENCE), ("continuity", CONTINUITY)):
+        found[term] = [index for index in by_length if source in rows[index].sources][: ROWS // 2]
+    return {term: indices for term, indices in found.items() if indices and run.weight(term) > 0 and term in TERMS}
+
+
+def _on_device(batch: Batch, run: Run) -> Batch:
+    return batch.to(next(run.model.parameters()).device)
+
+
+def _tolerance(run: Run, in_float32: float) -> float:
+    """A hundred times wider where the model computes in 16 bits."""
+    return in_float32 if next(run.model.parameters()).dtype == torch.float32 else min(100 * in_float32, 0.7)
+
+
+def _gradient(value: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
+    """Of a scalar over parameters; zero where it does not depend on one."""
+    parts = torch.autograd.grad(value, list(parameters), allow_unused=True)
+    return [torch.zeros_like(p) if g is None else g for g, p in zip(parts, parameters, strict=True)]
+
+
+def _norm(tensors: Sequence[Tensor]) -> float:
+    return float(torch.stack([tensor.double().square().sum() for tensor in tensors]).sum().sqrt())
+
+
+@contextmanager
+def _moved(parameters: Sequence[Tensor], by: Sequence[Tensor]) -> Iterator[None]:
+    """Parameters moved inside, exactly as before outside."""
+    before = [parameter.detach().clone() for parameter in parameters]
+    try:
+        with torch.no_grad():
+            for parameter, step in zip(parameters, by, strict=True):
+                parameter += step
+        yield
+    finally:
+        with torch.no_grad():
+            for parameter, old in zip(parameters, before, strict=True):
+                parameter.copy_(old)
+
+
+@contextmanager
+def nudged(model: nn.Module) -> Iterator[None]:
+    """Adapters that already change something, so that every part of every term is at work."""
+    parameters = list(adapter_state(model).values())
+    with _moved(parameters, [torch.randn_like(parameter) * NUDGE for parameter in parameters]):
+        yield
