@@ -420,7 +420,8 @@ def _check_targets(node: Any, place: str = "") -> None:
 def refusing(task: Callable[[DictConfig], T_co]) -> Callable[[DictConfig], T_co]:
     """Decorator of a Hydra task: a user's mistake is one paragraph on stderr, exit code 2, and leaves nothing behind.
 
-    Hydra makes a job's directory before the job can refuse its configuration; an unused one is taken away again.
+    Hydra makes a job's directory before the job can refuse its configuration or turn out to train nothing; an unused
+    one is taken away again.
     """
 
     @functools.wraps(task)
@@ -428,8 +429,10 @@ def refusing(task: Callable[[DictConfig], T_co]) -> Callable[[DictConfig], T_co]
         try:
             return task(cfg)
         except UserError as error:
-            _remove_empty(Path(HydraConfig.get().runtime.output_dir))
             _refuse(error)
+        finally:
+            if HydraConfig.initialized():
+                _remove_empty(Path(HydraConfig.get().runtime.output_dir))
 
     return run
 

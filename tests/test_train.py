@@ -11,7 +11,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -221,7 +221,9 @@ def composed(run: Path, *overrides: str) -> DictConfig:
 def trained(place: Place) -> tuple[Said, RunDir]:
     """Two epochs of five steps with every callback, as a person would start them."""
     run = RunDir(place.folder / "named" / "run")
-    said = place.command("train.py", "debug=default", f"hydra.run.dir={run.root}", "trainer.accelerator=cpu", "seed=1")
+    # judged as they stand: with so few rows a step may hold none whose words could be exchanged
+    settings = ("trainer.accelerator=cpu", "seed=1", "loss.counterfactual.rename_share=0")
+    said = place.command("train.py", "debug=default", f"hydra.run.dir={run.root}", *settings)
     assert said.code == 0, said.err
     return said, run
 
@@ -631,7 +633,8 @@ def test_a_named_run_directory_is_not_made_for_a_refusal(tiny_place: Place) -> N
 
 
 def test_a_refused_sweep_leaves_nothing_behind(tiny_place: Place) -> None:
-    assert_refused(tiny_place.command("train.py", "-m", "loss.lambda=-1,0"), "loss.lambda=-1")
+    said = tiny_place.command("train.py", "-m", "loss.lambda=-1,0")  # Hydra itself says which jobs it launches
+    assert_refused(replace(said, out=""), "loss.lambda=-1")
     assert files_in_logs(tiny_place.folder) == []
 
 
