@@ -149,7 +149,9 @@ def inspect(config: Config, prepared: Prepared) -> list[guards.Finding]:
     )
     print(f"checks before step 0:\n{guards.checklist(findings)}", flush=True)
     stops = [finding for finding in findings if finding.status == "stop"]
-    if stops:
+    if stops and config.loss.name == "seed":
+        print("loss=seed goes on all the same: it is there to show what these faults do.", flush=True)
+    elif stops:
         raise UserError(
             f"{' '.join(f'{found.guard}: {found.seen}. {found.remedy}' for found in stops)} Nothing was trained; "
             f"check=false trains all the same."

@@ -577,6 +577,15 @@ def test_check_only_asks_and_trains_nothing(tiny_place: Place, type_in: Callable
     assert files_in_logs(tiny_place.folder) == before
 
 
+def test_the_originals_formulas_are_named_and_run_all_the_same(
+    main: Callable[[DictConfig], float], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(composed(tmp_path / "run", "loss=seed"))
+    found = json.loads(RunDir(tmp_path / "run").checks.read_text(encoding="utf-8"))
+    assert {"next token", "text", "gradients"} <= {one["guard"] for one in found if one["status"] == "stop"}
+    assert "loss=seed goes on" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("check", ["true", "only"])
 def test_a_run_that_would_fool_its_owner_does_not_start(
     tiny_place: Place, type_in: Callable[..., Said], tmp_path: Path, check: str
