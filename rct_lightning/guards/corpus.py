@@ -7,6 +7,7 @@ import torch
 from rct_lightning.corpus.overlap import Passage, coverage, overlaps
 from rct_lightning.data import IGNORE, RelationalDataset
 from rct_lightning.guards.finding import Finding, Run, ok, spread, stop, warn
+from rct_lightning.losses.relational import BANKS
 
 MARKED_SHARE = (0.1, 0.9)
 CUT_ROWS_WARN, REPLY_TOKENS_KEPT = 0.05, 0.95
@@ -130,7 +131,7 @@ def check_leakage(run: Run) -> Finding:
 
 def check_phrases(run: Run) -> Finding:
     """Phrases that train are not the phrases that are scored, and no slot is left open."""
-    halves = {half: [run.lexicon.phrases(bank, half) for bank in ("bond", "rupture", "plain", "memory_claim")]
+    halves = {half: [run.lexicon.phrases(bank, half) for bank in BANKS]
               for half in ("train", "heldout")}  # fmt: skip
     train, held = ({" ".join(p.lower().split()) for bank in banks for p in bank} for banks in halves.values())
     both, open_slots = train & held, sorted(p for p in train | held if "{" in p)

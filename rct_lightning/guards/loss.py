@@ -13,7 +13,6 @@ from rct_lightning.backbone import adapter_state
 from rct_lightning.data import COHERENCE, CONTINUITY, Batch, RelationalDataset
 from rct_lightning.dialogue import Example
 from rct_lightning.guards.finding import Finding, Run, ok, spread, stop, warn
-from rct_lightning.losses import TERMS
 
 NUDGE = 0.02
 """Standard deviation of what is added to the adapters meanwhile: while B is zero, half of the gradient is zero too."""
@@ -57,7 +56,8 @@ def check_text_reaches(run: Run) -> Finding:
     for term, indices in _rows_by_term(run).items():
         values = []
         for examples, objective in readings:
-            batch = replace(_from_text(run, [examples[i] for i in indices]), index=torch.tensor(indices))
+            batch = _from_text(run, [examples[i] for i in indices])
+            batch = replace(batch, index=torch.tensor(indices, device=batch.index.device))
             seen = objective.observe(run.model, batch, training_rows=True)
             values.append(float(seen.terms[term]) if term in seen.terms else 0.0)
         if abs(values[0] - values[1]) <= 1e-6:
@@ -80,7 +80,7 @@ def _from_text(run: Run, examples: list[Example]) -> Batch:
 
 
 def check_gradients(run: Run) -> Finding:
-    """Each term that has weight has a gradient over the adapters, it is the slope, and a step down it goes down."""
+    """Each term that has weight has a gradient over the adapters, and a finite difference along it agrees."""
     problems, norms = [], []
     for term, indices in {"lm": spread(len(run.data.train_set), ROWS), **_rows_by_term(run)}.items():
         batch = _on_device(run.data.train_set.collate(indices), run)
@@ -128,12 +128,9 @@ def _slope_problem(run: Run, batch: Batch, term: str) -> tuple[str, float]:
 
 def check_signs(run: Run) -> Finding:
     """A small step down each term moves what the term names."""
-    wrong = []
+    wrong, parameters = [], list(adapter_state(run.model).values())
     for term, what, indices in _sign_cases(run):
-        batch, parameters = (
-            _on_device(run.data.train_set.collate(indices), run),
-            list(adapter_state(run.model).values()),
-        )
+        batch = _on_device(run.data.train_set.collate(indices), run)
         found = run.objective(run.model, batch, 0).terms.get(term)
         if found is None or not found.requires_grad:
             continue  # the gradients' guard says so
@@ -196,7 +193,7 @@ def _rows_by_term(run: Run) -> dict[str, list[int]]:
     found = {"presence": marked + unmarked}
     for term, source in (("coherence", COHERENCE), ("continuity", CONTINUITY)):
         found[term] = [index for index in by_length if source in rows[index].sources][: ROWS // 2]
-    return {term: indices for term, indices in found.items() if indices and run.weight(term) > 0 and term in TERMS}
+    return {term: indices for term, indices in found.items() if indices and run.weight(term) > 0}
 
 
 def _on_device(batch: Batch, run: Run) -> Batch:
@@ -215,7 +212,7 @@ def _gradient(value: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
 
 
 def _norm(tensors: Sequence[Tensor]) -> float:
-    return float(torch.stack([tensor.double().square().sum() for tensor in tensors]).sum().sqrt())
+    return float(torch.stack([tensor.float().square().sum() for tensor in tensors]).sum().sqrt())  # MPS has no float64
 
 
 @contextmanager

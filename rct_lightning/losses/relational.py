@@ -206,7 +206,8 @@ class RelationalLoss:
         sides = {"marked": strength > 0, "unmarked": strength == 0}
         counts = {"marked": batch.totals.marked_rows, "unmarked": batch.totals.unmarked_rows}
         if any(counts.values()):
-            terms["presence"] = sum_of_means({side: presence[rows] for side, rows in sides.items()}, counts) / 2
+            means = [presence[rows].sum() / max(counts[side], 1) for side, rows in sides.items()]
+            terms["presence"] = torch.stack(means).sum() / 2
         for side, rows in sides.items():
             figures[f"presence/{side}_loss"] = _over(presence, rows)
             for name, value in (("S_B", bond), ("S_R", rupture), ("D", bond - rupture), ("P", bond - plain)):
@@ -223,11 +224,6 @@ class RelationalLoss:
 def sum_by_row(values: Tensor, row: Tensor, rows: int) -> Tensor:
     """Sum of per-token values over each row: [N], int64 [N] -> [B]."""
     return torch.zeros(rows, device=values.device).index_add(0, row, values)
-
-
-def sum_of_means(values: Mapping[str, Tensor], counts: Mapping[str, int]) -> Tensor:
-    """Sum over sides of (sum of a side's values / its count), a side without any left out."""
-    return torch.stack([part.sum() / max(counts[side], 1) for side, part in values.items()]).sum()
 
 
 def _over(values: Tensor, rows: Tensor) -> Figure:
