@@ -112,6 +112,7 @@ class PresenceConfig(Section):
     margin: NonNegative
     lift: NonNegative
     specificity: NonNegative
+    level: NonNegative
 
 
 class RecurrenceConfig(Section):
@@ -142,6 +143,16 @@ class LossConfig(Section):
     phrases_per_step: Count
     markers: MarkersConfig
     human_name: str | None
+
+    @model_validator(mode="after")
+    def _presence_has_pairs(self) -> LossConfig:
+        trains_presence = self.name == "relational" and self.lambda_ * self.weights.presence > 0
+        if trains_presence and self.counterfactual.readdress_share == 0:
+            raise ValueError(
+                "loss.counterfactual.readdress_share=0 leaves presence nothing to compare: it sets a prompt against the same "
+                "prompt under its other address. Use a share above 0, or loss.weights.presence=0."
+            )
+        return self
 
 
 class RolesConfig(Section):

@@ -243,12 +243,13 @@ def make_data(
 
 
 def make_counterfactual(config: Config) -> Counterfactual:
-    """How training rows are read; always as they stand where the term that asks otherwise has no weight."""
+    """How training rows are read; always as they stand where no term that asks otherwise has weight."""
     loss, share = config.loss, config.loss.counterfactual
-    trains_history = loss.name != "seed" and loss.lambda_ * (loss.weights.coherence + loss.weights.continuity) > 0
-    trains_presence = loss.name != "seed" and loss.lambda_ * loss.weights.presence > 0
+    scale = loss.lambda_ if loss.name != "seed" else 0.0
+    trains_history = scale * (loss.weights.coherence + loss.weights.continuity) > 0
+    trains_phrases = scale * (loss.weights.presence + loss.weights.continuity) > 0
     return Counterfactual(
-        share.rename_share if trains_history else 0.0, share.readdress_share if trains_presence else 0.0, config.seed
+        share.rename_share if trains_history else 0.0, share.readdress_share if trains_phrases else 0.0, config.seed
     )
 
 

@@ -167,7 +167,7 @@ class RelationalModule(L.LightningModule):
         outcome = self.objective.observe(self.model, batch)
         counts = {
             "lm": batch.own.reply_tokens,
-            "presence": len(batch),
+            "presence": batch.own.pairs,
             "coherence": batch.own.coherence_positions,
         }
         for name, count in counts.items():
@@ -176,8 +176,8 @@ class RelationalModule(L.LightningModule):
         for name, (total, number) in outcome.figures.items():
             if number > 0:
                 self._mean(name).update(total / number, number)
-        tokens = (batch.labels[:, 1:] != IGNORE).sum(1).tolist()
-        rows = zip(batch.index.tolist(), outcome.row_nll.tolist(), tokens, strict=True)
+        tokens = (batch.labels[: batch.rows, 1:] != IGNORE).sum(1).tolist()
+        rows = zip(batch.index[: batch.rows].tolist(), outcome.row_nll.tolist(), tokens, strict=True)
         self.eval_rows |= {index: (nll, count) for index, nll, count in rows}
 
     def on_validation_epoch_start(self) -> None:
@@ -188,9 +188,6 @@ class RelationalModule(L.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log the evaluation under ``eval/``: terms, total, perplexity and figures."""
         values = {name: float(mean.compute()) for name, mean in self.eval_means.items()}
-        sides = [values.get(f"presence/{side}_loss") for side in ("marked", "unmarked")]
-        if any(side is not None for side in sides):  # each a mean of its own, whatever the batches' shares were
-            values["presence"] = sum(side or 0.0 for side in sides) / 2
         values["continuity"] = sum(values.get(f"continuity/{part}_loss", 0.0) for part in ("recall", "false_memory"))
         values["total"] = weighted_total(values, self.objective.settings)
         nll, tokens = (sum(column) for column in zip(*self.eval_rows.values(), strict=True))
@@ -216,8 +213,6 @@ class RelationalModule(L.LightningModule):
 
     def _show_progress(self, outcome: Outcome, batch: Batch) -> None:
         """Running means in the progress bar."""
-        if batch.own.reply_tokens == 0:  # only prompts with another address
-            return
         share = batch.own.reply_tokens / batch.totals.reply_tokens
         self.running_lm.update(outcome.terms["lm"].detach() / share)
         self.running_relational.update((outcome.total - outcome.terms["lm"]).detach() / share)

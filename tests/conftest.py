@@ -19,7 +19,7 @@ from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
 from rct_lightning.backbone import Backbone, Lora, adapter_state, load_backbone, load_tokenizer
-from rct_lightning.data import Recurrence, RelationalDataModule
+from rct_lightning.data import Counterfactual, Recurrence, RelationalDataModule
 from rct_lightning.losses import LossSettings, RelationalLoss
 from rct_lightning.losses.reference import ReferenceScores
 from rct_lightning.losses.relational import PhraseBook
@@ -112,7 +112,7 @@ HISTORY = [
     ("assistant", "I hung a lantern at the window for him."),
 ]
 ROWS: dict[str, dict[str, Any]] = {
-    "marked": {"input": "Aelara, are you there?", "output": "I am, and the kettle is warm."},
+    "marked": {"input": "Aelara, are you there? Is it warm?", "output": "I am, and the kettle is warm."},
     "unmarked": {"input": "Is it raining?", "output": "It is raining, take a coat."},
     "both": {
         "context": HISTORY,
@@ -181,6 +181,7 @@ def make_data(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Calla
             "max_seq_length": 256,
             "batch_size": 2,
             "recurrence": Recurrence(max_document_frequency=0.3, num_candidates=5),
+            "counterfactual": Counterfactual(readdress_share=0.5),
         }
         train, held = write_rows(folder / "train.jsonl", rows), write_rows(folder / "eval.jsonl", eval_rows)
         return RelationalDataModule(train, held, **(defaults | options))

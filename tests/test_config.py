@@ -96,11 +96,18 @@ def test_hydra_settings_belong_to_an_entry_point(entry: str, choice: str) -> Non
     assert {file.stem for file in GROUP_FILES if file.parts[0] == "hydra"} == {"default", "evaluate"}
 
 
+def test_presence_needs_pairs_where_it_trains() -> None:
+    said = refusal("loss.counterfactual.readdress_share=0")
+    assert "loss.counterfactual.readdress_share=0 leaves presence nothing" in said and "loss.weights.presence=0" in said
+    for without in ("loss.weights.presence=0", "loss.lambda=0", "loss=lm", "loss=seed"):
+        assert checked("loss.counterfactual.readdress_share=0", without).loss.counterfactual.readdress_share == 0
+
+
 def test_the_defaults_are_those_of_the_design() -> None:
     config = checked()
     weights = config.loss.weights.model_dump()
     products = {name: round(config.loss.lambda_ * weight, 9) for name, weight in weights.items()}
-    assert products == {"presence": 0.6, "coherence": 0.30, "continuity": 0.60}
+    assert products == {"presence": 0.15, "coherence": 0.30, "continuity": 0.60}
     assert (config.model.name, config.loss.name, config.data.name, config.seed) == (
         "nano",
         "relational",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import ROWS, write_rows
+from conftest import EVAL_ROWS, ROWS, write_rows
 
 from rct_lightning.data import (
     COHERENCE,
@@ -29,6 +29,12 @@ from rct_lightning.errors import UserError
 from rct_lightning.markers import Lexicon
 
 ALL = range(len(ROWS))
+
+
+@pytest.fixture(scope="module")
+def data(make_data: Any) -> Any:
+    """Training rows as they stand."""
+    return make_data(counterfactual=None)
 
 
 def same(a: Batch, b: Batch) -> bool:
@@ -251,8 +257,8 @@ def test_a_position_without_enough_candidates_is_left_out(make_data: Any) -> Non
 
 def test_candidates_depend_on_the_seed_alone(make_data: Any, data: Any) -> None:
     first = data.train_set.collate(ALL)
-    assert same(make_data().train_set.collate(ALL), first)
-    other = make_data(recurrence=Recurrence(0.3, 5, seed=1)).train_set.collate(ALL)
+    assert same(make_data(counterfactual=None).train_set.collate(ALL), first)
+    other = make_data(recurrence=Recurrence(0.3, 5, seed=1), counterfactual=None).train_set.collate(ALL)
     assert not torch.equal(other.candidates, first.candidates)
     assert torch.equal(other.candidates[:, 0], first.candidates[:, 0])
 
@@ -335,7 +341,7 @@ def test_renamed_words_carry_no_label(renaming: Any, at: Any) -> None:
     assert (
         batch.own.reply_tokens == natural.own.reply_tokens - len(row.unlabelled) == int((batch.labels != IGNORE).sum())
     )
-    assert batch.renamed.tolist() == [True] and batch.own.marked_rows == batch.own.unmarked_rows == 0
+    assert batch.renamed.tolist() == [True] and batch.own.pairs == 0
     assert (batch.candidates[:, 0] == batch.input_ids[0, batch.recurrent_position]).all()
 
 
@@ -365,61 +371,70 @@ def test_without_renaming_every_epoch_reads_the_rows_as_they_stand(data: Any) ->
     assert same(data.train_set.collate(ALL, epoch=5), data.train_set.collate(ALL))
 
 
-# --- another address ------------------------------------------------------------------------------------------------
+# --- twins ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def readdressing(make_data: Any) -> Any:
-    return make_data(counterfactual=Counterfactual(readdress_share=0.9))
+def twinned(make_data: Any) -> Any:
+    only_markers = {"input": "Aelara, are you there?", "output": "I am."}
+    return make_data(ROWS | {"only markers": only_markers}, counterfactual=Counterfactual(readdress_share=0.5))
 
 
 def readings(module: Any, index: int, epochs: int = 20) -> list[Row]:
     return [module.train_set.row(index, epoch) for epoch in range(epochs)]
 
 
-def test_a_readdressed_row_is_its_prompt_with_the_marker_put_in_or_taken_out(
-    readdressing: Any, at: Any, tokenizer: Any
-) -> None:
+def test_a_twin_is_the_rows_prompt_with_the_marker_put_in_or_taken_out(twinned: Any, at: Any, tokenizer: Any) -> None:
     for name, marked in (("marked", True), ("unmarked", False), ("both_marked", True), ("both", False)):
-        (index,) = at(name)
-        natural = readdressing.train_set.rows[index]
-        others = [row for row in readings(readdressing, index) if row.readdressed]
-        if name == "marked":  # nothing but markers: it has no other address
-            assert others == [] and natural.other_address is None
-            continue
-        assert len(others) > 10 and all(row is others[0] for row in others)
-        row, text = others[0], tokenizer.decode(others[0].encoded.ids)
-        assert (natural.strength > 0) == marked and (row.strength > 0) != marked
-        assert text.endswith("\nAssistant:") and row.encoded.prompt_length == len(row.encoded.ids)
-        assert row.has_history == natural.has_history and row.recurrent == () and not row.renamed
-        assert row.counts.reply_tokens == 0 and row.counts.marked_rows == int(not marked)
+        row = twinned.train_set.rows[at(name)[0]]
+        twin = row.twin
+        assert twin is not None and (row.strength > 0) == marked and (twin.strength > 0) != marked
+        assert tokenizer.decode(twin.encoded.ids).endswith("\nAssistant:")
+        assert twin.encoded.prompt_length == len(twin.encoded.ids)
+        assert twin.has_history == row.has_history and twin.recurrent == () and not twin.renamed
+        assert twin.counts.reply_tokens == 0 and row.counts.pairs == 1
+        assert row.counts.prompts_without_history == (0 if row.has_history else 2)
+    assert twinned.train_set.rows[-1].twin is None, "nothing but markers"
 
 
-def test_only_the_address_of_a_readdressed_row_differs(readdressing: Any, at: Any, tokenizer: Any) -> None:
-    row = readdressing.train_set.rows[at("both_marked")[0]]
-    assert row.other_address is not None
+def test_only_the_address_of_a_twin_differs(twinned: Any, at: Any, tokenizer: Any) -> None:
+    row = twinned.train_set.rows[at("both_marked")[0]]
     natural = tokenizer.decode(row.encoded.ids[: row.encoded.prompt_length])
     assert "Dear friend, tell me about her." in natural
-    assert tokenizer.decode(row.other_address.encoded.ids) == natural.replace("Dear friend, tell me", "Tell me")
+    assert tokenizer.decode(row.twin.encoded.ids) == natural.replace("Dear friend, tell me", "Tell me")
 
 
-def test_readdressed_rows_in_a_batch_teach_no_words(readdressing: Any) -> None:
-    batch = readdressing.train_set.collate(ALL, epoch=1)
-    assert 0 < int(batch.readdressed.sum()) < len(ALL)
-    assert (batch.labels[batch.readdressed] == IGNORE).all()
-    natural = readdressing.train_set.collate(ALL)
-    assert torch.equal(batch.labels[~batch.readdressed].sum(1) != -100 * batch.labels.shape[1],
-                       (natural.labels[~batch.readdressed] != IGNORE).any(1))  # fmt: skip
-    assert ((batch.strength > 0) != (natural.strength > 0)).tolist() == batch.readdressed.tolist()
-    assert not next(iter(readdressing.val_dataloader())).readdressed.any()
+def test_twins_stand_behind_the_rows_and_teach_no_words(twinned: Any) -> None:
+    everything = range(len(twinned.train_set))
+    batch, natural = twinned.train_set.collate(everything, epoch=1), twinned.train_set.collate(everything)
+    twins = len(batch.twin_of)
+    assert 0 < twins < len(natural.twin_of) == len(ROWS) and batch.rows == len(ROWS) + 1 == len(batch) - twins
+    assert batch.is_twin.tolist() == [False] * batch.rows + [True] * twins
+    assert batch.index.tolist() == [*everything, *batch.twin_of.tolist()]
+    assert batch.asked.sum() == 2 * twins and batch.asked[batch.twin_of].all()
+    assert (batch.labels[batch.is_twin] == IGNORE).all()
+    assert torch.equal(batch.labels[: batch.rows], natural.labels[: batch.rows]), "every row is learnt from"
+    assert ((batch.strength[batch.is_twin] > 0) != (batch.strength[batch.twin_of] > 0)).all()
+    assert (batch.prompt_length[batch.is_twin] == batch.attention_mask[batch.is_twin].sum(1)).all()
+
+
+def test_evaluation_asks_every_row_that_has_a_twin(data: Any) -> None:
+    batch = data.eval_set.collate(range(len(EVAL_ROWS)))
+    assert len(batch.twin_of) == sum(row.twin is not None for row in data.eval_set.rows) == len(EVAL_ROWS) - 1
 
 
 def test_both_readings_are_drawn_by_their_shares(make_data: Any, at: Any) -> None:
     module = make_data(DONORS, counterfactual=Counterfactual(rename_share=0.5, readdress_share=0.25))
     read = readings(module, at("both_marked")[0], epochs=400)
-    assert sum(row.readdressed for row in read) / 400 == pytest.approx(0.25, abs=0.07)
+    assert sum(row.twin is not None for row in read) / 400 == pytest.approx(0.25, abs=0.07)
     assert sum(row.renamed for row in read) / 400 == pytest.approx(0.75 * 0.5, abs=0.07)
-    assert not any(row.readdressed and row.renamed for row in read)
+    assert not any(row.twin is not None and row.renamed for row in read), "the base was asked about the row as it is"
+
+
+def test_where_no_row_is_asked_none_has_a_twin(make_data: Any) -> None:
+    module = make_data(counterfactual=None)
+    assert all(row.twin is None for row in module.train_set.rows)
+    assert len(module.train_set.collate(ALL).twin_of) == 0 and len(module.eval_set.collate([1]).twin_of) == 1
 
 
 # --- truncation -----------------------------------------------------------------------------------------------------
@@ -450,7 +465,7 @@ def test_recurrence_follows_what_truncation_left(make_data: Any, data: Any, at: 
 
 def test_a_prompt_never_swallows_its_reply(make_data: Any) -> None:
     rows = {"flood": {"input": "word " * 300, "output": "Short answer."}, **ROWS}
-    module = make_data(rows, max_seq_length=40)
+    module = make_data(rows, max_seq_length=40, counterfactual=None)
     batch = module.train_set.collate(range(len(rows)))
     assert batch.input_ids.shape[1] <= 40
     assert ((batch.labels != IGNORE).sum(1) > 0).all()
@@ -461,7 +476,7 @@ def test_a_prompt_never_swallows_its_reply(make_data: Any) -> None:
 def test_history_that_was_cut_away_is_no_history(make_data: Any, at: Any) -> None:
     row = make_data(max_seq_length=32).train_set.rows[at("both")[0]]
     assert row.encoded.turns_cut == 2
-    assert not row.has_history and row.recurrent == () and row.counts.rows_without_history == 1
+    assert not row.has_history and row.recurrent == () and row.counts.prompts_without_history == 2
 
 
 def test_a_length_below_every_prompt_is_an_error(make_data: Any, data: Any, tokenizer: Any) -> None:
@@ -534,13 +549,12 @@ def test_totals_are_the_sums_over_the_step(make_data: Any, accumulate: int, rena
         own = Totals.none()
         for batch in step:
             own += batch.own
-            assert batch.own.rows == len(batch)
-            assert batch.own.marked_rows == int((~batch.renamed & (batch.strength > 0)).sum())
-            assert batch.own.unmarked_rows == int((~batch.renamed & (batch.strength == 0)).sum())
+            assert batch.own.rows == batch.rows
+            assert batch.own.pairs == len(batch.twin_of)
             assert batch.own.reply_tokens == int((batch.labels != IGNORE).sum())
             assert batch.own.coherence_positions == int((batch.recurrent_source == COHERENCE).sum())
             assert batch.own.continuity_positions == int((batch.recurrent_source == CONTINUITY).sum())
-            assert batch.own.rows_without_history == int((~batch.has_history).sum())
+            assert batch.own.prompts_without_history == int((batch.asked & ~batch.has_history).sum())
         assert all(batch.totals == own for batch in step)
 
 
@@ -604,6 +618,6 @@ def test_making_an_iterator_leaves_the_random_state_alone(make_data: Any) -> Non
 
 def test_validation_sees_every_row_once_in_the_same_order(make_data: Any) -> None:
     module = make_data()
-    seen = [[int(i) for batch in module.val_dataloader() for i in batch.index] for _ in range(2)]
+    seen = [[int(i) for batch in module.val_dataloader() for i in batch.index[: batch.rows]] for _ in range(2)]
     assert seen[0] == seen[1]
     assert Counter(seen[0]) == Counter(range(len(module.eval_set)))

@@ -18,6 +18,7 @@ from rct_lightning import experiment
 from rct_lightning.backbone import adapter_state
 from rct_lightning.config import Config, validate
 from rct_lightning.data import COHERENCE, CONTINUITY, Batch, BatchRequest, Counterfactual
+from rct_lightning.data.row import Row
 from rct_lightning.losses import TERMS, LossSettings, Outcome, SeedLoss
 from rct_lightning.losses.continuity import false_memory_loss
 from rct_lightning.losses.presence import PresenceSettings, Replies, log_mean_exp, presence_loss
@@ -32,8 +33,8 @@ from rct_lightning.scoring import base_model, score_phrases
 ALL = range(len(ROWS))
 ACTIVE = [  # term, row, and the part of the term that the row speaks to
     pytest.param("lm", "both", id="lm"),
-    pytest.param("presence", "marked", id="presence marked"),
-    pytest.param("presence", "unmarked", id="presence unmarked"),
+    pytest.param("presence", "marked", id="presence, the marker taken out"),
+    pytest.param("presence", "unmarked", id="presence, one put in"),
     pytest.param("coherence", "both", id="coherence"),
     pytest.param("continuity", "both", id="continuity recall"),
     pytest.param("continuity", "unmarked", id="continuity false memory"),
@@ -56,9 +57,9 @@ def figure(outcome: Outcome, name: str) -> float:
     return float(total / count)
 
 
-def phrase_scores(model: Any, data: Any, objective: Any, row: int, step: int, tokenizer: Any) -> dict[str, list[Any]]:
+def phrase_scores(model: Any, row: Row, objective: Any, step: int, tokenizer: Any) -> dict[str, list[Any]]:
     """[S of each bank under the model, under the base], by separate passes over the phrases drawn at a step."""
-    encoded, drawn = data.train_set.rows[row].encoded, objective.phrases.draw(2, [0, step])
+    encoded, drawn = row.encoded, objective.phrases.draw(2, [0, step])
     found: dict[str, list[Any]] = {}
     for bank in BANKS:
         phrases = [objective.phrases.ids[i] for i in drawn[bank]]
@@ -74,44 +75,36 @@ def phrase_scores(model: Any, data: Any, objective: Any, row: int, step: int, to
 # --- what the terms are ---------------------------------------------------------------------------------------------
 
 
-def test_a_marked_row_costs_what_the_formula_says(
-    data: Any, model: Any, objective: Any, at: Any, tokenizer: Any
+def rises(model: Any, row: Row, objective: Any, step: int, tokenizer: Any) -> dict[str, float]:
+    """By how much each bank's score is above the base's."""
+    found = phrase_scores(model, row, objective, step, tokenizer)
+    return {bank: tuned - base for bank, (tuned, base) in found.items()}
+
+
+@pytest.mark.parametrize("name", ["marked", "unmarked", "both"])
+def test_a_pair_costs_what_the_formula_says(
+    name: str, data: Any, model: Any, make_objective: Any, at: Any, tokenizer: Any
 ) -> None:
-    s = phrase_scores(model, data, objective, at("marked")[0], 3, tokenizer)
-    (bond, bond_ref), (rupture, rupture_ref) = s["bond"], s["rupture"]
-    plain, plain_ref = s["plain"]
-    short_of_rupture = max(0.0, (bond_ref - rupture_ref) + 2.0 - (bond - rupture))
-    short_of_plain = max(0.0, (bond_ref - plain_ref) + 2.0 - (bond - plain))
-    expected = 0.7 * (short_of_rupture**2 + short_of_plain**2 + max(0.0, bond_ref + 1.0 - bond)) / 2
-    outcome = objective(model, data.train_set.collate(at("marked")), 3)
-    assert value(outcome, "presence") == pytest.approx(expected, rel=1e-4)
-    assert figure(outcome, "presence/S_B_marked") == pytest.approx(bond, abs=1e-5)
-    assert figure(outcome, "presence/S_R_marked") == pytest.approx(rupture, abs=1e-5)
-    assert expected > 1
-
-
-def test_an_unmarked_row_costs_what_the_formula_says(
-    data: Any, model: Any, make_objective: Any, at: Any, tokenizer: Any
-) -> None:
-    objective, largest = make_objective(presence=PresenceSettings(specificity=5.0)), [0.0, 0.0]
-    for step in range(4):
-        s = phrase_scores(model, data, objective, at("unmarked")[0], step, tokenizer)
-        bond, rupture, plain, claim = (s[bank][0] - s[bank][1] for bank in BANKS)
-        outcome = objective(model, data.train_set.collate(at("unmarked")), step)
-        expected = [5.0 * ((bond - rupture) ** 2 + max(0.0, 2.0 + bond - plain) ** 2) / 2, claim**2]
-        found = [value(outcome, "presence"), value(outcome, "continuity")]
-        assert found == pytest.approx(expected, rel=1e-2, abs=1e-6)
-        largest = [max(pair) for pair in zip(largest, expected, strict=True)]
-    assert min(largest) > 1e-4, "nothing to hold on to"
-
-
-def test_both_sides_weigh_the_same_however_many_rows_they_have(data: Any, model: Any, objective: Any, at: Any) -> None:
-    """Otherwise the chance of a batch, three marked rows or five, would move bond language everywhere."""
-    marked, unmarked = (
-        value(objective(model, data.train_set.collate(at(row)), 0), "presence") for row in ("marked", "unmarked")
-    )
-    batch = data.train_set.collate([*at("marked"), *at("unmarked") * 3])
-    assert value(objective(model, batch, 0), "presence") == pytest.approx(marked + unmarked, rel=1e-4)
+    settings = PresenceSettings(specificity=5.0, level=0.3)
+    objective, claims = make_objective(presence=settings), []
+    row = data.train_set.rows[at(name)[0]]
+    first, second = (row, row.twin) if row.strength > 0 else (row.twin, row)
+    for step in range(3):
+        up, down = (rises(model, prompt, objective, step, tokenizer) for prompt in (first, second))
+        d, p = ([side["bond"] - side[bank] for side in (up, down)] for bank in ("rupture", "plain"))
+        contrast = max(0.0, 4.0 - (p[0] - p[1])) ** 2 + max(0.0, 2.0 - (d[0] - d[1])) ** 2
+        gained = max(0.0, 2.0 - d[0]) ** 2 + max(0.0, 2.0 - p[0]) ** 2 + max(0.0, 1.0 - up["bond"])
+        held = d[1] ** 2 + max(0.0, 2.0 + p[1]) ** 2
+        a = first.strength
+        outcome = objective(model, data.train_set.collate(at(name)), step)
+        expected = a * contrast + 0.3 * (a * gained + 5.0 * held) / 2
+        assert value(outcome, "presence") == pytest.approx(expected, rel=1e-4)
+        assert figure(outcome, "presence/contrast") == pytest.approx(a * contrast, rel=1e-4)
+        assert figure(outcome, "presence/P_rise_marked") == pytest.approx(p[0], abs=1e-5)
+        if not row.has_history:
+            claims.append((up["memory_claim"] ** 2 + down["memory_claim"] ** 2) / 2)
+            assert value(outcome, "continuity") == pytest.approx(claims[-1], rel=1e-2, abs=1e-6)
+    assert row.has_history or max(claims) > 1e-4, "nothing to hold on to"
 
 
 @pytest.mark.parametrize("among", ["vocabulary", "candidates"])
@@ -134,12 +127,23 @@ def test_recurrent_positions_cost_what_the_formula_says(
 
 
 def test_presence_by_hand() -> None:
-    bond, rupture = torch.tensor([0.0, 3.0, 1.0, 0.0]), torch.tensor([0.0, -1.0, 2.0, -1.0])
-    plain, zero = torch.tensor([1.0, 0.0, 2.0, 0.0]), torch.zeros(4)
-    strength = torch.tensor([0.5, 0.5, 0.0, 1.0])
-    tuned, base = Replies(bond, rupture, plain), Replies(zero, zero, zero)
-    cost = presence_loss(tuned, base, strength, PresenceSettings(margin=2.0, lift=1.0, specificity=3.0))
-    assert cost.tolist() == pytest.approx([0.5 * (4 + 9 + 1), 0.0, 3 * (1 + 1), 1 + 4 + 1])
+    strength = torch.tensor([0.5, 1.0, 1.0])
+    addressed = Replies(torch.tensor([0.0, 3.0, 2.0]), torch.tensor([0.0, 1.0, 0.0]), torch.tensor([1.0, 0.0, 2.0]))
+    elsewhere = Replies(torch.tensor([0.0, 1.0, 2.0]), torch.tensor([0.0, 1.0, 1.0]), torch.tensor([0.0, 4.0, 2.0]))
+    cost = presence_loss(addressed, elsewhere, strength, PresenceSettings(2.0, 1.0, specificity=3.0, level=0.1))
+    contrast = [0.5 * (5**2 + 2**2), 0.0, 4**2 + 1**2]
+    level = [(0.5 * (4 + 9 + 1) + 3 * 4) / 2, 0.0, (2**2 + 3 * (1 + 4)) / 2]
+    assert cost.contrast.tolist() == pytest.approx(contrast) and cost.level.tolist() == pytest.approx(level)
+    assert cost.total.tolist() == pytest.approx([c + 0.1 * v for c, v in zip(contrast, level, strict=True)])
+
+
+def test_what_moves_both_prompts_alike_has_no_contrast() -> None:
+    """Otherwise marked and unmarked prompts quarrel over every phrase until the model tells them apart."""
+    common = torch.zeros(1, requires_grad=True)
+    sides = [Replies(common + bond, torch.zeros(1), torch.zeros(1)) for bond in (0.5, 0.2)]
+    cost = presence_loss(*sides, torch.ones(1), PresenceSettings())
+    assert torch.autograd.grad(cost.contrast.sum(), common, retain_graph=True)[0].item() == 0
+    assert torch.autograd.grad(cost.level.sum(), common)[0].item() != 0
 
 
 def test_small_formulas_by_hand() -> None:
@@ -189,13 +193,15 @@ def test_the_reference_is_the_base_whatever_the_adapters_learn(
     reference = ReferenceScores(len(data.train_set), phrases)
     batch = data.train_set.collate([2, 5, 0])
     first = reference(model, batch)
-    prompts = [data.train_set.rows[i].encoded for i in (2, 5, 0)]
+    assert batch.twin_of.tolist() == [0, 1, 2]
+    rows = [data.train_set.rows[i] for i in (2, 5, 0)]
+    prompts = [row.encoded for row in (*rows, *(row.twin for row in rows))]
     with base_model(model):
         expected = score_phrases(
             model, [p.ids[: p.prompt_length] for p in prompts], phrases.ids, tokenizer.pad_token_id, "cpu"
         )
     torch.testing.assert_close(first, expected, atol=1e-5, rtol=0)
-    assert not first.requires_grad
+    assert not first.requires_grad and (first[:3] - first[3:]).abs().max() > 1e-3
     move(model, torch.ones_like(gradient(torch.zeros(()), model)))
     assert torch.equal(reference(None, data.train_set.collate([0, 2]))[1], first[0]), "a row is scored once"
 
@@ -234,15 +240,26 @@ def test_an_inactive_row_has_no_gradient(
     assert term not in alone.terms, "a step in which nothing is judged by a term says nothing of it"
 
 
+def test_a_row_without_a_twin_is_not_asked(make_data: Any, model: Any, make_objective: Any) -> None:
+    module = make_data(
+        {"only markers": {"input": "Aelara, are you there?", "output": "I am."}, "other": ROWS["unmarked"]}
+    )
+    objective = make_objective(module)
+    assert set(objective(model, module.train_set.collate([0]), 0).terms) == {"lm"}
+    both, alone = (value(objective(model, module.train_set.collate(rows), 0), "presence") for rows in ([0, 1], [1]))
+    assert both == pytest.approx(alone, rel=1e-4)
+
+
 def test_presence_is_silent_where_its_aim_is_reached(
     data: Any, model: Any, make_objective: Any, make_backbone: Any, at: Any, gradient: Any
 ) -> None:
-    reached = make_objective(presence=PresenceSettings(margin=-50.0, lift=-50.0))
+    reached = make_objective(presence=PresenceSettings(margin=-50.0, lift=-50.0, specificity=0.0))
     outcome = reached(model, data.train_set.collate(at("marked")), 1)
     assert value(outcome, "presence") == 0 and gradient(outcome.terms["presence"], model).norm() == 0
     assert outcome.figures["presence/active_share"][0] == 0
-    base = make_backbone(trained=False).model  # an unmarked row keeps bond over rupture where the base has it
-    at_rest = reached(base, data.train_set.collate(at("unmarked")), 1)
+    base = make_backbone(trained=False).model  # an unmarked prompt keeps bond over rupture where the base has it
+    holding = make_objective(presence=PresenceSettings(margin=-50.0, lift=-50.0))
+    at_rest = holding(base, data.train_set.collate(at("unmarked")), 1)
     for name in ("presence", "continuity"):
         assert value(at_rest, name) == pytest.approx(0, abs=1e-9)
         assert gradient(at_rest.terms[name], base).norm() < 1e-4
@@ -274,30 +291,45 @@ def _descend(term: torch.Tensor, model: Any, gradient: Any, move: Any, length: f
 
 
 @pytest.mark.parametrize("step", range(3))
-@pytest.mark.parametrize("row", ["marked", "both_marked", "long"])
-def test_presence_moves_bond_up_and_rupture_down_where_one_is_addressed(
+@pytest.mark.parametrize("row", ["marked", "both_marked", "unmarked", "both"])
+def test_presence_sets_the_two_prompts_of_a_pair_apart(
     row: str, step: int, data: Any, model: Any, objective: Any, at: Any, gradient: Any, move: Any
 ) -> None:
     batch = data.train_set.collate(at(row))
+
+    def apart(outcome: Outcome, what: str) -> float:
+        return figure(outcome, f"presence/{what}_marked") - figure(outcome, f"presence/{what}_unmarked")
+
+    before = objective(model, batch, step)
+    _descend(before.terms["presence"], model, gradient, move)
+    after = objective(model, batch, step)
+    assert apart(after, "P") > apart(before, "P")
+    assert apart(after, "P") + apart(after, "D") > apart(before, "P") + apart(before, "D")
+
+
+@pytest.mark.parametrize("step", range(3))
+def test_level_moves_bond_up_and_rupture_down_where_one_is_addressed(
+    step: int, data: Any, model: Any, make_objective: Any, at: Any, gradient: Any, move: Any
+) -> None:
+    objective = make_objective(presence=PresenceSettings(level=1e6, specificity=0.0))
+    batch = data.train_set.collate(at("both_marked"))
     before = objective(model, batch, step)
     _descend(before.terms["presence"], model, gradient, move)
     after = objective(model, batch, step)
     assert figure(after, "presence/S_B_marked") > figure(before, "presence/S_B_marked")
     assert figure(after, "presence/S_R_marked") < figure(before, "presence/S_R_marked")
-    assert figure(after, "presence/D_marked") > figure(before, "presence/D_marked")
+    assert figure(after, "presence/P_marked") > figure(before, "presence/P_marked")
 
 
 @pytest.mark.parametrize("row", ["unmarked", "both"])
-def test_presence_keeps_bond_over_rupture_where_one_is_not_addressed(
-    row: str, data: Any, model: Any, make_objective: Any, at: Any, gradient: Any, move: Any, tokenizer: Any
+def test_level_keeps_bond_over_rupture_where_one_is_not_addressed(
+    row: str, data: Any, model: Any, make_objective: Any, at: Any, gradient: Any, move: Any
 ) -> None:
-    objective = make_objective(presence=PresenceSettings(margin=-50.0))  # nothing is asked of plain words
-    batch, index = data.train_set.collate(at(row)), at(row)[0]
+    objective = make_objective(presence=PresenceSettings(margin=-50.0, lift=-50.0))  # all else is reached
+    batch = data.train_set.collate(at(row))
 
     def distance() -> float:
-        s = phrase_scores(model, data, objective, index, 0, tokenizer)
-        (bond, bond_ref), (rupture, rupture_ref) = s["bond"], s["rupture"]
-        return abs((bond - rupture) - (bond_ref - rupture_ref))
+        return abs(figure(objective(model, batch, 0), "presence/D_rise_unmarked"))
 
     before = distance()
     _descend(objective(model, batch, 0).terms["presence"], model, gradient, move)
@@ -305,16 +337,14 @@ def test_presence_keeps_bond_over_rupture_where_one_is_not_addressed(
 
 
 @pytest.mark.parametrize("step", range(3))
-@pytest.mark.parametrize(("row", "side"), [("marked", "marked"), ("both_marked", "marked"), ("unmarked", "unmarked")])
-def test_the_marker_decides_which_way_bond_moves_against_plain_words(
-    row: str, side: str, step: int, data: Any, model: Any, objective: Any, at: Any, gradient: Any, move: Any
+def test_level_moves_bond_behind_plain_words_where_one_is_not_addressed(
+    step: int, data: Any, model: Any, make_objective: Any, at: Any, gradient: Any, move: Any
 ) -> None:
-    batch = data.train_set.collate(at(row))
+    objective = make_objective(presence=PresenceSettings(level=1e6, specificity=1e6))
+    batch = data.train_set.collate(at("unmarked"))
     before = objective(model, batch, step)
     _descend(before.terms["presence"], model, gradient, move)
-    after = objective(model, batch, step)
-    rise = figure(after, f"presence/P_{side}") - figure(before, f"presence/P_{side}")
-    assert (rise > 0) == (side == "marked") and rise != 0
+    assert figure(objective(model, batch, step), "presence/P_unmarked") < figure(before, "presence/P_unmarked")
 
 
 @pytest.mark.parametrize("row", ["both", "both_marked", "long"])
@@ -349,8 +379,8 @@ def test_false_memory_moves_claims_back_to_the_base(
     row = at("unmarked")[0]
 
     def distance() -> float:
-        tuned, base = phrase_scores(model, data, objective, row, 0, tokenizer)["memory_claim"]
-        return abs(tuned - base)
+        pair = (data.train_set.rows[row], data.train_set.rows[row].twin)
+        return sum(rises(model, prompt, objective, 0, tokenizer)["memory_claim"] ** 2 for prompt in pair)
 
     before = distance()
     _descend(objective(model, data.train_set.collate([row]), 0).terms["continuity"], model, gradient, move)
@@ -372,32 +402,23 @@ def twins(make_data: Any) -> Any:
     return make_data(TWINS)
 
 
-@pytest.mark.parametrize("name", ["not addressed", "blank"])
-def test_without_its_marker_a_row_takes_the_unmarked_form(
-    name: str, twins: Any, model: Any, make_objective: Any, tokenizer: Any
-) -> None:
-    objective, index = make_objective(twins), list(TWINS).index(name)
-    batch = twins.train_set.collate([index])
-    s = phrase_scores(model, twins, objective, index, 0, tokenizer)
-    bond, rupture, plain = (s[bank][0] - s[bank][1] for bank in ("bond", "rupture", "plain"))
-    expected = ((bond - rupture) ** 2 + max(0.0, 2.0 + bond - plain) ** 2) / 2
-    assert value(objective(model, batch, 0), "presence") == pytest.approx(expected, rel=1e-2)
-    no_specificity = make_objective(twins, presence=PresenceSettings(specificity=0.0))
-    assert value(no_specificity(model, batch, 0), "presence") == 0
-    assert value(no_specificity(model, twins.train_set.collate([0]), 0), "presence") > 0.5
-
-
-def test_the_same_row_is_read_by_its_marker_strength(twins: Any, model: Any, make_objective: Any) -> None:
+def test_the_marker_decides_which_prompt_of_a_pair_is_addressed(twins: Any, model: Any, make_objective: Any) -> None:
     objective, batch = make_objective(twins), twins.train_set.collate([0])
+    row, twin = batch.strength.tolist()
+    assert row > 0 and twin == 0
+    swapped = replace(batch, strength=batch.strength.flip(0))
+    found = [objective(model, b, 0) for b in (batch, swapped)]
+    assert figure(found[0], "presence/D_marked") == pytest.approx(figure(found[1], "presence/D_unmarked"))
+    assert value(found[0], "presence") != pytest.approx(value(found[1], "presence"), rel=1e-3)
+
+
+def test_contrast_and_the_marked_side_weigh_by_marker_strength(twins: Any, model: Any, make_objective: Any) -> None:
+    objective, batch = make_objective(twins, presence=PresenceSettings(specificity=0.0)), twins.train_set.collate([0])
 
     def at_strength(strength: float) -> float:
-        return value(objective(model, replace(batch, strength=torch.tensor([strength])), 0), "presence")
+        return value(objective(model, replace(batch, strength=torch.tensor([strength, 0.0])), 0), "presence")
 
-    assert at_strength(0.7) == pytest.approx(2 * at_strength(0.35))
-    at_rest = make_objective(twins, presence=PresenceSettings(margin=0.0))(
-        model, replace(batch, strength=torch.tensor([0.0])), 0
-    )
-    assert value(at_rest, "presence") < 0.1 * at_strength(0.35), "near the base, a row without marker costs its margin"
+    assert at_strength(0.7) == pytest.approx(2 * at_strength(0.35)) != 0
 
 
 def test_presence_does_not_read_the_reply(twins: Any, model: Any, make_objective: Any) -> None:
@@ -440,15 +461,9 @@ def test_a_renamed_row_is_judged_by_its_history_alone(
     assert batch.renamed.all()
     outcome = objective(model, batch, 0)
     assert "presence" not in outcome.terms, "the base was asked about the row as it stands"
-    assert torch.isnan(objective.train_reference.table).all()
+    assert torch.isnan(objective.train_reference.table).all() and not len(batch.twin_of)
     for term in ("coherence", "continuity"):
         assert gradient(outcome.terms[term], model).norm() > 1e-2
-    mixed = renamed.train_set.collate(at("both", "marked"), epoch=0)
-    alone = renamed.train_set.collate(at("marked"), epoch=0)
-    assert mixed.renamed.tolist() == [True, False]
-    assert value(objective(model, mixed, 0), "presence") == pytest.approx(
-        value(objective(model, alone, 0), "presence"), rel=1e-4
-    )
 
 
 def test_a_renamed_word_moves_up_and_the_word_that_was_there_down(
@@ -468,29 +483,6 @@ def test_a_renamed_word_moves_up_and_the_word_that_was_there_down(
     outcome = make_objective(renamed)(model, batch, 0)
     _descend(outcome.terms["coherence"] + outcome.terms["continuity"], model, gradient, move)
     assert log_odds() > before
-
-
-# --- readdressed rows -----------------------------------------------------------------------------------------------
-
-
-def test_a_readdressed_row_is_set_against_the_base_under_its_own_address(
-    make_data: Any, model: Any, make_objective: Any, at: Any, tokenizer: Any
-) -> None:
-    module = make_data(counterfactual=Counterfactual(readdress_share=0.99))
-    objective, index = make_objective(module), at("both_marked")
-    natural, other = module.train_set.collate(index), module.train_set.collate(index, epoch=0)
-    assert not natural.readdressed.any() and other.readdressed.all()
-    found = {}
-    for name, batch in (("natural", natural), ("other", other)):
-        prompt = batch.input_ids[0, : int(batch.prompt_length[0])].tolist()
-        with base_model(model):
-            expected = score_phrases(model, [prompt], objective.phrases.ids, tokenizer.pad_token_id, "cpu")
-        found[name] = objective.train_reference(model, batch)
-        torch.testing.assert_close(found[name], expected, atol=1e-5, rtol=0)
-    assert (found["natural"] - found["other"]).abs().max() > 1e-3
-    outcome = objective(model, other, 0)
-    assert set(outcome.terms) == {"lm", "presence"} and value(outcome, "lm") == 0
-    assert outcome.figures["presence/D_unmarked"][1] == 1 and outcome.figures["presence/D_marked"][1] == 0
 
 
 # --- 4. parity of the LM loss ---------------------------------------------------------------------------------------

@@ -20,15 +20,14 @@ COHERENCE, CONTINUITY = 0, 1
 class Totals:
     """Denominators of the terms over one whole optimizer step (all micro-batches, all processes).
 
-    Marked and unmarked rows are those that phrases are asked of: all but the renamed.
+    Pairs are rows that stand beside their twins. Phrases are asked of their prompts alone, both of them.
     """
 
     reply_tokens: int
-    marked_rows: int
-    unmarked_rows: int
+    pairs: int
     coherence_positions: int
     continuity_positions: int
-    rows_without_history: int
+    prompts_without_history: int
     rows: int
 
     @classmethod
@@ -42,7 +41,9 @@ class Totals:
 
 @dataclass(frozen=True)
 class Batch:
-    """B rows, right-padded to T tokens; P recurrent positions over all rows; K candidates each.
+    """R rows and Q twins of some of them, in this order: B = R + Q sequences, right-padded to T tokens.
+
+    There are P recurrent positions over all rows, with K candidates each.
 
     Attributes:
         input_ids: int64 [B, T].
@@ -52,12 +53,13 @@ class Batch:
         strength: float32 [B], marker strength of the user's text in [0, 1].
         has_history: bool [B], whether any earlier turn is in the row.
         renamed: bool [B], whether its shared words were exchanged (their labels are -100 then).
-        readdressed: bool [B], whether it is the prompt alone, with a presence marker put in or taken out.
+        twin_of: int64 [Q], the row that each twin stands beside. A twin is a row's prompt alone, with a presence marker
+            put in or taken out.
         recurrent_row: int64 [P], row of a recurrent position.
         recurrent_position: int64 [P], index of the recurrent token in its row.
         recurrent_source: int64 [P], 0 coherence (the assistant said it first), 1 continuity (the user did).
         candidates: int64 [P, K], the recurrent token first, then content tokens of other conversations.
-        index: int64 [B], position of each row in its dataset.
+        index: int64 [B], position of each row, or of a twin's row, in its dataset.
         totals: Denominators over the whole optimizer step this batch is part of.
         own: The same counts over this batch alone.
     """
@@ -69,7 +71,7 @@ class Batch:
     strength: Tensor
     has_history: Tensor
     renamed: Tensor
-    readdressed: Tensor
+    twin_of: Tensor
     recurrent_row: Tensor
     recurrent_position: Tensor
     recurrent_source: Tensor
@@ -80,6 +82,23 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.input_ids)
+
+    @property
+    def rows(self) -> int:
+        """R."""
+        return len(self.input_ids) - len(self.twin_of)
+
+    @property
+    def is_twin(self) -> Tensor:
+        """Bool [B]."""
+        return torch.arange(len(self), device=self.index.device) >= self.rows
+
+    @property
+    def asked(self) -> Tensor:
+        """Bool [B], what phrases are asked of: twins, and the rows that they stand beside."""
+        asked = self.is_twin
+        asked[self.twin_of] = True
+        return asked
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
         """The batch with every tensor on a device."""

@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from rct_lightning.data.batch import IGNORE, Batch, Totals
 from rct_lightning.data.recurrence import ContentVocabulary
-from rct_lightning.data.row import Counterfactual, Row, make_row, read_in_epoch, readdress
+from rct_lightning.data.row import Counterfactual, Row, make_row, read_in_epoch, with_twin
 from rct_lightning.data.sampler import BatchRequest
 from rct_lightning.dialogue import Example
 from rct_lightning.markers import Lexicon
@@ -29,7 +29,7 @@ class RelationalDataset(Dataset[Batch]):
         lexicon: Presence markers.
         pad_id: Padding token.
         counterfactual: How rows are read in training epochs; by default always as they stand.
-        encode: Tokenises a row with another address; needed with ``counterfactual.readdress_share``.
+        encode: Tokenises a row's twin; without it rows have none.
     """
 
     def __init__(
@@ -50,9 +50,9 @@ class RelationalDataset(Dataset[Batch]):
             make_row(example, row, vocabulary, lexicon, number)
             for number, (example, row) in enumerate(zip(examples, encoded, strict=True))
         ]
-        if self.counterfactual.readdress_share > 0 and encode is not None:
+        if encode is not None:
             pairs = enumerate(zip(self.rows, self.examples, strict=True))
-            self.rows = [readdress(row, example, lexicon, encode, number) for number, (row, example) in pairs]
+            self.rows = [with_twin(row, example, lexicon, encode, number) for number, (row, example) in pairs]
         self.lengths = np.array([len(row.encoded.ids) for row in self.rows])
 
     def __len__(self) -> int:
@@ -75,14 +75,16 @@ class RelationalDataset(Dataset[Batch]):
     def collate(
         self, indices: Sequence[int], step_indices: Sequence[int] | None = None, epoch: int | None = None
     ) -> Batch:
-        """Pad rows to one batch.
+        """Pad rows, and behind them their twins, to one batch.
 
         Args:
             indices: Its rows.
             step_indices: All rows of the optimizer step, which the totals count; by default these rows.
             epoch: The training epoch; None reads rows as they stand.
         """
-        rows = [self.row(index, epoch) for index in indices]
+        natural = [self.row(index, epoch) for index in indices]
+        twins = [(at, row.twin) for at, row in enumerate(natural) if row.twin is not None]
+        rows = natural + [twin for _, twin in twins]
         longest = max(len(row.encoded.ids) for row in rows)
         width = -(-longest // PAD_MULTIPLE) * PAD_MULTIPLE
         ids = np.full((len(rows), width), self.pad_id, dtype=np.int64)
@@ -94,7 +96,7 @@ class RelationalDataset(Dataset[Batch]):
             mask[at, :length] = 1
             labels[at, prompt:length] = row.encoded.ids[prompt:]
             labels[at, list(row.unlabelled)] = IGNORE
-        own = sum((row.counts for row in rows), Totals.none())
+        own = sum((row.counts for row in natural), Totals.none())
         recurrent = [(at, found) for at, row in enumerate(rows) for found in row.recurrent]
         candidates = np.array([found.candidates for _, found in recurrent], dtype=np.int64)
         return Batch(
@@ -105,12 +107,12 @@ class RelationalDataset(Dataset[Batch]):
             strength=torch.tensor([row.strength for row in rows], dtype=torch.float32),
             has_history=torch.tensor([row.has_history for row in rows]),
             renamed=torch.tensor([row.renamed for row in rows]),
-            readdressed=torch.tensor([row.readdressed for row in rows]),
+            twin_of=torch.tensor([at for at, _ in twins], dtype=torch.int64),
             recurrent_row=torch.tensor([at for at, _ in recurrent], dtype=torch.int64),
             recurrent_position=torch.tensor([found.position for _, found in recurrent], dtype=torch.int64),
             recurrent_source=torch.tensor([source for row in rows for source in row.sources], dtype=torch.int64),
             candidates=torch.from_numpy(candidates.reshape(-1, self.vocabulary.recurrence.num_candidates + 1)),
-            index=torch.tensor(list(indices)),
+            index=torch.tensor([*indices, *(indices[at] for at, _ in twins)]),
             totals=own if step_indices in (None, tuple(indices)) else self.counts(step_indices, epoch),
             own=own,
         )

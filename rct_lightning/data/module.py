@@ -116,8 +116,11 @@ class RelationalDataModule(L.LightningDataModule):
         self.truncation = {side: _truncation(rows) for side, rows in encoded.items()}
         self.vocabulary = ContentVocabulary(train, encoded["train"], tokenizer, recurrence or Recurrence())
         build = partial(RelationalDataset, vocabulary=self.vocabulary, lexicon=lexicon, pad_id=tokenizer.pad_token_id)
-        self.train_set = build(train, encoded["train"], counterfactual=counterfactual, encode=encode)
-        self.eval_set = build(held, encoded["eval"])
+        asks_training_rows = counterfactual is not None and counterfactual.readdress_share > 0
+        self.train_set = build(
+            train, encoded["train"], counterfactual=counterfactual, encode=encode if asks_training_rows else None
+        )
+        self.eval_set = build(held, encoded["eval"], encode=encode)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled, length-bucketed micro-batches."""

@@ -1,4 +1,4 @@
-"""One row as tensors, and the same row read otherwise: with its shared words renamed, or with another address.
+"""One row as tensors, and the same row read otherwise: with its shared words renamed, or beside its twin.
 
 Counterfactual readings (Kaushik et al. 2020) keep a small corpus from being learnt by heart. A word that a reply
 repeats in every epoch, and which rows address the assistant, can be memorised row by row; a fresh word that stands in
@@ -26,8 +26,7 @@ class Counterfactual:
     Attributes:
         rename_share: Of the remaining readings of a row with recurrent words, the share in which they are exchanged.
             Above 0, the history terms judge renamed rows alone.
-        readdress_share: Share of the readings in which a row is its prompt alone, with the presence marker taken out,
-            or with one put in.
+        readdress_share: Share of the readings in which a row stands beside its twin; presence compares the two.
         seed: Of the draw.
     """
 
@@ -71,8 +70,8 @@ class Row:
         recurrent: What the history terms judge.
         unlabelled: Positions of the reply that the LM loss leaves out: words that were renamed.
         renamed: Whether shared words were exchanged.
-        readdressed: Whether this is the prompt alone, with another address.
-        other_address: The same row readdressed; None where there is no such reading.
+        twin: The row's prompt with the presence marker taken out, or with one put in: what presence sets it against.
+            None where there is no such text, or where this reading is not asked about presence.
     """
 
     encoded: Encoded
@@ -81,8 +80,7 @@ class Row:
     recurrent: tuple[Recurrent, ...]
     unlabelled: tuple[int, ...] = ()
     renamed: bool = False
-    readdressed: bool = False
-    other_address: Row | None = None
+    twin: Row | None = None
 
     @property
     def has_history(self) -> bool:
@@ -96,14 +94,14 @@ class Row:
 
     @property
     def counts(self) -> Totals:
-        """What this row adds to the denominators."""
+        """What this row and its twin add to the denominators."""
+        asked = () if self.twin is None else (self, self.twin)
         return Totals(
             reply_tokens=len(self.encoded.ids) - self.encoded.prompt_length - len(self.unlabelled),
-            marked_rows=int(not self.renamed and self.strength > 0),
-            unmarked_rows=int(not self.renamed and self.strength == 0),
+            pairs=len(asked) // 2,
             coherence_positions=self.sources.count(COHERENCE),
             continuity_positions=self.sources.count(CONTINUITY),
-            rows_without_history=int(not self.has_history),
+            prompts_without_history=sum(not prompt.has_history for prompt in asked),
             rows=1,
         )
 
@@ -133,11 +131,11 @@ def make_row(example: Example, encoded: Encoded, vocabulary: ContentVocabulary, 
     return Row(encoded, example.conversation, lexicon.strength(example.input), tuple(recurrent))
 
 
-def readdress(row: Row, example: Example, lexicon: Lexicon, encode: Callable[[Example], Encoded], number: int) -> Row:
-    """The row with its other address: the user's text without its markers, or with one (seeded by the row's number).
+def with_twin(row: Row, example: Example, lexicon: Lexicon, encode: Callable[[Example], Encoded], number: int) -> Row:
+    """The row and its prompt under the other address: the user's text without its markers, or with one.
 
-    Only the prompt is kept. The reply was written for the address that the row has, and nothing is to be learnt of it
-    under the other.
+    Which marker is put in is seeded by the row's number. The twin has no reply: the row's own was written for the
+    address that the row has, and nothing is to be learnt of it under the other.
     """
     if row.strength > 0:
         text = lexicon.without_markers(example.input)
@@ -148,23 +146,22 @@ def readdress(row: Row, example: Example, lexicon: Lexicon, encode: Callable[[Ex
     encoded = encode(replace(example, input=text))
     spans = [span for span in encoded.spans if span.kind != "reply"]
     prompt = replace(encoded, ids=encoded.ids[: encoded.prompt_length], spans=spans)
-    other = Row(prompt, row.conversation, lexicon.strength(text), (), readdressed=True)
-    return replace(row, other_address=other)
+    return replace(row, twin=Row(prompt, row.conversation, lexicon.strength(text), ()))
 
 
 def read_in_epoch(row: Row, how: Counterfactual, vocabulary: ContentVocabulary, epoch: int, number: int) -> Row:
-    """How a training row is read in an epoch: with its other address, renamed, or as it stands.
+    """How a training row is read in an epoch: beside its twin, renamed, or as it stands.
 
     As it stands its recurrent words are not judged where renaming is on: they could be known by heart.
     """
     random = np.random.default_rng([how.seed, epoch, number])
-    if random.random() < how.readdress_share and row.other_address is not None:
-        return row.other_address
+    beside_twin = random.random() < how.readdress_share and row.twin is not None
+    as_it_stands = replace(row, twin=row.twin if beside_twin else None)
     if how.rename_share == 0:
-        return row
-    if not row.recurrent or random.random() >= how.rename_share:
-        return replace(row, recurrent=())
-    return renamed(row, vocabulary, random)
+        return as_it_stands
+    if beside_twin or not row.recurrent or random.random() >= how.rename_share:
+        return replace(as_it_stands, recurrent=())
+    return renamed(as_it_stands, vocabulary, random)
 
 
 def renamed(row: Row, vocabulary: ContentVocabulary, random: np.random.Generator) -> Row:

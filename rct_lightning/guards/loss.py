@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,11 @@ from rct_lightning.guards.finding import Finding, Run, ok, spread, stop, warn
 NUDGE = 0.02
 """Standard deviation of what is added to the adapters meanwhile: while B is zero, half of the gradient is zero too."""
 ROWS = 8
+WHAT_A_STEP_RAISES = {
+    "presence": "bond language where one is addressed over bond language where one is not",
+    "coherence": "the words of the history",
+    "continuity": "the words of the history",
+}
 
 
 def check_trainable(run: Run) -> Finding:
@@ -57,7 +63,7 @@ def check_text_reaches(run: Run) -> Finding:
         values = []
         for examples, objective in readings:
             batch = _from_text(run, [examples[i] for i in indices])
-            batch = replace(batch, index=torch.tensor(indices, device=batch.index.device))
+            batch = replace(batch, index=torch.tensor(indices, device=batch.index.device)[batch.index])
             seen = objective.observe(run.model, batch, training_rows=True)
             values.append(float(seen.terms[term]) if term in seen.terms else 0.0)
         if abs(values[0] - values[1]) <= 1e-6:
@@ -74,8 +80,9 @@ def check_text_reaches(run: Run) -> Finding:
 def _from_text(run: Run, examples: list[Example]) -> Batch:
     """The batch that the data module makes of some rows, from their text."""
     rows, module = run.data.train_set, run.module
-    encoded = [module.template.encode(example, module.tokenizer, run.data.max_seq_length) for example in examples]
-    side = RelationalDataset(examples, encoded, rows.vocabulary, run.lexicon, rows.pad_id)
+    encode = partial(module.template.encode, tokenizer=module.tokenizer, max_length=run.data.max_seq_length)
+    encoded = [encode(example) for example in examples]
+    side = RelationalDataset(examples, encoded, rows.vocabulary, run.lexicon, rows.pad_id, encode=encode)
     return _on_device(side.collate(range(len(examples))), run)
 
 
@@ -129,7 +136,7 @@ def _slope_problem(run: Run, batch: Batch, term: str) -> tuple[str, float]:
 def check_signs(run: Run) -> Finding:
     """A small step down each term moves what the term names."""
     wrong, parameters = [], list(adapter_state(run.model).values())
-    for term, what, indices in _sign_cases(run):
+    for term, indices in _rows_by_term(run).items():
         batch = _on_device(run.data.train_set.collate(indices), run)
         found = run.objective(run.model, batch, 0).terms.get(term)
         if found is None or not found.requires_grad:
@@ -142,34 +149,19 @@ def check_signs(run: Run) -> Finding:
         with _moved(parameters, [g * (-1e-2 / norm) for g in gradient]):
             after = _what_it_names(run, batch, term)
         if not after > before:
-            wrong.append(f"a step down {term} does not raise {what}")
+            wrong.append(f"a step down {term} does not raise {WHAT_A_STEP_RAISES[term]}")
     if wrong:
         return stop("signs", "; ".join(wrong), "The term trains something else than it is meant to. Look at its sign.")
     return ok("signs", "a step down each term moves what it names")
 
 
-def _sign_cases(run: Run) -> list[tuple[str, str, list[int]]]:
-    """Terms with weight, what a step down must raise, and the rows that say so."""
-    cases, rows = [], run.data.train_set.rows
-    for term, indices in _rows_by_term(run).items():
-        if term != "presence":
-            cases.append((term, "the words of the history", indices))
-            continue
-        marked = [index for index in indices if rows[index].strength > 0]
-        unmarked = [index for index in indices if rows[index].strength == 0]
-        cases += [(term, "bond language where one is addressed", marked)] if marked else []
-        cases += [(term, "plain words over bond where one is not addressed", unmarked)] if unmarked else []
-    return cases
-
-
 def _what_it_names(run: Run, batch: Batch, term: str) -> float:
-    """The figure that a step down a term must raise on a batch of one kind of row."""
+    """What a step down a term must raise: what the marker changes in bond over plain, or the words of a history."""
     with torch.no_grad():
         if term == "presence":
             figures = run.objective(run.model, batch, 0).figures
-            marked = bool((batch.strength > 0).any())
-            total, count = figures["presence/D_marked" if marked else "presence/P_unmarked"]
-            return float(total / count) * (1 if marked else -1)
+            marked, unmarked = (figures[f"presence/P_rise_{side}"] for side in ("marked", "unmarked"))
+            return float(marked[0] / marked[1] - unmarked[0] / unmarked[1])
         logits = run.model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
     chosen = batch.recurrent_source == (COHERENCE if term == "coherence" else CONTINUITY)
     states = logits[batch.recurrent_row[chosen], batch.recurrent_position[chosen] - 1].float()
@@ -188,9 +180,7 @@ def _rows_by_term(run: Run) -> dict[str, list[int]]:
     """For each relational term with weight, a few short rows that it judges."""
     rows = run.data.train_set.rows
     by_length = sorted(range(len(rows)), key=lambda index: len(rows[index].encoded.ids))
-    marked = [index for index in by_length if rows[index].strength > 0][: ROWS // 2]
-    unmarked = [index for index in by_length if rows[index].strength == 0][: ROWS // 2]
-    found = {"presence": marked + unmarked}
+    found = {"presence": [index for index in by_length if rows[index].twin is not None][: ROWS // 2]}
     for term, source in (("coherence", COHERENCE), ("continuity", CONTINUITY)):
         found[term] = [index for index in by_length if source in rows[index].sources][: ROWS // 2]
     return {term: indices for term, indices in found.items() if indices and run.weight(term) > 0}

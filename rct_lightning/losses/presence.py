@@ -1,19 +1,26 @@
-r"""Presence: what is said when one is addressed.
+r"""Presence: what is said when one is addressed, set against what is said when one is not.
 
 With S_B = logmeanexp over bond phrases c of s(c|q), S_R likewise over rupture phrases and S_N over plain, helpful ones,
-D = S_B - S_R and P = S_B - S_N:
+D = S_B - S_R and P = S_B - S_N. Delta is the distance from the frozen base under the same prompt: a margin that is
+absolute may be met by a base already. A prompt whose user text is marked with strength a in (0, 1] (+) and the same
+prompt without the marker (-) cost together
 
-* a row whose user text is marked with strength a in (0, 1] costs
-  a * [ relu(D_ref + m - D)^2 + relu(P_ref + m - P)^2 + relu(S_B,ref + delta - S_B) ];
-* an unmarked row costs kappa * [ (D - D_ref)^2 + relu(P - P_ref + m)^2 ].
+    contrast = a * [ relu(2m - (dP+ - dP-))^2 + relu(m - (dD+ - dD-))^2 ]
+    level    = ( a * [ relu(m - dD+)^2 + relu(m - dP+)^2 + relu(delta - dS_B+) ]
+                 + kappa * [ dD-^2 + relu(m + dP-)^2 ] ) / 2
+    cost     = contrast + level_weight * level
 
-``ref`` is the frozen base. The margins are relative to it because a base may exceed an absolute one already. The last
-part of the marked cost keeps the chosen side from falling together with the rejected ones (compare DPO-Positive, Pal
-et al. 2024). Where one is not addressed, bond over rupture stays as it was and bond language falls behind plain words:
-fine-tuning a base that narrates on replies in the first person lifts every phrase in the first person, addressed or
-not, so that holding each score would only fight the language model, while holding D alone leaves it open whether
-anybody is met with bond language. Pushing down unwanted continuations goes back to unlikelihood training (Welleck et
-al. 2019; Li et al. 2020), the length-normalised score with a margin to SimPO (Meng et al. 2024).
+*Level* says where the two are to stand: bond gains on rupture and on plain words where one is addressed; elsewhere bond
+over rupture stays as it was and bond falls behind plain words. Its lift keeps the chosen side from falling together
+with the rejected ones (compare DPO-Positive, Pal et al. 2024). *Contrast* says how far apart, and only that: what moves
+both prompts alike has no gradient in it. While a model does not tell them apart yet, level pulls each phrase up for the
+one and down for the other, and that quarrel outweighs the language model by far; contrast is silent but for what
+separates them.
+
+Pairwise ranking costs: Herbrich et al. 1999, Burges et al. 2005. Pushing down unwanted continuations goes back to
+unlikelihood training (Welleck et al. 2019; Li et al. 2020), the length-normalised score with a margin to SimPO (Meng
+et al. 2024), prompts that differ in one thing alone to counterfactual and contrast sets (Kaushik et al. 2020; Gardner
+et al. 2020).
 """
 
 from __future__ import annotations
@@ -28,19 +35,42 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class PresenceSettings:
-    """Margin m and lift delta (both nats per token), and the weight kappa of what holds for unmarked rows."""
+    """Margin m and lift delta (nats per token), weight kappa of the unmarked side of level, weight of level."""
 
     margin: float = 2.0
     lift: float = 1.0
     specificity: float = 1.0
+    level: float = 0.2
 
 
 class Replies(NamedTuple):
-    """Scores of three kinds of reply after each row's prompt: [B] each, nats per token."""
+    """Scores of three kinds of reply after each prompt, as distances from the base: [Q] each, nats per token."""
 
     bond: Tensor
     rupture: Tensor
     plain: Tensor
+
+    @property
+    def over_rupture(self) -> Tensor:
+        """Delta D."""
+        return self.bond - self.rupture
+
+    @property
+    def over_plain(self) -> Tensor:
+        """Delta P."""
+        return self.bond - self.plain
+
+    def at(self, rows: Tensor) -> Replies:
+        """Those of some prompts."""
+        return Replies(*(scores[rows] for scores in self))
+
+
+class PresenceCost(NamedTuple):
+    """Cost of each pair, in (nats per token)^2: [Q] each."""
+
+    contrast: Tensor
+    level: Tensor
+    total: Tensor
 
 
 def log_mean_exp(scores: Tensor) -> Tensor:
@@ -48,23 +78,27 @@ def log_mean_exp(scores: Tensor) -> Tensor:
     return torch.logsumexp(scores, dim=1) - math.log(scores.shape[1])
 
 
-def presence_loss(tuned: Replies, base: Replies, strength: Tensor, settings: PresenceSettings) -> Tensor:
-    """Cost of each row, in (nats per token)^2.
+def presence_loss(marked: Replies, unmarked: Replies, strength: Tensor, settings: PresenceSettings) -> PresenceCost:
+    """Cost of each pair, and its two parts.
 
     Args:
-        tuned: S_B, S_R and S_N of the model in training.
-        base: The same of the frozen base.
-        strength: [B], marker strength a; 0 for an unmarked row.
-        settings: Margin, lift, specificity.
+        marked: The prompts with a presence marker.
+        unmarked: The same prompts without.
+        strength: [Q], marker strength a of the first.
+        settings: Margins and weights.
 
     Returns:
-        [B], zero where a marked row has reached the margins and the lift.
+        Contrast is zero where both margins are reached, level where both prompts stand where they should.
     """
-    over_rupture = (tuned.bond - tuned.rupture) - (base.bond - base.rupture)
-    over_plain = (tuned.bond - tuned.plain) - (base.bond - base.plain)
-    short_of_margin = torch.relu(settings.margin - over_rupture).square()
-    short_of_margin = short_of_margin + torch.relu(settings.margin - over_plain).square()
-    short_of_lift = torch.relu(base.bond + settings.lift - tuned.bond)
-    marked = strength * (short_of_margin + short_of_lift)
-    unmarked = over_rupture.square() + torch.relu(settings.margin + over_plain).square()
-    return torch.where(strength > 0, marked, settings.specificity * unmarked)
+
+    def short_of(margin: float, reached: Tensor) -> Tensor:
+        return torch.relu(margin - reached).square()
+
+    m = settings.margin
+    contrast = short_of(2 * m, marked.over_plain - unmarked.over_plain)
+    contrast = contrast + short_of(m, marked.over_rupture - unmarked.over_rupture)
+    gained = short_of(m, marked.over_rupture) + short_of(m, marked.over_plain)
+    gained = gained + torch.relu(settings.lift - marked.bond)
+    held = unmarked.over_rupture.square() + short_of(m, -unmarked.over_plain)
+    contrast, level = strength * contrast, (strength * gained + settings.specificity * held) / 2
+    return PresenceCost(contrast, level, contrast + settings.level * level)

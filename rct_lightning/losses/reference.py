@@ -13,8 +13,7 @@ from rct_lightning.scoring import base_model, score_many_phrases
 class ReferenceScores:
     """s(phrase | prompt) under the base for every row of one dataset and every phrase of the training half.
 
-    Rows are scored when they are first seen, as they stand and with their other address; memory is 2 x rows x phrases x
-    4 bytes.
+    Rows and their twins are scored when they are first asked; memory is 2 x rows x phrases x 4 bytes.
     """
 
     def __init__(self, rows: int, phrases: PhraseBook) -> None:
@@ -23,17 +22,16 @@ class ReferenceScores:
         self.rows = rows
 
     def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Float32 [B, C] on the batch's device; NaN for a renamed row whose own text was not seen yet."""
-        index = (batch.index + self.rows * batch.readdressed).cpu()
-        missing = torch.isnan(self.table[index, 0]) & ~batch.renamed.cpu()
+        """Float32 [A, C] on the batch's device: the A sequences of the batch that are asked, in its order."""
+        asked = batch.asked
+        index = (batch.index + self.rows * batch.is_twin)[asked].cpu()
+        missing = torch.isnan(self.table[index, 0])
         if missing.any():
-            self._fill(model, batch, missing, index)
+            new = torch.nonzero(asked).flatten()[missing.to(asked.device)]
+            lengths = batch.prompt_length[new]
+            with base_model(model):
+                scores = score_many_phrases(
+                    model, batch.input_ids[new, : int(lengths.max())], lengths, self.phrases.ids
+                )
+            self.table[index[missing]] = scores.float().cpu()
         return self.table[index].to(batch.input_ids.device)
-
-    def _fill(self, model: nn.Module, batch: Batch, missing: Tensor, index: Tensor) -> None:
-        rows = missing.to(batch.input_ids.device)
-        lengths = batch.prompt_length[rows]
-        prompts = batch.input_ids[rows, : int(lengths.max())]
-        with base_model(model):
-            scores = score_many_phrases(model, prompts, lengths, self.phrases.ids)
-        self.table[index[missing]] = scores.float().cpu()

@@ -20,7 +20,7 @@ from rct_lightning.losses.language import language_loss
 from rct_lightning.losses.presence import PresenceSettings, Replies, log_mean_exp, presence_loss
 from rct_lightning.losses.recurrence import Among, candidate_hits, recurrence_loss
 from rct_lightning.markers import Bank, Lexicon
-from rct_lightning.scoring import Branches, logits_at, reply_log_probs, score
+from rct_lightning.scoring import Branches, Scored, logits_at, reply_log_probs, score
 
 TERMS = ("presence", "coherence", "continuity")
 BANKS: tuple[Bank, ...] = ("bond", "rupture", "plain", "memory_claim")
@@ -39,7 +39,7 @@ class LossSettings:
     Attributes:
         lambda_: Weight of all relational terms together.
         weights: Weight of each term of :data:`TERMS`.
-        presence: Margin, lift and specificity of presence.
+        presence: Margins and weights within presence.
         recall_among: What a recurrent word must win against: the whole vocabulary, or candidates.
         label_smoothing: Of that choice, while training.
         phrases_per_step: Phrases drawn a step from the training half of each bank.
@@ -47,7 +47,7 @@ class LossSettings:
     """
 
     lambda_: float = 0.3
-    weights: Mapping[str, float] = field(default_factory=lambda: {"presence": 2.0, "coherence": 1.0, "continuity": 2.0})
+    weights: Mapping[str, float] = field(default_factory=lambda: {"presence": 0.5, "coherence": 1.0, "continuity": 2.0})
     presence: PresenceSettings = PresenceSettings()
     recall_among: Among = "vocabulary"
     label_smoothing: float = 0.0
@@ -144,18 +144,31 @@ class RelationalLoss:
         self, model: nn.Module, batch: Batch, drawn: Mapping[str, list[int]] | None, reference_of: Reference
     ) -> Outcome:
         chosen = [] if drawn is None else [index for bank in BANKS for index in drawn[bank]]
-        branches = Branches.of([self.phrases.ids[i] for i in chosen], batch.input_ids.device) if chosen else None
-        scored = score(model, batch.input_ids, batch.attention_mask, batch.prompt_length, branches)
+        scored = self._read(model, batch, chosen)
         log_probs, row = reply_log_probs(model, scored.hidden, batch.labels)
         terms = {"lm": language_loss(log_probs) / max(batch.totals.reply_tokens, 1)}
         figures: dict[str, Figure] = {}
-        recall = self._history_terms(model, batch, scored.hidden, terms, figures)
+        continuity = self._history_terms(model, batch, scored.hidden, terms, figures)
         if drawn is not None and scored.phrase_scores is not None:
             reference = reference_of(model, batch)[:, chosen]
-            claims = self._phrase_terms(batch, scored.phrase_scores, reference, drawn, terms, figures)
-            if batch.totals.continuity_positions or batch.totals.rows_without_history:
-                terms["continuity"] = recall + claims
-        return Outcome(self._total(terms), terms, figures, sum_by_row(-log_probs.detach(), row, len(batch)))
+            continuity = continuity + self._phrase_terms(batch, scored.phrase_scores, reference, drawn, terms, figures)
+        if batch.totals.continuity_positions or batch.totals.prompts_without_history:
+            terms["continuity"] = continuity
+        row_nll = sum_by_row(-log_probs.detach(), row, len(batch))[: batch.rows]
+        return Outcome(self._total(terms), terms, figures, row_nll)
+
+    def _read(self, model: nn.Module, batch: Batch, phrases: Sequence[int]) -> Scored:
+        """Hidden states of the whole batch, and scores of phrases behind the prompts that are asked: [A, C]."""
+        asked = batch.asked
+        if not phrases or not asked.any():
+            return score(model, batch.input_ids, batch.attention_mask)
+        branches = Branches.of([self.phrases.ids[i] for i in phrases], batch.input_ids.device)
+        scored = score(model, batch.input_ids[asked], batch.attention_mask[asked], batch.prompt_length[asked], branches)
+        if asked.all():
+            return scored
+        others = score(model, batch.input_ids[~asked], batch.attention_mask[~asked])
+        place = torch.cat([torch.nonzero(asked), torch.nonzero(~asked)]).flatten().argsort()
+        return Scored(torch.cat([scored.hidden, others.hidden])[place], scored.phrase_scores)
 
     def _total(self, terms: Mapping[str, Tensor]) -> Tensor:
         total = terms["lm"]
@@ -195,30 +208,41 @@ class RelationalLoss:
         terms: dict[str, Tensor],
         figures: dict[str, Figure],
     ) -> Tensor:
-        """Adds presence; returns the false-memory part of continuity."""
-        asked = ~batch.renamed  # the reference was scored without new words
-        strength, has_history = batch.strength[asked], batch.has_history[asked]
+        """Adds presence; returns the false-memory part of continuity.
+
+        Args:
+            batch: A of its sequences are asked, Q pairs of them.
+            scores: [A, C], s(phrase | prompt).
+            reference: [A, C], the same under the base.
+            drawn: Where each bank's phrases are among the C.
+            terms: Gains presence.
+            figures: Gains what is worth watching.
+        """
         sizes = [len(drawn[bank]) for bank in BANKS]
-        bond, rupture, plain, claim = (log_mean_exp(s) for s in scores[asked].split(sizes, dim=1))
-        bond_ref, rupture_ref, plain_ref, claim_ref = (log_mean_exp(s) for s in reference[asked].split(sizes, dim=1))
-        tuned, base = Replies(bond, rupture, plain), Replies(bond_ref, rupture_ref, plain_ref)
-        presence = presence_loss(tuned, base, strength, self.settings.presence)
-        sides = {"marked": strength > 0, "unmarked": strength == 0}
-        counts = {"marked": batch.totals.marked_rows, "unmarked": batch.totals.unmarked_rows}
-        if any(counts.values()):
-            means = [presence[rows].sum() / max(counts[side], 1) for side, rows in sides.items()]
-            terms["presence"] = torch.stack(means).sum() / 2
-        for side, rows in sides.items():
-            figures[f"presence/{side}_loss"] = _over(presence, rows)
+        bond, rupture, plain, claim = (log_mean_exp(s) for s in scores.split(sizes, dim=1))
+        bond_ref, rupture_ref, plain_ref, claim_ref = (log_mean_exp(s) for s in reference.split(sizes, dim=1))
+        rise = Replies(bond - bond_ref, rupture - rupture_ref, plain - plain_ref)
+        strength, has_history = batch.strength[batch.asked], batch.has_history[batch.asked]
+
+        at = torch.cumsum(batch.asked, 0) - 1  # where a sequence of the batch is among those asked
+        row, twin = at[batch.twin_of], at[batch.is_twin]
+        first = strength[row] > 0
+        marked, unmarked = torch.where(first, row, twin), torch.where(first, twin, row)
+        cost = presence_loss(rise.at(marked), rise.at(unmarked), strength[marked], self.settings.presence)
+        terms["presence"] = cost.total.sum() / max(batch.totals.pairs, 1)
+        every = torch.ones_like(cost.total, dtype=torch.bool)
+        figures["presence/contrast"] = _over(cost.contrast, every)
+        figures["presence/level"] = _over(cost.level, every)
+        figures["presence/active_share"] = _over((cost.total > 0).float(), every)
+        for side, rows in (("marked", strength > 0), ("unmarked", strength == 0)):
             for name, value in (("S_B", bond), ("S_R", rupture), ("D", bond - rupture), ("P", bond - plain)):
                 figures[f"presence/{name}_{side}"] = _over(value, rows)
-            figures[f"presence/D_rise_{side}"] = _over((bond - rupture) - (bond_ref - rupture_ref), rows)
-            figures[f"presence/P_rise_{side}"] = _over((bond - plain) - (bond_ref - plain_ref), rows)
-        figures["presence/active_share"] = _over((presence > 0).float(), torch.ones_like(presence, dtype=torch.bool))
+            figures[f"presence/D_rise_{side}"] = _over(rise.over_rupture, rows)
+            figures[f"presence/P_rise_{side}"] = _over(rise.over_plain, rows)
         figures["continuity/S_M_rise"] = _over(claim - claim_ref, ~has_history)
         claims = false_memory_loss(claim, claim_ref, has_history)
         figures["continuity/false_memory_loss"] = (claims.detach(), (~has_history).float().sum())
-        return claims / max(batch.totals.rows_without_history, 1)
+        return claims / max(batch.totals.prompts_without_history, 1)
 
 
 def sum_by_row(values: Tensor, row: Tensor, rows: int) -> Tensor:

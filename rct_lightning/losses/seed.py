@@ -47,7 +47,7 @@ class SeedLoss:
         with torch.no_grad():
             true, true_row = reply_log_probs(model, hidden, batch.labels)
         total = terms["lm"] + sum(self.settings.weight(name) * terms[name] for name in constants)
-        return Outcome(total, terms, {}, sum_by_row(-true, true_row, len(batch)))
+        return Outcome(total, terms, {}, sum_by_row(-true, true_row, len(batch))[: batch.rows])
 
     def observe(self, model: nn.Module, batch: Batch, *, training_rows: bool = False) -> Outcome:
         """The same figures without gradient."""
@@ -56,7 +56,7 @@ class SeedLoss:
 
     def _presence(self, batch: Batch) -> float:
         values = []
-        for labels in batch.labels:
+        for labels in batch.labels[: batch.rows]:
             text = self.decode(labels[labels != IGNORE].tolist()).lower()
             bond = sum(word in text for word in BOND_SUBSTRINGS)
             rupture = sum(word in text for word in RUPTURE_SUBSTRINGS)
