@@ -149,8 +149,8 @@ class LossConfig(Section):
         trains_presence = self.name == "relational" and self.lambda_ * self.weights.presence > 0
         if trains_presence and self.counterfactual.readdress_share == 0:
             raise ValueError(
-                "loss.counterfactual.readdress_share=0 leaves presence nothing to compare: it sets a prompt against the same "
-                "prompt under its other address. Use a share above 0, or loss.weights.presence=0."
+                "loss.counterfactual.readdress_share=0 leaves presence nothing to compare: it sets a prompt against "
+                "the same prompt under its other address. Use a share above 0, or loss.weights.presence=0."
             )
         return self
 
