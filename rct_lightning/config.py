@@ -39,6 +39,7 @@ ALLOWED_TARGETS = frozenset(
         "rct_lightning.callbacks.EvalSanity",
         "rct_lightning.callbacks.Events",
         "rct_lightning.callbacks.GenerationSampling",
+        "rct_lightning.callbacks.Health",
         "rct_lightning.callbacks.LossComponents",
     }
 )
@@ -239,6 +240,12 @@ class TrainerConfig(BaseModel):
         return value
 
 
+class HealthConfig(Section):
+    """What an alert of the health rules does."""
+
+    on_alert: Literal["warn", "stop"]
+
+
 class Config(Section):
     """A whole training configuration."""
 
@@ -259,6 +266,7 @@ class Config(Section):
         "eval/perplexity",
     ]
     diagnostics_every_n_steps: CountOrZero
+    health: HealthConfig
     check: Literal[True, False, "only"]
     run_dir: str
 

@@ -20,7 +20,7 @@ import torch
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from rct_lightning import backbone, guards, runs
-from rct_lightning.callbacks import BaselineComparison, EvalSanity
+from rct_lightning.callbacks import BaselineComparison, EvalSanity, Health
 from rct_lightning.config import Config, EvaluateConfig, as_override, load_run_config, save_run_config
 from rct_lightning.data import Counterfactual, Recurrence, RelationalDataModule
 from rct_lightning.dialogue import content_hash
@@ -29,6 +29,7 @@ from rct_lightning.evaluation import study
 from rct_lightning.evaluation.evaluator import Evaluator
 from rct_lightning.evaluation.report import METRICS_FILE, Report, write_report
 from rct_lightning.evaluation.subject import Subject
+from rct_lightning.health import Alert
 from rct_lightning.losses import LossSettings, RelationalLoss, SeedLoss
 from rct_lightning.losses.presence import PresenceSettings
 from rct_lightning.losses.reference import ReferenceScores
@@ -73,7 +74,8 @@ def train(config: Config) -> Trained:
     """Train adapters as configured and leave a run directory.
 
     Raises:
-        UserError: The configuration asks for what cannot be had; nothing has been written then.
+        UserError: The configuration asks for what cannot be had, and nothing has been written; or a health rule ended
+            the run.
     """
     prepared = prepare(config)
     data, module = prepared.data, prepared.module
@@ -94,8 +96,14 @@ def train(config: Config) -> Trained:
     _save_adapter(config, module, run)
     comparison = _compare(trainer, module)
     _log_hyperparameters(config, trainer, module)
-    run.write_json(run.status, {"state": "finished", "step": trainer.global_step})
     print(f"\n{comparison}\n\nRun directory: {run.root}\nNext: python evaluate.py {as_override('run', str(run.root))}")
+    stopped_by = _alert_that_stopped(trainer)
+    run.write_json(run.status, {"state": "stopped" if stopped_by else "finished", "step": trainer.global_step})
+    if stopped_by:
+        raise UserError(
+            f"Training was ended at step {trainer.global_step} by health.on_alert=stop. {stopped_by.line()} "
+            f"The adapter as it is now was kept; health.on_alert=warn goes on all the same."
+        )
     return Trained(run, _objective(config, module), module, comparison)
 
 
@@ -359,6 +367,12 @@ def _compare(trainer: L.Trainer, module: RelationalModule) -> str:
         if isinstance(callback, EvalSanity) and callback.disagreements:
             parts.append("Evaluation disagrees with the model's own loss: " + "; ".join(callback.disagreements[:3]))
     return "\n\n".join(parts)
+
+
+def _alert_that_stopped(trainer: L.Trainer) -> Alert | None:
+    """The first alert of a run that ends at alerts."""
+    watching = [callback for callback in trainer.callbacks if isinstance(callback, Health)]  # type: ignore[attr-defined]
+    return next((alert for callback in watching if callback.on_alert == "stop" for alert in callback.alerts), None)
 
 
 def _save_adapter(config: Config, module: RelationalModule, run: RunDir) -> None:

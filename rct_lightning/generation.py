@@ -106,6 +106,13 @@ def generate(
     return [replies[index] for index in range(len(encoded))]
 
 
+def repeated_4grams(text: str) -> float:
+    """Share of a text's word 4-grams that occurred before in it."""
+    words = text.lower().split()
+    grams = [tuple(words[i : i + 4]) for i in range(len(words) - 3)]
+    return 1 - len(set(grams)) / len(grams) if grams else 0.0
+
+
 def _generate_batch(
     model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], sampling: Sampling
 ) -> list[list[int]]:

@@ -22,7 +22,6 @@ from rct_lightning.evaluation.endpoints import MEANINGS, Comparison, Endpoint, M
 from rct_lightning.evaluation.evaluator import (
     Evaluator,
     nearest_other_history,
-    repeated_4grams,
     with_assistant_of,
 )
 from rct_lightning.evaluation.probes import KINDS, read_probes

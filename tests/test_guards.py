@@ -20,7 +20,7 @@ from rct_lightning.markers import Lexicon, PhraseBank
 from rct_lightning.module import OptimizerSettings, RelationalModule
 
 NAMES = (
-    "labels", "markers", "history", "truncation", "leakage", "phrases", "trainable", "next token", "text", "gradients",
+    "labels", "template", "markers", "history", "truncation", "leakage", "phrases", "trainable", "next token", "text", "gradients",
     "signs", "baseline",
 )  # fmt: skip
 

@@ -4,6 +4,7 @@ from rct_lightning.callbacks.baseline_comparison import BaselineComparison
 from rct_lightning.callbacks.eval_sanity import EvalSanity
 from rct_lightning.callbacks.events import Events
 from rct_lightning.callbacks.generation_sampling import GenerationSampling
+from rct_lightning.callbacks.health import Health
 from rct_lightning.callbacks.loss_components import LossComponents
 
-__all__ = ["BaselineComparison", "EvalSanity", "Events", "GenerationSampling", "LossComponents"]
+__all__ = ["BaselineComparison", "EvalSanity", "Events", "GenerationSampling", "Health", "LossComponents"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,16 @@ def tensorboard(trainer: L.Trainer) -> Any | None:
         if isinstance(logger, TensorBoardLogger):
             return logger.experiment
     return None
+
+
+def write_event(trainer: L.Trainer, kind: str, **values: object) -> None:
+    """Append one JSON object to the run's events."""
+    if trainer.is_global_zero:
+        record = {"time": time.time(), "event": kind, "step": trainer.global_step, **values}
+        path = run_of(trainer).events
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
 
 
 class StepClock:

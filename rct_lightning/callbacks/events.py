@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import sys
 import time
@@ -10,7 +9,7 @@ from typing import Any
 
 import lightning as L
 
-from rct_lightning.callbacks.common import StepClock, log_scalars, run_of
+from rct_lightning.callbacks.common import StepClock, log_scalars, run_of, write_event
 from rct_lightning.module import RelationalModule
 
 
@@ -34,12 +33,12 @@ class Events(L.Callback):
         """The run begins: with the evaluation of the base, if there is one before training."""
         if not self.started:
             self.started = True
-            self._event(trainer, "start")
+            write_event(trainer, "start")
             self._status(trainer, "running")
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Training begins."""
-        self._event(trainer, "fit", total_steps=int(trainer.estimated_stepping_batches))
+        write_event(trainer, "fit", total_steps=int(trainer.estimated_stepping_batches))
         self.since = time.monotonic()
 
     def on_train_batch_end(
@@ -57,31 +56,23 @@ class Events(L.Callback):
         }
         self.tokens, self.since = 0, now
         log_scalars(trainer, speed, trainer.global_step)
-        self._event(trainer, "step", **pl_module.record.values(pl_module.objective.settings), **speed)
+        write_event(trainer, "step", **pl_module.record.values(pl_module.objective.settings), **speed)
         self._status(trainer, "running")
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """The evaluation; the clock of the throughput starts anew behind it."""
         assert isinstance(pl_module, RelationalModule)
-        self._event(trainer, "eval", **pl_module.eval_values)
+        write_event(trainer, "eval", **pl_module.eval_values)
         self.tokens, self.since = 0, time.monotonic()
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Training has ended as planned; the run is finished when its adapter is written."""
-        self._event(trainer, "trained")
+        write_event(trainer, "trained")
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         """The run has failed."""
-        self._event(trainer, "failed", error=f"{type(exception).__name__}: {exception}")
+        write_event(trainer, "failed", error=f"{type(exception).__name__}: {exception}")
         self._status(trainer, "failed")
-
-    def _event(self, trainer: L.Trainer, kind: str, **values: object) -> None:
-        if trainer.is_global_zero:
-            record = {"time": time.time(), "event": kind, "step": trainer.global_step, **values}
-            path = run_of(trainer).events
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(record) + "\n")
 
     def _status(self, trainer: L.Trainer, state: str) -> None:
         if trainer.is_global_zero:

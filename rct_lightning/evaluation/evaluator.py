@@ -15,7 +15,7 @@ from rct_lightning.dialogue import Example
 from rct_lightning.evaluation.endpoints import Comparison, Measurements
 from rct_lightning.evaluation.probes import Probe, read_probes
 from rct_lightning.evaluation.subject import SIDES, Asked, History, Side, Subject
-from rct_lightning.generation import SAMPLE_PROMPTS, Reply
+from rct_lightning.generation import SAMPLE_PROMPTS, Reply, repeated_4grams
 from rct_lightning.markers import Lexicon
 
 
@@ -198,13 +198,6 @@ def with_assistant_of(context: History, donor: History) -> History:
             used += 1
         swapped.append(turn)
     return tuple(swapped)
-
-
-def repeated_4grams(text: str) -> float:
-    """Share of a text's word 4-grams that occurred before in it."""
-    words = text.lower().split()
-    grams = [tuple(words[i : i + 4]) for i in range(len(words) - 3)]
-    return 1 - len(set(grams)) / len(grams) if grams else 0.0
 
 
 def _characters(row: Example) -> int:

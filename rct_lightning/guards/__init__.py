@@ -20,6 +20,7 @@ __all__ = ["CORPUS_GUARDS", "LOSS_GUARDS", "Finding", "Run", "checklist", "inspe
 Guard = Callable[[Run], Finding]
 CORPUS_GUARDS: tuple[Guard, ...] = (
     corpus.check_labels,
+    corpus.check_template,
     corpus.check_markers,
     corpus.check_history,
     corpus.check_truncation,

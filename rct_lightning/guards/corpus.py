@@ -55,6 +55,25 @@ def _wrong_labels(rows: RelationalDataset, index: int, run: Run) -> str:
     return ""
 
 
+def check_template(run: Run) -> Finding:
+    """Sampling asks in the words that training uses."""
+    rows, module = run.data.train_set, run.module
+    whole = [
+        i for i in spread(len(rows), 16) if rows.rows[i].encoded.turns_cut + rows.rows[i].encoded.input_tokens_cut == 0
+    ]
+    for index in whole:
+        row, trained = rows.examples[index], rows.rows[index].encoded
+        asked = module.template.encode_prompt(row.input, module.tokenizer, run.data.max_seq_length, row.context).ids
+        if list(asked) != list(trained.ids[: trained.prompt_length]):
+            seen = f"row {row.id} is trained as {module.tokenizer.decode(trained.ids[: trained.prompt_length])[-40:]!r}"
+            return stop(
+                "template",
+                f"{seen} and asked as {module.tokenizer.decode(asked)[-40:]!r}",
+                "Samples would show how the model answers what it was never taught to answer. Use one template.",
+            )
+    return ok("template", "samples are asked in the words that training uses")
+
+
 def check_markers(run: Run) -> Finding:
     """Enough rows on both sides of presence."""
     rows = run.data.train_set.rows

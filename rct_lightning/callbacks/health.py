@@ -1,0 +1,142 @@
+"""Asks the health rules after every step, evaluation and round of replies, and says aloud what they find."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Literal
+
+import lightning as L
+
+from rct_lightning import health
+from rct_lightning.callbacks.common import StepClock, tensorboard, write_event
+from rct_lightning.data import RelationalDataset
+from rct_lightning.errors import UserError
+from rct_lightning.generation import Sampling, generate, repeated_4grams
+from rct_lightning.health import Alert, Expected, RepliesSeen
+from rct_lightning.losses import TERMS
+from rct_lightning.markers import Lexicon
+from rct_lightning.module import RelationalModule, StepRecord
+
+
+class Health(L.Callback):
+    """Alerts go to the console, events.jsonl and TensorBoard; those that are fatal always end the run.
+
+    Args:
+        on_alert: ``warn`` goes on; ``stop`` ends training after the step, with the adapter as it is then.
+        replies: Evaluation prompts without marker that are answered after every evaluation; 0 for none.
+        max_new_tokens: Tokens of such a reply at most.
+        every_n_steps: Optimizer steps that are looked at together: reading losses makes a GPU wait.
+    """
+
+    def __init__(
+        self,
+        on_alert: Literal["warn", "stop"] = "warn",
+        replies: int = 12,
+        max_new_tokens: int = 80,
+        every_n_steps: int = 10,
+    ) -> None:
+        if on_alert not in ("warn", "stop"):
+            raise ValueError("on_alert must be warn or stop")
+        if replies == 1 or replies < 0 or max_new_tokens < 1 or every_n_steps < 1:
+            raise ValueError("replies must be 0 or at least 2, max_new_tokens and every_n_steps at least 1")
+        self.on_alert, self.replies, self.every_n_steps = on_alert, replies, every_n_steps
+        self.sampling = Sampling(max_new_tokens=max_new_tokens)
+        self.lexicon = Lexicon()
+        self.clock = StepClock()
+        self.waiting: list[StepRecord] = []
+        self.health: health.Health | None = None
+        self.alerts: list[Alert] = []
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """The length of the run is known now."""
+        assert isinstance(pl_module, RelationalModule)
+        self._judge(trainer, pl_module).total_steps = int(trainer.estimated_stepping_batches)
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        """Every so many steps, look at each of them."""
+        assert isinstance(pl_module, RelationalModule)
+        if not self.clock.ticked(trainer):
+            return
+        self.waiting.append(pl_module.record)
+        if len(self.waiting) >= self.every_n_steps:
+            self._look_at_steps(trainer, pl_module)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Look at the steps that are left."""
+        assert isinstance(pl_module, RelationalModule)
+        self._look_at_steps(trainer, pl_module)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Look at the evaluation, and at replies of the model's own."""
+        assert isinstance(pl_module, RelationalModule)
+        judge = self._judge(trainer, pl_module)
+        self._look_at_steps(trainer, pl_module)
+        self._say(trainer, judge.evaluation(trainer.global_step, pl_module.eval_values))
+        seen = self._own_replies(trainer, pl_module)
+        if seen is not None:
+            write_event(trainer, "replies", **asdict(seen))
+            self._say(trainer, judge.spoken(trainer.global_step, seen))
+
+    def _look_at_steps(self, trainer: L.Trainer, module: RelationalModule) -> None:
+        judge, waiting = self._judge(trainer, module), self.waiting
+        self.waiting = []
+        for record in waiting:
+            self._say(trainer, judge.step(record.step, record.values(module.objective.settings)))
+
+    def _judge(self, trainer: L.Trainer, module: RelationalModule) -> health.Health:
+        if self.health is None:
+            settings = module.objective.settings
+            replies = _replies_of(trainer.datamodule.eval_set)  # type: ignore[attr-defined]
+            self.health = health.Health(
+                Expected(
+                    weights={term: settings.weight(term) for term in TERMS},
+                    floor=health.bigram_floor(replies),
+                    reply_tokens=sum(len(reply) - 1 for reply in replies) / len(replies),
+                )
+            )
+        return self.health
+
+    def _own_replies(self, trainer: L.Trainer, module: RelationalModule) -> RepliesSeen | None:
+        rows: RelationalDataset = trainer.datamodule.eval_set  # type: ignore[attr-defined]
+        unmarked = [i for i, row in enumerate(rows.rows) if row.strength == 0]
+        chosen = unmarked[:: max(1, len(unmarked) // self.replies)][: self.replies] if self.replies else []
+        if len(chosen) < 2:
+            return None
+        replies = generate(
+            module.model,
+            module.tokenizer,
+            module.template,
+            [(rows.examples[i].context, rows.examples[i].input) for i in chosen],
+            self.sampling,
+            max_length=module.max_length,
+        )
+        texts = [reply.text for reply in replies]
+        return RepliesSeen.of(
+            texts,
+            ended=[reply.ended for reply in replies],
+            bond=[self.lexicon.has_bond_language(text) for text in texts],
+            repetition=[repeated_4grams(text) for text in texts],
+            most_tokens=self.sampling.max_new_tokens,
+        )
+
+    def _say(self, trainer: L.Trainer, alerts: Sequence[Alert]) -> None:
+        for alert in alerts:
+            self.alerts.append(alert)
+            if trainer.is_global_zero:
+                print(f"\nhealth: {alert.line()}", flush=True)
+            write_event(trainer, "alert", **{name: value for name, value in asdict(alert).items() if name != "step"})
+            writer = tensorboard(trainer)
+            if writer is not None:
+                writer.add_text("health", alert.line(), global_step=alert.step)
+            if alert.fatal:
+                raise UserError(f"Training was ended at step {alert.step}. {alert.line()} No adapter was written.")
+            if self.on_alert == "stop":
+                trainer.should_stop = True
+
+
+def _replies_of(rows: RelationalDataset) -> list[list[int]]:
+    """Tokens of every reply, from the last token of its prompt on."""
+    return [list(row.encoded.ids[row.encoded.prompt_length - 1 :]) for row in rows.rows]
