@@ -32,7 +32,6 @@ from rct_lightning.evaluation.subject import Subject
 from rct_lightning.health import Alert
 from rct_lightning.losses import LossSettings, RelationalLoss, SeedLoss
 from rct_lightning.losses.presence import PresenceSettings
-from rct_lightning.losses.reference import ReferenceScores
 from rct_lightning.losses.relational import PhraseBook
 from rct_lightning.markers import Lexicon
 from rct_lightning.module import Objective, OptimizerSettings, RelationalModule, eval_metric
@@ -151,7 +150,6 @@ def inspect(config: Config, prepared: Prepared) -> list[guards.Finding]:
             prepared.module,
             prepared.data,
             make_lexicon(config),
-            partial(make_objective, config, prepared.base, prepared.data),
             samples_baseline="baseline_comparison" in config.callbacks,
         )
     )
@@ -291,8 +289,7 @@ def make_objective(config: Config, base: backbone.Backbone, data: RelationalData
         make_lexicon(config),
         lambda text: base.tokenizer(data.template.reply(text), add_special_tokens=False)["input_ids"],
     )
-    references = {side: ReferenceScores(len(rows), phrases) for side, rows in _sides(data).items()}
-    return RelationalLoss(settings, phrases, references["train"], references["eval"])
+    return RelationalLoss(settings, phrases)
 
 
 def make_trainer(config: Config, accelerator: str, run: RunDir) -> L.Trainer:
@@ -331,10 +328,6 @@ def environment(config: Config, device: str) -> dict[str, Any]:
         "commit": _commit(),
         "data": {file.name: content_hash(file) for file in files},
     }
-
-
-def _sides(data: RelationalDataModule) -> Mapping[str, Any]:
-    return {"train": data.train_set, "eval": data.eval_set}
 
 
 def _instantiate(spec: Mapping[str, Any]) -> Any:

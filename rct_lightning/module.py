@@ -32,7 +32,7 @@ class Objective(Protocol):
         """With gradient."""
         ...
 
-    def observe(self, model: nn.Module, batch: Batch, *, training_rows: bool = False) -> Outcome:
+    def observe(self, model: nn.Module, batch: Batch) -> Outcome:
         """Everything there is to see, without gradient."""
         ...
 
@@ -235,7 +235,7 @@ class RelationalModule(L.LightningModule):
         if not left_out or not _due(self.record.step, self.observe_every_n_steps):
             return
         self.model.eval()
-        seen = self.objective.observe(self.model, batch, training_rows=True)
+        seen = self.objective.observe(self.model, batch)
         self.model.train()
         for name in set(seen.terms) - set(outcome.terms):
             self.record.add_term(name, seen.terms[name])

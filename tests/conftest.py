@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from transformers.utils.logging import disable_progress_bar
 from rct_lightning.backbone import Backbone, Lora, adapter_state, load_backbone, load_tokenizer
 from rct_lightning.data import Counterfactual, Recurrence, RelationalDataModule
 from rct_lightning.losses import LossSettings, RelationalLoss
-from rct_lightning.losses.reference import ReferenceScores
 from rct_lightning.losses.relational import PhraseBook
 from rct_lightning.markers import Lexicon
 from rct_lightning.template import DialogueTemplate
@@ -217,14 +215,11 @@ def phrases(tokenizer: Any) -> PhraseBook:
 
 
 @pytest.fixture(scope="session")
-def make_objective(phrases: PhraseBook, data: RelationalDataModule) -> Callable[..., RelationalLoss]:
-    """The relational loss on a data module (the shared one unless given), with fresh reference scores."""
+def make_objective(phrases: PhraseBook) -> Callable[..., RelationalLoss]:
+    """The relational loss."""
 
-    def make(on: RelationalDataModule = data, **settings: Any) -> RelationalLoss:
-        reference = partial(ReferenceScores, phrases=phrases)
-        return RelationalLoss(
-            LossSettings(**settings), phrases, reference(len(on.train_set)), reference(len(on.eval_set))
-        )
+    def make(**settings: Any) -> RelationalLoss:
+        return RelationalLoss(LossSettings(**settings), phrases)
 
     return make
 

@@ -415,7 +415,24 @@ def test_twins_stand_behind_the_rows_and_teach_no_words(twinned: Any) -> None:
     assert (batch.labels[batch.is_twin] == IGNORE).all()
     assert torch.equal(batch.labels[: batch.rows], natural.labels[: batch.rows]), "every row is learnt from"
     assert ((batch.strength[batch.is_twin] > 0) != (batch.strength[batch.twin_of] > 0)).all()
-    assert (batch.prompt_length[batch.is_twin] == batch.attention_mask[batch.is_twin].sum(1)).all()
+    assert (batch.asked_at[batch.is_twin] == batch.attention_mask[batch.is_twin].sum(1)).all()
+
+
+def test_a_pair_is_asked_at_the_beginning_of_the_reply_or_behind_a_sentence(
+    twinned: Any, at: Any, tokenizer: Any
+) -> None:
+    rows, index = twinned.train_set, at("both_marked")[0]
+    natural = rows.rows[index]
+    asked = [row for row in readings(twinned, index, 200) if row.twin is not None]
+    starts = [row for row in asked if row.said == 0]
+    assert len(starts) / len(asked) == pytest.approx(0.5, abs=0.12)
+    for row in asked:
+        assert row.encoded == natural.encoded and row.twin.said == row.said
+        prompt = row.twin.encoded.prompt_length
+        heard = row.twin.encoded.ids[prompt:]
+        assert heard == row.encoded.ids[row.encoded.prompt_length :][: row.said]
+        assert row.said == 0 or tokenizer.decode(heard)[-1] in ".!?"
+    assert all(row.said == 0 for row in twinned.eval_set.rows), "evaluation asks at the beginning"
 
 
 def test_evaluation_asks_every_row_that_has_a_twin(data: Any) -> None:

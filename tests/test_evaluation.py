@@ -29,7 +29,7 @@ from rct_lightning.evaluation.report import Report, write_report
 from rct_lightning.evaluation.statistics import Estimate, bootstrap_mean, crossed_bootstrap, t_interval
 from rct_lightning.evaluation.study import Arm, StudyRun, arms_of, check_arms, contrasts, read_endpoints, study_table
 from rct_lightning.evaluation.subject import SIDES, Subject
-from rct_lightning.generation import SAMPLE_PROMPTS
+from rct_lightning.generation import SAMPLE_PROMPTS, repeated_4grams
 from rct_lightning.losses import TERMS
 from rct_lightning.markers import Lexicon
 from rct_lightning.runs import RunDir

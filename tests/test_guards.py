@@ -20,8 +20,8 @@ from rct_lightning.markers import Lexicon, PhraseBank
 from rct_lightning.module import OptimizerSettings, RelationalModule
 
 NAMES = (
-    "labels", "template", "markers", "history", "truncation", "leakage", "phrases", "trainable", "next token", "text", "gradients",
-    "signs", "baseline",
+    "labels", "template", "markers", "history", "truncation", "leakage", "phrases", "trainable", "next token", "text",
+    "gradients", "signs", "baseline",
 )  # fmt: skip
 
 
@@ -33,9 +33,8 @@ def make_run(
 
     def make(on: Any = data, fresh: Callable[[], Any] | None = None, **changes: Any) -> Run:
         backbone = make_backbone(trained=False, dropout=0.1)
-        fresh_objective = fresh or (lambda: make_objective(on))
-        module = RelationalModule(backbone, fresh_objective(), OptimizerSettings(), on.template)
-        return replace(Run(module, on, Lexicon(), fresh_objective), **changes)
+        module = RelationalModule(backbone, (fresh or make_objective)(), OptimizerSettings(), on.template)
+        return replace(Run(module, on, Lexicon()), **changes)
 
     return make
 
@@ -76,13 +75,12 @@ def test_guards_leave_the_run_as_it_was(make_run: Any, seed: int) -> None:
     after = adapter_state(run.model)
     assert all(torch.equal(after[name], weights[name]) for name in weights)
     assert all(p.grad is None for p in run.model.parameters())
-    assert torch.isnan(run.module.objective.train_reference.table).all(), "reference scores are the run's own"
 
 
 def test_without_relational_terms_there_is_nothing_to_ask_of_them(
     make_run: Any, make_objective: Any, data: Any
 ) -> None:
-    run = make_run(fresh=lambda: make_objective(data, lambda_=0.0))
+    run = make_run(fresh=lambda: make_objective(lambda_=0.0))
     assert set(stops(run)) == set()
     assert "presence" not in found(run)["gradients"].seen
 
@@ -149,7 +147,7 @@ def test_without_weight_a_corpus_of_one_side_is_only_mentioned(
 ) -> None:
     rows = make_data({name: row | {"input": "Is it warm?"} for name, row in ROWS.items()})
     weights = {"presence": 0.0, "coherence": 1.0, "continuity": 1.0}
-    assert found(make_run(rows, lambda: make_objective(rows, weights=weights)))["markers"].status == "warn"
+    assert found(make_run(rows, lambda: make_objective(weights=weights)))["markers"].status == "warn"
 
 
 def test_a_corpus_without_history_is_named(make_run: Any, make_data: Any) -> None:
@@ -240,8 +238,8 @@ class Faulty:
     def __call__(self, model: Any, batch: Batch, step: int) -> Outcome:
         return self._spoil(self.true(model, batch, step))
 
-    def observe(self, model: Any, batch: Batch, *, training_rows: bool = False) -> Outcome:
-        return self._spoil(self.true.observe(model, batch, training_rows=training_rows))
+    def observe(self, model: Any, batch: Batch) -> Outcome:
+        return self._spoil(self.true.observe(model, batch))
 
     def _spoil(self, outcome: Outcome) -> Outcome:
         value = outcome.terms.get(self.term, torch.zeros(()))

@@ -18,12 +18,11 @@ from rct_lightning import experiment
 from rct_lightning.backbone import adapter_state
 from rct_lightning.config import Config, validate
 from rct_lightning.data import COHERENCE, CONTINUITY, Batch, BatchRequest, Counterfactual
-from rct_lightning.data.row import Row
+from rct_lightning.data.row import Row, after
 from rct_lightning.losses import TERMS, LossSettings, Outcome, SeedLoss
 from rct_lightning.losses.continuity import false_memory_loss
 from rct_lightning.losses.presence import PresenceSettings, Replies, log_mean_exp, presence_loss
 from rct_lightning.losses.recurrence import candidate_hits, recurrence_loss
-from rct_lightning.losses.reference import ReferenceScores
 from rct_lightning.losses.relational import BANKS
 from rct_lightning.markers import Lexicon
 from rct_lightning.module import OptimizerSettings, RelationalModule
@@ -188,22 +187,43 @@ def test_training_draws_a_few_phrases_of_the_training_half(phrases: Any, tokeniz
 
 
 def test_the_reference_is_the_base_whatever_the_adapters_learn(
-    data: Any, model: Any, phrases: Any, tokenizer: Any, gradient: Any, move: Any
+    data: Any, model: Any, make_backbone: Any, objective: Any, at: Any
 ) -> None:
-    reference = ReferenceScores(len(data.train_set), phrases)
-    batch = data.train_set.collate([2, 5, 0])
-    first = reference(model, batch)
-    assert batch.twin_of.tolist() == [0, 1, 2]
-    rows = [data.train_set.rows[i] for i in (2, 5, 0)]
-    prompts = [row.encoded for row in (*rows, *(row.twin for row in rows))]
-    with base_model(model):
-        expected = score_phrases(
-            model, [p.ids[: p.prompt_length] for p in prompts], phrases.ids, tokenizer.pad_token_id, "cpu"
-        )
-    torch.testing.assert_close(first, expected, atol=1e-5, rtol=0)
-    assert not first.requires_grad and (first[:3] - first[3:]).abs().max() > 1e-3
-    move(model, torch.ones_like(gradient(torch.zeros(()), model)))
-    assert torch.equal(reference(None, data.train_set.collate([0, 2]))[1], first[0]), "a row is scored once"
+    batch = data.train_set.collate(at("marked", "both"))
+    untrained = make_backbone(trained=False).model  # adapters that are zero: the base itself
+    trained, base = (objective(m, batch, 0) for m in (model, untrained))
+    for side in ("marked", "unmarked"):
+        rise = figure(trained, f"presence/D_{side}") - figure(base, f"presence/D_{side}")
+        assert figure(trained, f"presence/D_rise_{side}") == pytest.approx(rise, abs=1e-5) != 0
+        assert figure(base, f"presence/D_rise_{side}") == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["both", "unmarked"])
+def test_phrases_are_asked_behind_what_was_said_by_then(
+    name: str, data: Any, model: Any, objective: Any, at: Any, tokenizer: Any
+) -> None:
+    """Of a row and its twin alike: both go on from the same words of the reply."""
+    rows, said = data.train_set, 4
+    row = after(rows.rows[at(name)[0]], said)
+    batch = replace_row(rows, at(name)[0], row)
+    outcome = objective(model, batch, 0)
+    for side, prompt in (("unmarked", row), ("marked", row.twin)):
+        heard = prompt.encoded.ids[: prompt.encoded.prompt_length + said]
+        assert heard[-said:] == row.encoded.ids[row.encoded.prompt_length :][:said]
+        whole = replace(prompt, encoded=replace(prompt.encoded, ids=heard, prompt_length=len(heard)))
+        s = phrase_scores(model, whole, objective, 0, tokenizer)
+        assert figure(outcome, f"presence/S_B_{side}") == pytest.approx(s["bond"][0], abs=1e-5)
+    assert value(outcome, "lm") == pytest.approx(value(objective(model, rows.collate(at(name)), 0), "lm"), abs=1e-5)
+
+
+def replace_row(rows: Any, index: int, row: Row) -> Batch:
+    """The batch of one row, read in another way."""
+    before = rows.rows[index]
+    rows.rows[index] = row
+    try:
+        return rows.collate([index])
+    finally:
+        rows.rows[index] = before
 
 
 # --- 1. gradient ----------------------------------------------------------------------------------------------------
@@ -244,7 +264,7 @@ def test_a_row_without_a_twin_is_not_asked(make_data: Any, model: Any, make_obje
     module = make_data(
         {"only markers": {"input": "Aelara, are you there?", "output": "I am."}, "other": ROWS["unmarked"]}
     )
-    objective = make_objective(module)
+    objective = make_objective()
     assert set(objective(model, module.train_set.collate([0]), 0).terms) == {"lm"}
     both, alone = (value(objective(model, module.train_set.collate(rows), 0), "presence") for rows in ([0, 1], [1]))
     assert both == pytest.approx(alone, rel=1e-4)
@@ -403,7 +423,7 @@ def twins(make_data: Any) -> Any:
 
 
 def test_the_marker_decides_which_prompt_of_a_pair_is_addressed(twins: Any, model: Any, make_objective: Any) -> None:
-    objective, batch = make_objective(twins), twins.train_set.collate([0])
+    objective, batch = make_objective(), twins.train_set.collate([0])
     row, twin = batch.strength.tolist()
     assert row > 0 and twin == 0
     swapped = replace(batch, strength=batch.strength.flip(0))
@@ -413,7 +433,7 @@ def test_the_marker_decides_which_prompt_of_a_pair_is_addressed(twins: Any, mode
 
 
 def test_contrast_and_the_marked_side_weigh_by_marker_strength(twins: Any, model: Any, make_objective: Any) -> None:
-    objective, batch = make_objective(twins, presence=PresenceSettings(specificity=0.0)), twins.train_set.collate([0])
+    objective, batch = make_objective(presence=PresenceSettings(specificity=0.0)), twins.train_set.collate([0])
 
     def at_strength(strength: float) -> float:
         return value(objective(model, replace(batch, strength=torch.tensor([strength, 0.0])), 0), "presence")
@@ -422,7 +442,7 @@ def test_contrast_and_the_marked_side_weigh_by_marker_strength(twins: Any, model
 
 
 def test_presence_does_not_read_the_reply(twins: Any, model: Any, make_objective: Any) -> None:
-    objective = make_objective(twins)
+    objective = make_objective()
     one, other = (objective(model, twins.train_set.collate([index]), 0) for index in (0, 2))
     assert value(one, "presence") == pytest.approx(value(other, "presence"), rel=1e-4)
     assert value(one, "lm") != pytest.approx(value(other, "lm"), rel=1e-3)
@@ -434,7 +454,7 @@ def test_another_history_leaves_no_recurrent_positions(make_data: Any, model: An
     none = make_data(ROWS | {"both": {"input": both["input"], "output": both["output"]}})
     index = list(ROWS).index("both")
     for module in (swapped, none):
-        outcome = make_objective(module)(model, module.train_set.collate([index]), 0)
+        outcome = make_objective()(model, module.train_set.collate([index]), 0)
         assert outcome.figures["continuity/candidate_accuracy"][1] == 0
         assert outcome.figures["coherence/candidate_accuracy"][1] == 0
         # without any history, claims of memory must stay where the base has them
@@ -456,12 +476,12 @@ def renamed(make_data: Any) -> Any:
 def test_a_renamed_row_is_judged_by_its_history_alone(
     renamed: Any, model: Any, make_objective: Any, at: Any, gradient: Any
 ) -> None:
-    objective = make_objective(renamed)
+    objective = make_objective()
     batch = renamed.train_set.collate(at("both", "both_marked"), epoch=0)
     assert batch.renamed.all()
     outcome = objective(model, batch, 0)
-    assert "presence" not in outcome.terms, "the base was asked about the row as it stands"
-    assert torch.isnan(objective.train_reference.table).all() and not len(batch.twin_of)
+    assert "presence" not in outcome.terms
+    assert not len(batch.twin_of)
     for term in ("coherence", "continuity"):
         assert gradient(outcome.terms[term], model).norm() > 1e-2
 
@@ -480,7 +500,7 @@ def test_a_renamed_word_moves_up_and_the_word_that_was_there_down(
         return (chosen[:, 0] - chosen[:, 1]).mean()
 
     before = log_odds()
-    outcome = make_objective(renamed)(model, batch, 0)
+    outcome = make_objective()(model, batch, 0)
     _descend(outcome.terms["coherence"] + outcome.terms["continuity"], model, gradient, move)
     assert log_odds() > before
 
@@ -568,7 +588,7 @@ def test_accumulation_in_the_trainer_gives_the_gradient_of_the_whole_batch(
     found = []
     for batch_size, accumulate in ((8, 1), (1, 8), (3, 3)):
         data = make_data(batch_size=batch_size, accumulate=accumulate)
-        objective = make_objective(data, lambda_=1.0)
+        objective = make_objective(lambda_=1.0)
         module = RelationalModule(make_backbone(), objective, OptimizerSettings(), data.template)
         gradients = _Gradients()
         trainer = L.Trainer(

@@ -50,11 +50,12 @@ class Batch:
         attention_mask: int64 [B, T], 0 on padding.
         labels: int64 [B, T], the token itself on the reply and its EOS, -100 elsewhere.
         prompt_length: int64 [B], where the reply begins.
+        asked_at: int64 [B], where phrases are asked: at the end of the prompt, or behind some sentences of the reply.
         strength: float32 [B], marker strength of the user's text in [0, 1].
         has_history: bool [B], whether any earlier turn is in the row.
         renamed: bool [B], whether its shared words were exchanged (their labels are -100 then).
-        twin_of: int64 [Q], the row that each twin stands beside. A twin is a row's prompt alone, with a presence marker
-            put in or taken out.
+        twin_of: int64 [Q], the row that each twin stands beside. A twin is a row's prompt with a presence marker put in
+            or taken out, and as much of the reply as stands before ``asked_at``, without labels.
         recurrent_row: int64 [P], row of a recurrent position.
         recurrent_position: int64 [P], index of the recurrent token in its row.
         recurrent_source: int64 [P], 0 coherence (the assistant said it first), 1 continuity (the user did).
@@ -68,6 +69,7 @@ class Batch:
     attention_mask: Tensor
     labels: Tensor
     prompt_length: Tensor
+    asked_at: Tensor
     strength: Tensor
     has_history: Tensor
     renamed: Tensor

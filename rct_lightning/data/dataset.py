@@ -30,6 +30,7 @@ class RelationalDataset(Dataset[Batch]):
         pad_id: Padding token.
         counterfactual: How rows are read in training epochs; by default always as they stand.
         encode: Tokenises a row's twin; without it rows have none.
+        sentence_ends: Tokens that end a sentence; behind them, too, training asks what would be said next.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class RelationalDataset(Dataset[Batch]):
         pad_id: int,
         counterfactual: Counterfactual | None = None,
         encode: Callable[[Example], Encoded] | None = None,
+        sentence_ends: frozenset[int] = frozenset(),
     ) -> None:
         self.counterfactual = counterfactual or Counterfactual()
         self.examples = list(examples)
@@ -53,6 +55,7 @@ class RelationalDataset(Dataset[Batch]):
         if encode is not None:
             pairs = enumerate(zip(self.rows, self.examples, strict=True))
             self.rows = [with_twin(row, example, lexicon, encode, number) for number, (row, example) in pairs]
+        self.sentence_ends = sentence_ends
         self.lengths = np.array([len(row.encoded.ids) for row in self.rows])
 
     def __len__(self) -> int:
@@ -70,7 +73,7 @@ class RelationalDataset(Dataset[Batch]):
         row = self.rows[index]
         if epoch is None or not self.counterfactual.active:
             return row
-        return read_in_epoch(row, self.counterfactual, self.vocabulary, epoch, index)
+        return read_in_epoch(row, self.counterfactual, self.vocabulary, self.sentence_ends, epoch, index)
 
     def collate(
         self, indices: Sequence[int], step_indices: Sequence[int] | None = None, epoch: int | None = None
@@ -94,8 +97,9 @@ class RelationalDataset(Dataset[Batch]):
             length, prompt = len(row.encoded.ids), row.encoded.prompt_length
             ids[at, :length] = row.encoded.ids
             mask[at, :length] = 1
-            labels[at, prompt:length] = row.encoded.ids[prompt:]
-            labels[at, list(row.unlabelled)] = IGNORE
+            if at < len(natural):
+                labels[at, prompt:length] = row.encoded.ids[prompt:]
+                labels[at, list(row.unlabelled)] = IGNORE
         own = sum((row.counts for row in natural), Totals.none())
         recurrent = [(at, found) for at, row in enumerate(rows) for found in row.recurrent]
         candidates = np.array([found.candidates for _, found in recurrent], dtype=np.int64)
@@ -104,6 +108,7 @@ class RelationalDataset(Dataset[Batch]):
             attention_mask=torch.from_numpy(mask),
             labels=torch.from_numpy(labels),
             prompt_length=torch.tensor([row.encoded.prompt_length for row in rows]),
+            asked_at=torch.tensor([row.encoded.prompt_length + row.said for row in rows]),
             strength=torch.tensor([row.strength for row in rows], dtype=torch.float32),
             has_history=torch.tensor([row.has_history for row in rows]),
             renamed=torch.tensor([row.renamed for row in rows]),

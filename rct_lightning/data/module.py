@@ -115,7 +115,13 @@ class RelationalDataModule(L.LightningDataModule):
         }
         self.truncation = {side: _truncation(rows) for side, rows in encoded.items()}
         self.vocabulary = ContentVocabulary(train, encoded["train"], tokenizer, recurrence or Recurrence())
-        build = partial(RelationalDataset, vocabulary=self.vocabulary, lexicon=lexicon, pad_id=tokenizer.pad_token_id)
+        build = partial(
+            RelationalDataset,
+            vocabulary=self.vocabulary,
+            lexicon=lexicon,
+            pad_id=tokenizer.pad_token_id,
+            sentence_ends=frozenset(token for piece, token in tokenizer.get_vocab().items() if piece[-1:] in (*".!?",)),
+        )
         asks_training_rows = counterfactual is not None and counterfactual.readdress_share > 0
         self.train_set = build(
             train, encoded["train"], counterfactual=counterfactual, encode=encode if asks_training_rows else None

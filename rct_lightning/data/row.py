@@ -72,6 +72,7 @@ class Row:
         renamed: Whether shared words were exchanged.
         twin: The row's prompt with the presence marker taken out, or with one put in: what presence sets it against.
             None where there is no such text, or where this reading is not asked about presence.
+        said: Tokens of the reply after which phrases are asked.
     """
 
     encoded: Encoded
@@ -81,6 +82,7 @@ class Row:
     unlabelled: tuple[int, ...] = ()
     renamed: bool = False
     twin: Row | None = None
+    said: int = 0
 
     @property
     def has_history(self) -> bool:
@@ -149,14 +151,37 @@ def with_twin(row: Row, example: Example, lexicon: Lexicon, encode: Callable[[Ex
     return replace(row, twin=Row(prompt, row.conversation, lexicon.strength(text), ()))
 
 
-def read_in_epoch(row: Row, how: Counterfactual, vocabulary: ContentVocabulary, epoch: int, number: int) -> Row:
+def after(row: Row, said: int) -> Row:
+    """A row with its twin, asked behind as many tokens of the reply: both go on from the same words."""
+    if row.twin is None or said == 0:
+        return row
+    prompt = row.encoded.prompt_length
+    heard = replace(row.twin.encoded, ids=[*row.twin.encoded.ids, *row.encoded.ids[prompt : prompt + said]])
+    return replace(row, said=said, twin=replace(row.twin, encoded=heard, said=said))
+
+
+def read_in_epoch(
+    row: Row,
+    how: Counterfactual,
+    vocabulary: ContentVocabulary,
+    sentence_ends: frozenset[int],
+    epoch: int,
+    number: int,
+) -> Row:
     """How a training row is read in an epoch: beside its twin, renamed, or as it stands.
+
+    Beside its twin it is asked at the beginning of the reply or, every other time, behind one of its sentences: a reply
+    that began well is not to end in bond language that nobody asked for.
 
     As it stands its recurrent words are not judged where renaming is on: they could be known by heart.
     """
     random = np.random.default_rng([how.seed, epoch, number])
     beside_twin = random.random() < how.readdress_share and row.twin is not None
-    as_it_stands = replace(row, twin=row.twin if beside_twin else None)
+    as_it_stands = row if beside_twin else replace(row, twin=None)
+    if beside_twin and random.random() < 0.5:
+        reply = row.encoded.ids[row.encoded.prompt_length : -1]
+        ends = [place + 1 for place, token in enumerate(reply) if token in sentence_ends]
+        as_it_stands = after(row, int(random.choice(ends))) if ends else row
     if how.rename_share == 0:
         return as_it_stands
     if beside_twin or not row.recurrent or random.random() >= how.rename_share:

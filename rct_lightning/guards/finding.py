@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 from torch import nn
@@ -41,20 +39,18 @@ class Run:
         module: Model, objective, template.
         data: Both sides of the split.
         lexicon: Markers and phrase banks.
-        fresh_objective: Makes the same objective with no reference scores kept, for rows of its own.
         samples_baseline: Whether the base is asked before training.
     """
 
     module: RelationalModule
     data: RelationalDataModule
     lexicon: Lexicon
-    fresh_objective: Callable[[], Objective]
     samples_baseline: bool = True
 
-    @cached_property
+    @property
     def objective(self) -> Objective:
-        """One such objective for all guards: the reference is scored once a row."""
-        return self.fresh_objective()
+        """What the module trains on."""
+        return self.module.objective
 
     @property
     def model(self) -> nn.Module:

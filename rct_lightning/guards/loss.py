@@ -39,7 +39,7 @@ def check_next_token(run: Run) -> Finding:
     """Our LM loss is the model's own: each token is predicted from those before it."""
     rows = run.data.train_set
     batch = _on_device(rows.collate(spread(len(rows), 4)), run)
-    outcome = run.objective.observe(run.model, batch, training_rows=True)
+    outcome = run.objective.observe(run.model, batch)
     with torch.no_grad():
         own = run.model(input_ids=batch.input_ids, attention_mask=batch.attention_mask, labels=batch.labels).loss
     ours, true = float(outcome.terms["lm"]), float(own)
@@ -57,14 +57,11 @@ def check_text_reaches(run: Run) -> Finding:
     """Blanking the text changes every relational term that has weight."""
     rows = run.data.train_set
     blank = [replace(row, input=".", context=()) for row in rows.examples]
-    readings = ((rows.examples, run.objective), (blank, run.fresh_objective()))
     deaf = []
     for term, indices in _rows_by_term(run).items():
         values = []
-        for examples, objective in readings:
-            batch = _from_text(run, [examples[i] for i in indices])
-            batch = replace(batch, index=torch.tensor(indices, device=batch.index.device)[batch.index])
-            seen = objective.observe(run.model, batch, training_rows=True)
+        for examples in (rows.examples, blank):
+            seen = run.objective.observe(run.model, _from_text(run, [examples[i] for i in indices]))
             values.append(float(seen.terms[term]) if term in seen.terms else 0.0)
         if abs(values[0] - values[1]) <= 1e-6:
             deaf.append(f"{term} is {values[0]:.4f} with and without its text")

@@ -20,14 +20,13 @@ from rct_lightning.losses.language import language_loss
 from rct_lightning.losses.presence import PresenceSettings, Replies, log_mean_exp, presence_loss
 from rct_lightning.losses.recurrence import Among, candidate_hits, recurrence_loss
 from rct_lightning.markers import Bank, Lexicon
-from rct_lightning.scoring import Branches, Scored, logits_at, reply_log_probs, score
+from rct_lightning.scoring import Branches, Scored, base_model, logits_at, reply_log_probs, score
 
 TERMS = ("presence", "coherence", "continuity")
 BANKS: tuple[Bank, ...] = ("bond", "rupture", "plain", "memory_claim")
 OBSERVED_PHRASES = 4
 """Phrases a bank that evaluation while training looks at: always the same ones, so that its figures can be compared."""
 
-Reference = Callable[[nn.Module, Batch], Tensor]
 Figure = tuple[Tensor, Tensor]
 """A sum and the count it is to be divided by, both scalars: figures of micro-batches add up."""
 
@@ -108,67 +107,37 @@ class RelationalLoss:
     Args:
         settings: Weights and forms.
         phrases: The phrase banks.
-        train_reference: Gives s(phrase | prompt) of the frozen base for the rows of a training batch: [B, all phrases].
-        eval_reference: The same for evaluation rows.
     """
 
-    def __init__(
-        self,
-        settings: LossSettings,
-        phrases: PhraseBook,
-        train_reference: Reference,
-        eval_reference: Reference,
-    ) -> None:
+    def __init__(self, settings: LossSettings, phrases: PhraseBook) -> None:
         self.settings, self.phrases = settings, phrases
-        self.train_reference, self.eval_reference = train_reference, eval_reference
         self.observed = phrases.draw(OBSERVED_PHRASES, [0])
 
     def __call__(self, model: nn.Module, batch: Batch, step: int) -> Outcome:
         """The loss of a training batch; terms without weight that cost extra are left out."""
         drawn = self.phrases.draw(self.settings.phrases_per_step, [self.settings.seed, step])
-        return self._evaluate(model, batch, drawn if self.settings.trains_phrases else None, self.train_reference)
+        return self._evaluate(model, batch, drawn if self.settings.trains_phrases else None)
 
-    def observe(self, model: nn.Module, batch: Batch, *, training_rows: bool = False) -> Outcome:
-        """All terms, without gradient, on a fixed draw of :data:`OBSERVED_PHRASES` phrases a bank.
-
-        Args:
-            model: In evaluation mode.
-            batch: Evaluation rows, or training rows where ``training_rows`` says so.
-            training_rows: Which dataset ``batch.index`` points into.
-        """
+    def observe(self, model: nn.Module, batch: Batch) -> Outcome:
+        """All terms of a batch, without gradient, on a fixed draw of :data:`OBSERVED_PHRASES` phrases a bank."""
         with torch.no_grad():
-            reference = self.train_reference if training_rows else self.eval_reference
-            return self._evaluate(model, batch, self.observed, reference)
+            return self._evaluate(model, batch, self.observed)
 
-    def _evaluate(
-        self, model: nn.Module, batch: Batch, drawn: Mapping[str, list[int]] | None, reference_of: Reference
-    ) -> Outcome:
+    def _evaluate(self, model: nn.Module, batch: Batch, drawn: Mapping[str, list[int]] | None) -> Outcome:
         chosen = [] if drawn is None else [index for bank in BANKS for index in drawn[bank]]
-        scored = self._read(model, batch, chosen)
+        branches = Branches.of([self.phrases.ids[i] for i in chosen], batch.input_ids.device) if chosen else None
+        scored = _read(model, batch, branches)
         log_probs, row = reply_log_probs(model, scored.hidden, batch.labels)
         terms = {"lm": language_loss(log_probs) / max(batch.totals.reply_tokens, 1)}
         figures: dict[str, Figure] = {}
         continuity = self._history_terms(model, batch, scored.hidden, terms, figures)
-        if drawn is not None and scored.phrase_scores is not None:
-            reference = reference_of(model, batch)[:, chosen]
+        if drawn is not None and branches is not None and scored.phrase_scores is not None:
+            reference = _base_scores(model, batch, branches)
             continuity = continuity + self._phrase_terms(batch, scored.phrase_scores, reference, drawn, terms, figures)
         if batch.totals.continuity_positions or batch.totals.prompts_without_history:
             terms["continuity"] = continuity
         row_nll = sum_by_row(-log_probs.detach(), row, len(batch))[: batch.rows]
         return Outcome(self._total(terms), terms, figures, row_nll)
-
-    def _read(self, model: nn.Module, batch: Batch, phrases: Sequence[int]) -> Scored:
-        """Hidden states of the whole batch, and scores of phrases behind the prompts that are asked: [A, C]."""
-        asked = batch.asked
-        if not phrases or not asked.any():
-            return score(model, batch.input_ids, batch.attention_mask)
-        branches = Branches.of([self.phrases.ids[i] for i in phrases], batch.input_ids.device)
-        scored = score(model, batch.input_ids[asked], batch.attention_mask[asked], batch.prompt_length[asked], branches)
-        if asked.all():
-            return scored
-        others = score(model, batch.input_ids[~asked], batch.attention_mask[~asked])
-        place = torch.cat([torch.nonzero(asked), torch.nonzero(~asked)]).flatten().argsort()
-        return Scored(torch.cat([scored.hidden, others.hidden])[place], scored.phrase_scores)
 
     def _total(self, terms: Mapping[str, Tensor]) -> Tensor:
         total = terms["lm"]
@@ -243,6 +212,30 @@ class RelationalLoss:
         claims = false_memory_loss(claim, claim_ref, has_history)
         figures["continuity/false_memory_loss"] = (claims.detach(), (~has_history).float().sum())
         return claims / max(batch.totals.prompts_without_history, 1)
+
+
+def _read(model: nn.Module, batch: Batch, branches: Branches | None) -> Scored:
+    """Hidden states of the whole batch, and scores of phrases after what is asked: [A, C]."""
+    asked = batch.asked
+    if branches is None or not asked.any():
+        return score(model, batch.input_ids, batch.attention_mask)
+    scored = score(model, batch.input_ids[asked], batch.attention_mask[asked], batch.asked_at[asked], branches)
+    if asked.all():
+        return scored
+    others = score(model, batch.input_ids[~asked], batch.attention_mask[~asked])
+    place = torch.cat([torch.nonzero(asked), torch.nonzero(~asked)]).flatten().argsort()
+    return Scored(torch.cat([scored.hidden, others.hidden])[place], scored.phrase_scores)
+
+
+def _base_scores(model: nn.Module, batch: Batch, branches: Branches) -> Tensor:
+    """The same scores under the frozen base: [A, C], without gradient."""
+    asked, ends = batch.asked, batch.asked_at[batch.asked]
+    longest = int(ends.max())
+    ids, mask = (tensor[asked, :longest] for tensor in (batch.input_ids, batch.attention_mask))
+    with base_model(model):
+        scores = score(model, ids, mask, ends, branches).phrase_scores
+    assert scores is not None  # there are branches
+    return scores
 
 
 def sum_by_row(values: Tensor, row: Tensor, rows: int) -> Tensor:

@@ -49,7 +49,7 @@ class SeedLoss:
         total = terms["lm"] + sum(self.settings.weight(name) * terms[name] for name in constants)
         return Outcome(total, terms, {}, sum_by_row(-true, true_row, len(batch))[: batch.rows])
 
-    def observe(self, model: nn.Module, batch: Batch, *, training_rows: bool = False) -> Outcome:
+    def observe(self, model: nn.Module, batch: Batch) -> Outcome:
         """The same figures without gradient."""
         with torch.no_grad():
             return self(model, batch, 0)

@@ -26,10 +26,10 @@ from hydra import compose, initialize_config_dir
 
 from rct_lightning import experiment
 from rct_lightning.backbone import adapter_state
-from rct_lightning.callbacks import EvalSanity
 from rct_lightning.config import Config, validate
 from rct_lightning.data import IGNORE, Batch, RelationalDataset, Totals
 from rct_lightning.errors import UserError
+from rct_lightning.health import RULES
 from rct_lightning.losses import RelationalLoss, SeedLoss, relational
 from rct_lightning.losses.relational import Outcome
 from rct_lightning.markers import Lexicon, PhraseBank
@@ -40,7 +40,8 @@ from rct_lightning.template import DialogueTemplate
 
 ROOT = Path(__file__).parents[2]
 TABLE_OF = ROOT / "docs" / "guards.md"
-BEGIN, END = "<!-- museum -->", "<!-- end of museum -->"
+MUSEUM_AT = ("<!-- museum -->", "<!-- end of museum -->")
+RULES_AT = ("<!-- rules -->", "<!-- end of rules -->")
 TRAIN_ROWS, EVAL_ROWS = 48, 12
 SETTINGS = (
     "trainer=cpu", "data=jsonl", "logger=none", "trainer.max_epochs=10", "trainer.check_val_every_n_epoch=2",
@@ -480,6 +481,17 @@ def table(visits: Sequence[tuple[Exhibit, list[Notice]]]) -> str:
     return "\n".join(lines)
 
 
+def rules_table() -> str:
+    """Markdown rows: each rule, when it speaks, what that means."""
+    return "\n".join(f"| {rule.name} | {rule.condition} | {rule.means} |" for rule in RULES)
+
+
+def between(text: str, begin: str, end: str, new: str) -> str:
+    """The text with what stands between two marks replaced."""
+    head, rest = text.split(begin)
+    return f"{head}{begin}\n{new}\n{end}{rest.split(end)[1]}"
+
+
 HEALTHY = [
     (f"seed={seed}", *config)
     for seed in range(1, 6)
@@ -515,10 +527,8 @@ def main(arguments: Sequence[str]) -> None:
             visits.append((exhibit, visit(exhibit, folder)))
             found = caught(exhibit, visits[-1][1])
             print(f"{exhibit.fault}: {found.name if found else 'NOBODY ' + str(visits[-1][1])}", flush=True)
-        text = TABLE_OF.read_text(encoding="utf-8")
-        head, rest = text.split(BEGIN)
-        tail = rest.split(END)[1]
-        TABLE_OF.write_text(f"{head}{BEGIN}\n{table(visits)}\n{END}{tail}", encoding="utf-8")
+        text = between(TABLE_OF.read_text(encoding="utf-8"), *RULES_AT, rules_table())
+        TABLE_OF.write_text(between(text, *MUSEUM_AT, table(visits)), encoding="utf-8")
         print(f"{sum(caught(*v) is not None for v in visits)} of {len(visits)} faults are named")
 
 

@@ -1,0 +1,59 @@
+"""Every fault of the museum is named by whom it should be, and healthy runs are left in peace."""
+
+from pathlib import Path
+
+import pytest
+from faults.museum import (
+    EXHIBITS,
+    HEALTHY,
+    MUSEUM_AT,
+    RULES_AT,
+    TABLE_OF,
+    Exhibit,
+    caught,
+    rules_table,
+    visit,
+)
+
+NOTHING = Exhibit("nothing", ())
+
+
+@pytest.mark.parametrize("exhibit", EXHIBITS, ids=lambda exhibit: exhibit.fault)
+def test_a_planted_fault_is_named(exhibit: Exhibit, tmp_path: Path) -> None:
+    notices = visit(exhibit, tmp_path)
+    notice = caught(exhibit, notices)
+    assert notice is not None, f"not named by {exhibit.named_by}, but: {notices}"
+    assert notice.said and (notice.step is None or notice.step >= 0)
+
+
+@pytest.mark.parametrize("settings", HEALTHY[:3], ids=" ".join)
+def test_a_healthy_run_is_left_in_peace(settings: tuple[str, ...], tmp_path: Path) -> None:
+    assert visit(NOTHING, tmp_path, settings) == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("settings", HEALTHY, ids=" ".join)
+def test_thirty_healthy_runs_are_left_in_peace(settings: tuple[str, ...], tmp_path: Path) -> None:
+    assert visit(NOTHING, tmp_path, settings) == []
+
+
+def test_the_table_shows_every_fault() -> None:
+    table = _standing_between(*MUSEUM_AT)
+    faults = [line.split(" | ")[0].removeprefix("| ") for line in table.strip().splitlines()[2:]]
+    assert faults == [exhibit.fault for exhibit in EXHIBITS] and len(faults) >= 20
+    assert "nobody" not in table
+
+
+def test_the_documentation_has_every_rule() -> None:
+    assert _standing_between(*RULES_AT) == rules_table()
+
+
+def _standing_between(begin: str, end: str) -> str:
+    return TABLE_OF.read_text(encoding="utf-8").split(begin)[1].split(end)[0].strip()
+
+
+@pytest.mark.parametrize("exhibit", EXHIBITS[:1], ids=lambda exhibit: exhibit.fault)
+def test_a_fault_that_is_not_planted_is_not_named(exhibit: Exhibit, tmp_path: Path) -> None:
+    """The museum can fail: without the fault nobody names it."""
+    unplanted = Exhibit(exhibit.fault, exhibit.named_by, settings=exhibit.settings)
+    assert caught(unplanted, visit(unplanted, tmp_path)) is None
