@@ -6,6 +6,7 @@ import ctypes
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -269,6 +270,27 @@ def nf4_problem(device: str) -> str | None:
     except Exception as error:  # bitsandbytes raises many kinds; each means the same to the caller
         return f"bitsandbytes says {type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'nothing'}."
     return None
+
+
+def nf4_slowdown(device: str, size: int = 1024, trials: int = 5) -> float:
+    """How many times longer a product with quantised weights takes than with full ones; the fastest of some trials."""
+    from bitsandbytes.nn import Linear4bit
+
+    full = nn.Linear(size, size, bias=False).to(device)
+    quantised = Linear4bit(size, size, bias=False, quant_type="nf4", compute_dtype=torch.float32)
+    quantised.load_state_dict(full.state_dict())
+    quantised = quantised.to(device)
+    rows = torch.randn(64, size, device=device)
+    seconds: list[float] = []
+    for layer in (full, quantised):
+        times = []
+        for _ in range(trials + 1):  # the first warms up
+            start = time.perf_counter()
+            with torch.no_grad():
+                float(layer(rows).sum())  # waits for the device
+            times.append(time.perf_counter() - start)
+        seconds.append(min(times[1:]))
+    return seconds[1] / max(seconds[0], 1e-9)
 
 
 def _decide_dequantize(asked: Dequantize, model: Any, dtype: torch.dtype, device: str) -> tuple[bool, str]:

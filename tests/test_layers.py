@@ -17,7 +17,7 @@ FLOORS = [  # from the bottom; rooms of one floor do not know each other
     {"losses"},
     {"module", "figures"},
     {"callbacks", "guards", "evaluation", "nano"},
-    {"experiment", "tui"},
+    {"experiment", "tui", "doctor"},
     {"cli"},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

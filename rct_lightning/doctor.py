@@ -1,0 +1,121 @@
+"""What this machine can do: one line a finding, each that is not well with its remedy."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Literal
+
+Status = Literal["ok", "warn", "fail"]
+PYTHONS = ((3, 11), (3, 13))
+DISK_GIB = 10.0
+"""Free space below which a download of Pythia-2.8B (5.7 GB) and its runs become tight."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One finding: ok, warn or fail; what it is about; what was seen; what to do."""
+
+    status: Status
+    what: str
+    seen: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.status:4}  {self.what:12}  {self.seen}{f'. {self.remedy}' if self.remedy else ''}"
+
+
+def examine(model: str, disk: Path) -> list[Line]:
+    """Everything about this machine and, as far as it is on it, about a model.
+
+    Args:
+        model: A folder, or a name on the hub.
+        disk: A folder on the disk that runs are written to.
+    """
+    lines = [_python(), *_packages()]
+    if any(line.status == "fail" for line in lines):
+        return [*lines, _disk(disk)]  # what follows imports what is missing
+    return [*lines, *_devices(), _disk(disk), _model(model)]
+
+
+def _python() -> Line:
+    found = sys.version_info[:2]
+    seen = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    if PYTHONS[0] <= found <= PYTHONS[1]:
+        return Line("ok", "python", seen)
+    lowest, highest = (".".join(map(str, pair)) for pair in PYTHONS)
+    return Line("fail", "python", seen, f"Use Python {lowest} to {highest}")
+
+
+def _packages() -> list[Line]:
+    """The project's own requirements against what is installed."""
+    from packaging.requirements import Requirement
+
+    lines = []
+    try:
+        wanted = [Requirement(text) for text in requires("rct-lightning") or []]
+    except PackageNotFoundError:
+        return [Line("fail", "packages", "rct-lightning is not installed", "Run pip install -e . in its folder")]
+    for requirement in wanted:
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            found = version(requirement.name)
+        except PackageNotFoundError:
+            lines.append(Line("fail", requirement.name, "is not installed", "Run pip install -e ."))
+            continue
+        if requirement.specifier.contains(found, prereleases=True):
+            lines.append(Line("ok", requirement.name, found))
+        else:
+            lines.append(
+                Line("warn", requirement.name, found, f"Tested with {requirement.specifier}: pip install -e .")
+            )
+    return lines
+
+
+def _devices() -> list[Line]:
+    """Accelerators, and which quantisation works on each, how fast."""
+    import torch
+
+    from rct_lightning.backbone import available_accelerators, free_memory, nf4_problem, nf4_slowdown, placement
+
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    lines = []
+    for accelerator in available_accelerators():
+        device = placement(accelerator)
+        name = torch.cuda.get_device_name(device) if accelerator == "gpu" else f"{torch.get_num_threads()} threads"
+        seen = f"{name}, {free_memory(device) / 2**30:.1f} GiB free"
+        lines.append(Line("ok", accelerator, seen if accelerator != "mps" else seen.split(", ")[1]))
+        problem = nf4_problem(device)
+        if problem is None:
+            slower = f"works; a product takes {nf4_slowdown(device):.1f} times as long as with full weights"
+            lines.append(Line("ok", f"nf4 on {accelerator}", slower))
+        else:
+            lines.append(
+                Line("warn", f"nf4 on {accelerator}", problem, "model.quantization=auto uses full weights here")
+            )
+    return lines
+
+
+def _disk(folder: Path) -> Line:
+    free = shutil.disk_usage(folder).free / 2**30
+    if free >= DISK_GIB:
+        return Line("ok", "disk", f"{free:.0f} GiB free")
+    return Line(
+        "warn", "disk", f"{free:.1f} GiB free", "Pythia-2.8B alone takes 5.7 GB; hydra.run.dir=DIR writes elsewhere"
+    )
+
+
+def _model(model: str) -> Line:
+    from huggingface_hub import try_to_load_from_cache
+
+    if Path(model).is_dir():
+        return Line("ok", "model", f"{model} is on this machine")
+    if isinstance(try_to_load_from_cache(model, "config.json"), str):
+        return Line("ok", "model", f"{model} is in the cache")
+    return Line("warn", "model", f"{model} is not in the cache", "It is downloaded when it is first used")

@@ -1,0 +1,56 @@
+"""The ``rct`` command."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from rct_lightning import doctor
+from rct_lightning.cli import app
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_doctor_finds_this_machine_well() -> None:
+    said = CliRunner().invoke(app, ["doctor", "--model", str(ROOT / "data" / "nano")])
+    assert said.exit_code == 0
+    lines = {line.split()[1]: line for line in said.output.splitlines()}
+    assert {"python", "torch", "lightning", "cpu", "nf4", "disk", "model"} <= set(lines)
+    assert not any(line.startswith("fail") for line in lines.values())
+    assert "is on this machine" in lines["model"] and "threads" in lines["cpu"]
+
+
+def test_what_is_missing_fails_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        if name == "peft":
+            raise doctor.PackageNotFoundError(name)
+        return {"torch": "1.0.0"}.get(name, "99")
+
+    monkeypatch.setattr(doctor, "version", version)
+    monkeypatch.setattr(doctor, "PYTHONS", ((3, 99), (3, 99)))
+    said = CliRunner().invoke(app, ["doctor"])
+    lines = {line.split()[1]: line for line in said.output.splitlines()}
+    assert said.exit_code == 1
+    assert lines["peft"].startswith("fail") and "pip install" in lines["peft"]
+    assert lines["torch"].startswith("warn") and "1.0.0" in lines["torch"]
+    assert lines["python"].startswith("fail") and "3.99" in lines["python"]
+    assert "cpu" not in lines, "what needs the missing package is not tried"
+
+
+def test_little_space_and_an_absent_model_are_mentioned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(doctor, "DISK_GIB", 1e9)
+    lines = doctor.examine("nobody/nothing", tmp_path)
+    assert {line.what: line.status for line in lines if line.what in ("disk", "model")} == {
+        "disk": "warn",
+        "model": "warn",
+    }
+    assert all(line.remedy for line in lines if line.status != "ok")
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; import rct_lightning.cli; print(sorted({'torch', 'lightning', 'transformers'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
