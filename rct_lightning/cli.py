@@ -27,3 +27,32 @@ def doctor(
         typer.echo(str(line))
     if any(line.status == "fail" for line in lines):
         raise typer.Exit(1)
+
+
+@app.command()
+def health(
+    runs: Annotated[list[Path], typer.Argument(help="Run directories, or a multirun's.")],
+) -> None:
+    """Alerts of finished or running runs, and how their figures ran relative to the base."""
+    from rct_lightning.health import bands
+    from rct_lightning.runs import RunDir
+
+    found = [RunDir(path.parent) for root in runs for path in sorted(root.glob("**/events.jsonl"))]
+    if not found:
+        typer.echo(
+            f"Error: there is no run in {', '.join(map(str, runs))}. Give the folder that train.py printed.", err=True
+        )
+        raise typer.Exit(2)
+    told = [run.read_events() for run in found]
+    for run, events in zip(found, told, strict=True):
+        alerts = [event for event in events if event["event"] == "alert"]
+        typer.echo(f"{run.root}: {len(alerts) or 'no'} alert{'s' if len(alerts) != 1 else ''}")
+        for alert in alerts:
+            typer.echo(f"  {alert['rule']}, step {alert['step']}: {alert['seen']}. {alert['means']} {alert['remedy']}")
+    evaluated = [events for events in told if any(event["event"] == "eval" for event in events)]
+    if evaluated:
+        typer.echo(f"\nLowest and highest run, relative to the base on the evaluation rows:\n\n{bands(evaluated)}")
+
+
+if __name__ == "__main__":
+    app()

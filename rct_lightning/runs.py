@@ -91,6 +91,16 @@ class RunDir:
         except (OSError, ValueError, TypeError):
             return {}
 
+    def read_events(self) -> list[dict[str, Any]]:
+        """Everything that happened; a last line that is still being written is left out."""
+        found = []
+        for line in self.events.read_text(encoding="utf-8").splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                continue
+        return found
+
     def write_json(self, path: Path, value: Any) -> None:
         """Write JSON so that a reader sees the old file or the new one, never half of it."""
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from rct_lightning.health import RULES, WINDOW, Alert, Expected, Health, RepliesSeen, bigram_floor
+from rct_lightning.health import RULES, WINDOW, Alert, Expected, Health, RepliesSeen, bands, bigram_floor
 
 WEIGHTS = {"presence": 0.3, "coherence": 0.1, "continuity": 0.1}
 FINE = RepliesSeen(repetition=0.2, ended=0.6, words=30.0, bond_rate=0.0, openings=0.9, most_tokens=80)
@@ -154,3 +154,18 @@ def test_the_floor_is_the_bigram_entropy() -> None:
     assert bigram_floor([[1, 2, 3], [1, 2, 3]]) == 0
     assert bigram_floor([[1, 2], [1, 3], [1, 2], [1, 3]]) == pytest.approx(math.log(2))
     assert bigram_floor([[1, 2, 1, 3]]) == pytest.approx(2 / 3 * math.log(2))
+
+
+def test_bands_are_relative_to_the_base_of_each_run() -> None:
+    def run(base: float, later: float) -> list[dict[str, object]]:
+        return [
+            {"event": "start", "step": 0},
+            {"event": "eval", "step": 0, "lm": base, "presence": 4.0, "total": base},
+            {"event": "step", "step": 10, "lm": later, "total": base},
+            {"event": "step", "step": 20, "lm": later, "presence": 2.0, "total": base},
+            {"event": "eval", "step": 700, "lm": base / 2},
+        ]
+
+    lines = bands([run(8.0, 6.0), run(10.0, 5.0)]).splitlines()
+    assert lines[2] == "| 1-50 | 0.50-0.75 | 0.50-0.50 |  |  | 1.00-1.00 |  |"
+    assert lines[3] == "| from 601 |  |  |  |  |  | 0.50-0.50 |" and len(lines) == 4

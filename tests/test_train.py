@@ -233,6 +233,29 @@ def run(trained: tuple[Said, RunDir]) -> RunDir:
     return trained[1]
 
 
+def test_an_alert_can_end_the_run_and_nothing_is_lost(tiny_place: Place, tmp_path: Path) -> None:
+    run = RunDir(tmp_path / "run")
+    line = [*SHORT, "trainer.max_epochs=9", "optimizer.lr=30", f"hydra.run.dir={run.root}", "check=false"]
+    said = tiny_place.command("train.py", *line, "health.on_alert=stop")
+    assert said.code == 2 and "Traceback" not in said.err
+    assert "was ended at step" in said.err and "health.on_alert=warn" in said.err
+    alerts = [event for event in run.read_events() if event["event"] == "alert"]
+    assert alerts and all(alert["seen"] and alert["means"] and alert["remedy"] for alert in alerts)
+    status = run.read_status()
+    assert status["state"] == "stopped" and status["step"] < 18
+    assert (run.adapter / ADAPTER).is_file()
+
+
+def test_an_alert_by_default_is_only_said(tiny_place: Place, tmp_path: Path) -> None:
+    run = RunDir(tmp_path / "run")
+    line = [*SHORT, "trainer.max_epochs=3", "optimizer.lr=1", f"hydra.run.dir={run.root}", "check=false"]
+    said = tiny_place.command("train.py", *line)
+    assert said.code == 0 and "health: " in said.out
+    assert run.read_status() == {"state": "finished", "step": 6}
+    shown = tiny_place.command("-m", "rct_lightning.cli", "health", str(run.root))
+    assert shown.code == 0 and "alert" in shown.out and "| steps | lm |" in shown.out
+
+
 def test_a_run_works_without_a_network(trained: tuple[Said, RunDir], place: Place) -> None:
     said, _ = trained
     assert place.network == "" and "torch" in place.modules
