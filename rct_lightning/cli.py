@@ -52,7 +52,3 @@ def health(
     evaluated = [events for events in told if any(event["event"] == "eval" for event in events)]
     if evaluated:
         typer.echo(f"\nLowest and highest run, relative to the base on the evaluation rows:\n\n{bands(evaluated)}")
-
-
-if __name__ == "__main__":
-    app()

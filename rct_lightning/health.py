@@ -23,7 +23,7 @@ MEASUREMENTS = 3
 OPPOSED = -0.5
 """Cosine of a term's gradient with the LM gradient."""
 WORSE_THAN_BASE = 1.2
-REPETITION, ENDED, OPENINGS, WARM = 0.6, 0.05, 0.5, 0.25
+REPETITION, ENDED, OPENINGS, WARM = 0.6, 0.05, 0.5, 0.5
 ROOM = 1.5
 """By how much replies may be longer than the corpus's, for their ends to be judged."""
 
@@ -288,7 +288,7 @@ def _true_loss(values: Values) -> float:
 
 def _repeats(health: Health) -> Seen:
     now = health.replies[-1][1]
-    if now.repetition > REPETITION:
+    if _late(health) and now.repetition > REPETITION:
         yield "", f"{now.repetition:.0%} of the 4-grams of its replies are repetitions"
 
 
@@ -350,7 +350,8 @@ RULES = (
          "It learns the training rows by heart.", "Fewer epochs, a lower optimizer.lr, or more rows."),
     Rule("standstill", "evaluation", "LM loss is to the last digit that of the evaluation before", _standstill,
          "No adapter has moved.", "See `trainable` of check=only; optimizer.lr must be above 0."),
-    Rule("repetition", "replies", f"over {REPETITION:.0%} of the 4-grams of its replies are repetitions", _repeats,
+    Rule("repetition", "replies",
+         f"from half of the run on, over {REPETITION:.0%} of the 4-grams of its replies are repetitions", _repeats,
          "The replies run in circles.", "Look at generation_samples.txt; lower optimizer.lr or the weights."),
     Rule("no end", "replies",
          f"from half of the run on, under {ENDED:.0%} of the replies end with EOS (where {ROOM:g} times the "

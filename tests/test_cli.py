@@ -54,3 +54,8 @@ def test_help_imports_nothing_heavy() -> None:
         "import sys; import rct_lightning.cli; print(sorted({'torch', 'lightning', 'transformers'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_health_of_no_run_is_a_mistake(tmp_path: Path) -> None:
+    said = CliRunner().invoke(app, ["health", str(tmp_path)])
+    assert said.exit_code == 2 and "there is no run in" in said.output

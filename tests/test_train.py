@@ -23,8 +23,10 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.singleton import Singleton
 from omegaconf import DictConfig
 from safetensors import safe_open
+from typer.testing import CliRunner
 
 from rct_lightning.backbone import available_accelerators, load_template
+from rct_lightning.cli import app
 from rct_lightning.config import as_override, job_directory, load_run_config
 from rct_lightning.dialogue import content_hash
 from rct_lightning.generation import SAMPLE_PROMPTS
@@ -252,8 +254,8 @@ def test_an_alert_by_default_is_only_said(tiny_place: Place, tmp_path: Path) -> 
     said = tiny_place.command("train.py", *line)
     assert said.code == 0 and "health: " in said.out
     assert run.read_status() == {"state": "finished", "step": 6}
-    shown = tiny_place.command("-m", "rct_lightning.cli", "health", str(run.root))
-    assert shown.code == 0 and "alert" in shown.out and "| steps | lm |" in shown.out
+    shown = CliRunner().invoke(app, ["health", str(run.root)])
+    assert shown.exit_code == 0 and "alert" in shown.output and "| steps | lm |" in shown.output
 
 
 def test_a_run_works_without_a_network(trained: tuple[Said, RunDir], place: Place) -> None:
