@@ -39,6 +39,7 @@ from rct_lightning.scoring import token_log_probs
 from rct_lightning.template import DialogueTemplate
 
 ROOT = Path(__file__).parents[2]
+NANO = ROOT / "data" / "nano"
 TABLE_OF = ROOT / "docs" / "guards.md"
 MUSEUM_AT = ("<!-- museum -->", "<!-- end of museum -->")
 RULES_AT = ("<!-- rules -->", "<!-- end of rules -->")
@@ -411,7 +412,7 @@ def read_rows(side: str, count: int) -> list[Row]:
     return with_history + [row for row in by_length if not row["context"]][: count - count // 3]
 
 
-def configured(folder: Path, exhibit: Exhibit, others: Sequence[str] = ()) -> Config:
+def configured(folder: Path, exhibit: Exhibit, others: Sequence[str] = (), base: Path = NANO) -> Config:
     """The configuration of an exhibit's run, its corpus written into ``folder``."""
     train = exhibit.train(read_rows("train", TRAIN_ROWS))
     held = exhibit.held(read_rows("eval", EVAL_ROWS), train)
@@ -419,18 +420,18 @@ def configured(folder: Path, exhibit: Exhibit, others: Sequence[str] = ()) -> Co
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     places = (
         f"data.train_file={folder / 'train.jsonl'}", f"data.eval_file={folder / 'eval.jsonl'}",
-        f"run_dir={folder / 'run'}", f"model.name_or_path={ROOT / 'data' / 'nano'}",
+        f"run_dir={folder / 'run'}", f"model.name_or_path={base}",
     )  # fmt: skip
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         return validate(compose("train", [*SETTINGS, *places, *exhibit.settings, *others]))
 
 
-def visit(exhibit: Exhibit, folder: Path, others: Sequence[str] = ()) -> list[Notice]:
+def visit(exhibit: Exhibit, folder: Path, others: Sequence[str] = (), base: Path = NANO) -> list[Notice]:
     """Everything that is said of a run: stops before step 0, then alerts."""
     said = io.StringIO()
     stopped = ""
     with pytest.MonkeyPatch.context() as patch:
-        config = configured(folder, exhibit, others)
+        config = configured(folder, exhibit, others, base)
         exhibit.plant(patch)
         with redirect_stdout(said), redirect_stderr(said):
             try:
