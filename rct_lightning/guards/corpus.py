@@ -144,7 +144,8 @@ def check_leakage(run: Run) -> Finding:
     return stop(
         "leakage",
         "; ".join(problems),
-        "Evaluation would measure memory. Split by conversation: data.eval_file=null does it, duplicates taken out.",
+        "Evaluation would measure memory. Split by conversation (data.eval_file=null does it), and give rows that are "
+        "nearly alike the same conversation, or take them out.",
     )
 
 
