@@ -22,7 +22,7 @@ MEASUREMENTS = 3
 """Consecutive measurements of gradients, or evaluations, that make a tendency."""
 OPPOSED = -0.5
 """Cosine of a term's gradient with the LM gradient."""
-WORSE_THAN_BASE = 1.2
+WORSE_THAN_BASE, RISEN = 1.2, 1.02
 REPETITION, ENDED, OPENINGS, WARM = 0.6, 0.05, 0.5, 0.5
 ROOM = 1.5
 """By how much replies may be longer than the corpus's, for their ends to be judged."""
@@ -272,7 +272,8 @@ def _worse_than_base(health: Health) -> Seen:
 
 def _rising(health: Health) -> Seen:
     tail = [_true_loss(values) for _, values in health.evaluations[-MEASUREMENTS - 1 :]]
-    if len(tail) == MEASUREMENTS + 1 and all(later > earlier for earlier, later in zip(tail, tail[1:], strict=False)):
+    rises = all(later > earlier for earlier, later in zip(tail, tail[1:], strict=False))
+    if len(tail) == MEASUREMENTS + 1 and rises and tail[-1] > RISEN * tail[0]:
         yield "", f"the evaluation LM loss rose from {tail[0]:.3f} to {tail[-1]:.3f} over {MEASUREMENTS} evaluations"
 
 
@@ -346,7 +347,7 @@ RULES = (
          "The figure that falls is not the model's.", "Shift labels by one; see `next token` of check=only."),
     Rule("worse than base", "evaluation", f"over {WORSE_THAN_BASE:g} times the base's LM loss", _worse_than_base,
          "The model forgets how to write.", "Lower optimizer.lr or loss.lambda."),
-    Rule("rising", "evaluation", f"LM loss rises in {MEASUREMENTS} evaluations in a row", _rising,
+    Rule("rising", "evaluation", f"LM loss rises in {MEASUREMENTS} evaluations in a row, by over {RISEN - 1:.0%}", _rising,
          "It learns the training rows by heart.", "Fewer epochs, a lower optimizer.lr, or more rows."),
     Rule("standstill", "evaluation", "LM loss is to the last digit that of the evaluation before", _standstill,
          "No adapter has moved.", "See `trainable` of check=only; optimizer.lr must be above 0."),

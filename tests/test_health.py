@@ -101,6 +101,7 @@ def test_gradients_that_pull_apart_for_long() -> None:
         ((7.5, 9.1), ["worse than base"]),
         ((7.5, 5.0, 5.1, 5.2, 5.3), ["rising"]),
         ((7.5, 5.0, 5.1, 5.2, 5.1, 5.3), []),
+        ((7.5, 5.0, 5.01, 5.02, 5.03), []),
         ((7.5, 7.5), ["standstill"]),
     ],
 )
