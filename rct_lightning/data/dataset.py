@@ -30,6 +30,7 @@ class RelationalDataset(Dataset[Batch]):
         pad_id: Padding token.
         counterfactual: How rows are read in training epochs; by default always as they stand.
         encode: Tokenises a row's twin; without it rows have none.
+        twin_every: One row in so many has a twin.
         sentence_ends: Tokens that end a sentence; behind them, too, training asks what would be said next.
     """
 
@@ -42,6 +43,7 @@ class RelationalDataset(Dataset[Batch]):
         pad_id: int,
         counterfactual: Counterfactual | None = None,
         encode: Callable[[Example], Encoded] | None = None,
+        twin_every: int = 1,
         sentence_ends: frozenset[int] = frozenset(),
     ) -> None:
         self.counterfactual = counterfactual or Counterfactual()
@@ -53,8 +55,9 @@ class RelationalDataset(Dataset[Batch]):
             for number, (example, row) in enumerate(zip(examples, encoded, strict=True))
         ]
         if encode is not None:
-            pairs = enumerate(zip(self.rows, self.examples, strict=True))
-            self.rows = [with_twin(row, example, lexicon, encode, number) for number, (row, example) in pairs]
+            for number in range(0, len(self.rows), twin_every):
+                row, example = self.rows[number], self.examples[number]
+                self.rows[number] = with_twin(row, example, lexicon, encode, number)
         self.sentence_ends = sentence_ends
         self.lengths = np.array([len(row.encoded.ids) for row in self.rows])
 

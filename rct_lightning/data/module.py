@@ -45,6 +45,10 @@ class TruncationReport:
         )
 
 
+EVAL_TWIN_EVERY = 2
+"""Of the evaluation rows, how many presence is watched on while training; evaluate.py asks all of them, and more."""
+
+
 class RelationalDataModule(L.LightningDataModule):
     """The split, the template, and the loaders.
 
@@ -126,7 +130,7 @@ class RelationalDataModule(L.LightningDataModule):
         self.train_set = build(
             train, encoded["train"], counterfactual=counterfactual, encode=encode if asks_training_rows else None
         )
-        self.eval_set = build(held, encoded["eval"], encode=encode)
+        self.eval_set = build(held, encoded["eval"], encode=encode, twin_every=EVAL_TWIN_EVERY)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled, length-bucketed micro-batches."""
