@@ -319,12 +319,12 @@ def free_memory(device: str) -> int:
 
 
 def settle_heap() -> None:
-    """Have glibc map blocks of 1 MiB and more on their own, so that they return to the system when freed.
+    """Have glibc map blocks of 4 MiB and more on their own, so that they return to the system when freed.
 
     Batches of ever other lengths fragment its heap otherwise: the resident size of a run on a CPU would grow for hours
     although nothing is held. Elsewhere this does nothing.
     """
-    _glibc("mallopt", _M_MMAP_THRESHOLD, 1 << 20)
+    _glibc("mallopt", _M_MMAP_THRESHOLD, 4 << 20)
 
 
 def release_unused_memory() -> None:

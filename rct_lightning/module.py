@@ -19,6 +19,9 @@ from rct_lightning.losses import TERMS, LossSettings, Outcome
 from rct_lightning.losses.relational import Figure
 from rct_lightning.template import DialogueTemplate
 
+TRIM_EVERY = 20
+"""Batches between two returns of freed memory to the system."""
+
 
 class Objective(Protocol):
     """What ``training_step`` asks for a loss; see :mod:`rct_lightning.losses`."""
@@ -155,8 +158,8 @@ class RelationalModule(L.LightningModule):
         return outcome.total * self._accumulate
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """Keep the process from growing: batches of ever other lengths leave holes in the heap."""
-        if self.device.type == "cpu":
+        """Keep the process from growing."""
+        if batch_idx % TRIM_EVERY == TRIM_EVERY - 1 and self.device.type == "cpu":
             release_unused_memory()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
