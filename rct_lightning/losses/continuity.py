@@ -18,11 +18,11 @@ def recall_loss(costs: Tensor, source: Tensor) -> Tensor:
 
 
 def false_memory_loss(claim: Tensor, claim_ref: Tensor, has_history: Tensor) -> Tensor:
-    """Sum of (S_M - S_M,ref)^2 over rows without history, in (nats per token)^2.
+    """Sum of (S_M - S_M,ref)^2 over prompts without history, in (nats per token)^2.
 
     Args:
-        claim: [B], S_M, the score of memory claims under the model in training.
-        claim_ref: [B], the same under the frozen base.
-        has_history: bool [B].
+        claim: [A], S_M, the score of memory claims under the model in training, after each prompt that is asked.
+        claim_ref: [A], the same under the frozen base.
+        has_history: bool [A].
     """
     return ((claim - claim_ref).square() * ~has_history).sum()
