@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -316,31 +314,6 @@ def free_memory(device: str) -> int:
     names = os.sysconf_names
     available = "SC_AVPHYS_PAGES" if "SC_AVPHYS_PAGES" in names else "SC_PHYS_PAGES"
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf(available)
-
-
-def settle_heap() -> None:
-    """Have glibc map blocks of 4 MiB and more on their own, so that they return to the system when freed.
-
-    Batches of ever other lengths fragment its heap otherwise: the resident size of a run on a CPU would grow for hours
-    although nothing is held. Elsewhere this does nothing.
-    """
-    _glibc("mallopt", _M_MMAP_THRESHOLD, 4 << 20)
-
-
-def release_unused_memory() -> None:
-    """Give freed memory at the end of glibc's heap back to the system; elsewhere this does nothing."""
-    _glibc("malloc_trim", 0)
-
-
-_M_MMAP_THRESHOLD = -3  # malloc.h
-
-
-def _glibc(function: str, *arguments: int) -> None:
-    if sys.platform == "linux":
-        try:
-            getattr(ctypes.CDLL("libc.so.6"), function)(*arguments)
-        except (OSError, AttributeError):  # another C library
-            return
 
 
 def _new_adapters(model: Any, lora: Lora) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -35,8 +37,23 @@ class AdapterDropout(nn.Module):
         dropped = min(max(round(self.p * _LEVELS), 1), _LEVELS - 1)
         words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
         kept = words.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - _LEVELS // 2
-        return x * (kept * (_LEVELS / (_LEVELS - dropped)))
+        return _Masked.apply(x, kept, _LEVELS / (_LEVELS - dropped))
 
     def extra_repr(self) -> str:
         """The probability."""
         return f"p={self.p}"
+
+
+class _Masked(torch.autograd.Function):
+    """x * kept * scale that keeps the mask for the backward pass in one byte an element: a product keeps four."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, kept: Tensor, scale: float) -> Tensor:
+        ctx.save_for_backward(kept)
+        ctx.scale = scale
+        return (x * kept).mul_(scale)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (kept,) = ctx.saved_tensors
+        return (gradient * kept).mul_(ctx.scale), None, None

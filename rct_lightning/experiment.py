@@ -27,7 +27,7 @@ from rct_lightning.dialogue import content_hash
 from rct_lightning.errors import UserError
 from rct_lightning.evaluation import study
 from rct_lightning.evaluation.evaluator import Evaluator
-from rct_lightning.evaluation.report import METRICS_FILE, Report, write_report
+from rct_lightning.evaluation.report import METRICS_FILE, PAGE_FILE, Report, fingerprint, stands, write_report
 from rct_lightning.evaluation.subject import Subject
 from rct_lightning.health import Alert
 from rct_lightning.losses import LossSettings, RelationalLoss, SeedLoss
@@ -165,33 +165,47 @@ def inspect(config: Config, prepared: Prepared) -> list[guards.Finding]:
     return findings
 
 
-def evaluate(config: EvaluateConfig) -> list[Report]:
+def evaluate(config: EvaluateConfig) -> None:
     """Evaluate one run, or every run of a study and then its arms against each other."""
     _quiet_libraries()
     if config.study is None:
         assert config.run is not None  # the schema asks for one of the two
-        return [evaluate_run(config, runs.find_run(config.run))]
-    found = runs.find_study(config.study)
+        evaluate_run(config, runs.find_run(config.run))
+    else:
+        evaluate_study(config, config.study)
+
+
+def evaluate_study(config: EvaluateConfig, folder: str) -> None:
+    """Evaluate every run of a study, then its arms against each other; a report that would come out the same stands."""
+    found = runs.find_study(folder)
     configs = [load_run_config(run.config) for run in found]
     arms = study.arms_of([c.plain() for c in configs])
     study.check_arms([(arm, c.seed) for arm, c in zip(arms, configs, strict=True)])
-    reports = []
-    for run in found:
+    for run, c in zip(found, configs, strict=True):
         print(f"\n{run.root}", flush=True)
-        reports.append(evaluate_run(config, run))
+        if stands(run.report, _made_from(config, c, run)):
+            print(f"Report: {run.report / PAGE_FILE}, made of the same adapter, data, probes and code")
+        else:
+            evaluate_run(config, run)
     evaluated = [
         study.StudyRun(arm, c.seed, study.read_endpoints(run.report / METRICS_FILE))
         for run, arm, c in zip(found, arms, configs, strict=True)
     ]
     table = study.study_table(study.contrasts(evaluated, config.bootstrap_samples, config.seed))
-    target = Path(config.output or config.study) / "study.md"
+    target = Path(config.output or folder) / "study.md"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(f"{table}\n", encoding="utf-8")
     print(f"\n{table}\n\nStudy: {target}")
-    return reports
 
 
-def evaluate_run(config: EvaluateConfig, run: RunDir) -> Report:
+def _made_from(config: EvaluateConfig, trained_with: Config, run: RunDir) -> str:
+    data = [Path(name) for name in (trained_with.data.train_file, trained_with.data.eval_file) if name]
+    files = [run.config, *sorted(run.adapter.iterdir()), Path(config.probes_file), *data]
+    missing = [path for path in files if not path.is_file()]
+    return "" if missing else fingerprint(files, config.bootstrap_samples, config.seed)
+
+
+def evaluate_run(config: EvaluateConfig, run: RunDir) -> None:
     """Compare a run's adapter with its own base on held-out rows and probes, and write the report."""
     trained_with = load_run_config(run.config)
     accelerator = backbone.resolve_accelerator(config.accelerator)
@@ -212,9 +226,8 @@ def evaluate_run(config: EvaluateConfig, run: RunDir) -> Report:
     evaluator = Evaluator(subject, data.eval_set.examples, Path(config.probes_file), make_lexicon(trained_with))
     report = Report(evaluator.compare(samples=config.bootstrap_samples, seed=config.seed))
     folder = Path(config.output) if config.output and config.study is None else run.report
-    write_report(report, run, folder, trained_with.plain())
-    print(f"{report.table()}\n\nReport: {folder / 'report.md'}")
-    return report
+    write_report(report, run, folder, trained_with.plain(), _made_from(config, trained_with, run))
+    print(f"{report.table()}\n\nReport: {folder / PAGE_FILE}")
 
 
 def make_lexicon(config: Config) -> Lexicon:

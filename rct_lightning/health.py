@@ -23,6 +23,8 @@ MEASUREMENTS = 3
 OPPOSED = -0.5
 """Cosine of a term's gradient with the LM gradient."""
 WORSE_THAN_BASE, RISEN = 1.2, 1.02
+TOO_GOOD = 0.4
+"""Share of the base's LM loss that no adapter gets to on unseen rows; the few counts of a small corpus say nothing."""
 REPETITION, ENDED, OPENINGS, WARM = 0.6, 0.05, 0.5, 0.5
 ROOM = 1.5
 """By how much replies may be longer than the corpus's, for their ends to be judged."""
@@ -251,10 +253,12 @@ def _opposed(health: Health) -> Seen:
 
 
 def _too_good(health: Health) -> Seen:
-    found = health.evaluations[-1][1]["lm"]
+    base, found = (health.evaluations[at][1]["lm"] for at in (0, -1))
     if found < health.expected.floor:
         floor = f"where bigram counts of these very replies give {health.expected.floor:.3f}"
         yield "", f"an evaluation LM loss of {found:.3f} nats per token, {floor}"
+    elif found < TOO_GOOD * base:
+        yield "", f"the evaluation LM loss is {found:.3f}, {found / base:.0%} of the base's {base:.3f}"
 
 
 def _two_losses(health: Health) -> Seen:
@@ -340,8 +344,10 @@ RULES = (
     Rule("conflict", "step", f"cosine with the LM gradient under {OPPOSED:g} for {WINDOW} steps", _opposed,
          "What the term asks is what the corpus forbids, or one of the two has the wrong sign.",
          "Lower its weight, or look at the rows it judges."),
-    Rule("too good", "evaluation", "LM loss below bigram counts of the evaluation replies themselves", _too_good,
-         "Evaluation measures copying or memory: labels without shift, or a leaked split.",
+    Rule("too good", "evaluation",
+         f"LM loss below bigram counts of the evaluation replies themselves, or under {TOO_GOOD:.0%} of the base's",
+         _too_good,
+         "Evaluation measures copying or memory: labels without shift, a leaked split, an answer in its prompt.",
          "Trust nothing of this run; see `next token` and `leakage` of check=only."),
     Rule("two losses", "evaluation", "the objective's LM loss is not the next-token loss of the same rows", _two_losses,
          "The figure that falls is not the model's.", "Shift labels by one; see `next token` of check=only."),

@@ -13,14 +13,12 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, RunningMean
 
-from rct_lightning.backbone import Backbone, adapter_state, release_unused_memory, settle_heap
+from rct_lightning.backbone import Backbone, adapter_state
 from rct_lightning.data import IGNORE, Batch
 from rct_lightning.losses import TERMS, LossSettings, Outcome
 from rct_lightning.losses.relational import Figure
+from rct_lightning.memory import Heap
 from rct_lightning.template import DialogueTemplate
-
-TRIM_EVERY = 20
-"""Batches between two returns of freed memory to the system."""
 
 
 class Objective(Protocol):
@@ -128,6 +126,7 @@ class RelationalModule(L.LightningModule):
         self.diagnostics_every_n_steps = diagnostics_every_n_steps
         self.observe_every_n_steps = observe_every_n_steps
         self.record = StepRecord()
+        self.heap: Heap | None = None
         self.eval_means: dict[str, MeanMetric] = defaultdict(lambda: MeanMetric(nan_strategy="ignore"))
         self.eval_rows: dict[int, tuple[float, int]] = {}
         self.eval_values: dict[str, float] = {}
@@ -136,8 +135,7 @@ class RelationalModule(L.LightningModule):
 
     def on_fit_start(self) -> None:
         """Put the model in training mode: a loaded model is in evaluation mode, and dropout would stay off."""
-        if self.device.type == "cpu":
-            settle_heap()
+        self.heap = Heap() if self.device.type == "cpu" else None
         self.train()
 
     def on_train_epoch_start(self) -> None:
@@ -159,8 +157,13 @@ class RelationalModule(L.LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Keep the process from growing."""
-        if batch_idx % TRIM_EVERY == TRIM_EVERY - 1 and self.device.type == "cpu":
-            release_unused_memory()
+        if self.heap is not None:
+            self.heap.tidy()
+
+    def on_validation_batch_end(self, outputs: Any, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """The same while evaluating."""
+        if self.heap is not None:
+            self.heap.tidy()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """All terms, without gradient, and the loss of every single row."""

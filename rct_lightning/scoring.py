@@ -141,7 +141,8 @@ def score(
     trunk, _ = trunk_and_head(model)
     rows, length = input_ids.shape
     if branches is None:
-        hidden = trunk(input_ids=input_ids, attention_mask=attention_mask, use_cache=False).last_hidden_state
+        # Padding is on the right, so causal attention alone keeps it from every token: no mask to hold.
+        hidden = trunk(input_ids=input_ids, use_cache=False).last_hidden_state
         return Scored(hidden, None)
     if prompt_length is None:
         raise ValueError("branches leave the row at prompt_length, which was not given")

@@ -38,6 +38,19 @@ def test_gradient_passes_where_the_value_did() -> None:
     assert torch.allclose(x.grad * x.detach(), out.detach())
 
 
+def test_the_way_back_holds_a_byte_an_element() -> None:
+    held: list[torch.Tensor] = []
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        held.append(tensor)
+        return tensor
+
+    x = torch.randn(7, 11, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        AdapterDropout(0.3)(x)
+    assert [tensor.dtype for tensor in held] == [torch.bool]
+
+
 def test_off_in_evaluation_and_repeatable_in_training() -> None:
     x = torch.randn(64, 64)
     dropout = AdapterDropout(0.1)

@@ -98,6 +98,8 @@ def test_gradients_that_pull_apart_for_long() -> None:
     ("losses", "said"),
     [
         ((7.5, 0.4), ["too good"]),
+        ((7.5, 2.9), ["too good"]),
+        ((7.5, 3.1), []),
         ((7.5, 9.1), ["worse than base"]),
         ((7.5, 5.0, 5.1, 5.2, 5.3), ["rising"]),
         ((7.5, 5.0, 5.1, 5.2, 5.1, 5.3), []),

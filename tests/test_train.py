@@ -532,21 +532,24 @@ def test_a_study_contrasts_the_arms(
     sweeps: dict[str, RunDir], tiny_place: Place, type_in: Callable[..., Said], tmp_path: Path
 ) -> None:
     folder = sweeps["loss.lambda=0"].root.parent
-    said = type_in(
-        tiny_place.folder,
-        "evaluate.py",
-        f"study={folder}",
-        "bootstrap_samples=100",
-        "accelerator=cpu",
-        f"output={tmp_path / 'deep' / 'er'}",
-    )
+    settings = f"study={folder}", "bootstrap_samples=100", "accelerator=cpu", f"output={tmp_path / 'deep' / 'er'}"
+    said = type_in(tiny_place.folder, "evaluate.py", *settings)
     assert said.code == 0, said.err
     table = (tmp_path / "deep" / "er" / "study.md").read_text(encoding="utf-8")
     assert table.strip() in said.out
     assert table.startswith("| arm | endpoint | lm_only | arm | difference [95% interval] | by seed |")
     assert "| loss.lambda=0.3 | presence/specificity | " in table
-    for name in ("loss.lambda=0", "loss.lambda=0.3"):
-        assert (sweeps[name].report / "metrics.json").is_file()
+    reports = [sweeps[name].report / "metrics.json" for name in ("loss.lambda=0", "loss.lambda=0.3")]
+    made = [path.read_bytes() for path in reports]
+
+    same = "made of the same adapter, data, probes and code"
+    again = type_in(tiny_place.folder, "evaluate.py", *settings)
+    assert (said.out.count(same), again.out.count(same)) == (0, 2) and table.strip() in again.out
+    assert [path.read_bytes() for path in reports] == made
+
+    config = sweeps["loss.lambda=0.3"].config
+    config.write_text(config.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert type_in(tiny_place.folder, "evaluate.py", *settings).out.count(same) == 1, "another configuration"
 
 
 def test_a_study_without_a_reference_is_refused_before_it_is_evaluated(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from rct_lightning.figures import draw_losses
 from rct_lightning.runs import RunDir
 
 FIGURE_DPI = 120
-METRICS_FILE = "metrics.json"
+METRICS_FILE, PAGE_FILE = "metrics.json", "report.md"
+PACKAGE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -65,16 +67,34 @@ class Report:
         return {"bootstrap_samples": samples, "seed": seed, "endpoints": endpoints}
 
 
-def write_report(report: Report, run: RunDir, folder: Path, config: Mapping[str, Any]) -> None:
-    """Write report.md, metrics.json and figures/ into a folder."""
+def fingerprint(files: Iterable[Path], *settings: object) -> str:
+    """SHA-256 of what an evaluation is made from: files, settings, and this package's own code."""
+    digest = hashlib.sha256(repr(settings).encode())
+    for path in [*files, *sorted(PACKAGE.rglob("*.py"))]:
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def stands(folder: Path, made_from: str) -> bool:
+    """Whether the report in a folder was made from the same."""
+    try:
+        found = json.loads((folder / METRICS_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and bool(made_from) and found.get("made_from") == made_from
+
+
+def write_report(report: Report, run: RunDir, folder: Path, config: Mapping[str, Any], made_from: str = "") -> None:
+    """Write report.md, metrics.json and figures/ into a folder; ``made_from`` is a :func:`fingerprint`."""
     figures = folder / "figures"
     figures.mkdir(parents=True, exist_ok=True)
-    (folder / METRICS_FILE).write_text(json.dumps(report.metrics(), indent=1) + "\n", encoding="utf-8")
     curves = _loss_rows(run)
     if curves:
         draw_losses(curves).savefig(figures / "loss_components.png", dpi=FIGURE_DPI)
     _draw_changes(report.comparison).savefig(figures / "endpoints.png", dpi=FIGURE_DPI)
-    (folder / "report.md").write_text(_markdown(report, config, bool(curves)), encoding="utf-8")
+    (folder / PAGE_FILE).write_text(_markdown(report, config, bool(curves)), encoding="utf-8")
+    metrics = {"made_from": made_from, **report.metrics()}  # last: where it stands, the rest does
+    (folder / METRICS_FILE).write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
 
 
 def _verdict(endpoint: Endpoint, low: float, high: float) -> str:

@@ -354,6 +354,10 @@ def near_copies(held: list[Row], train: list[Row]) -> list[Row]:
     return [row | {"output": train[i]["output"] + " Yes."} for i, row in enumerate(held)]
 
 
+def answer_first(rows: list[Row]) -> list[Row]:
+    return [row | {"input": f"{row['input']} {row['output']}", "context": []} for row in rows]
+
+
 def no_history(rows: list[Row]) -> list[Row]:
     return [row | {"context": [], "conversation": row["id"]} for row in rows]
 
@@ -381,6 +385,8 @@ EXHIBITS = (
     Exhibit("replies behind the length limit", ("truncation",), settings=("data.max_seq_length=40",)),
     Exhibit("a conversation on both sides", ("leakage",), held=one_conversation),
     Exhibit("evaluation replies that are known", ("leakage",), held=near_copies),
+    Exhibit("the reply stands in the prompt", ("too good",), train=answer_first,
+            settings=("check=false", "loss=lm"), held=lambda held, train: answer_first(held)),
     Exhibit("markers are matched as substrings", ("markers",), substrings_are_markers),
     Exhibit("presence is told from the reply", ("markers",), from_the_reply),
     Exhibit("phrases that train are scored", ("phrases",), phrases_of("train")),
@@ -490,7 +496,7 @@ def between(text: str, begin: str, end: str, new: str) -> str:
 
 HEALTHY = [
     (f"seed={seed}", *config)
-    for seed in range(1, 6)
+    for seed in range(101, 106)
     for config in (
         (),
         ("loss.lambda=0",),
@@ -500,7 +506,7 @@ HEALTHY = [
         ("loss.counterfactual.rename_share=0", "model.lora.r=4"),
     )
 ]
-"""Thirty runs in which nothing is wrong."""
+"""Thirty runs in which nothing is wrong; the rules were set on runs of other seeds."""
 
 
 def main(arguments: Sequence[str]) -> None:
