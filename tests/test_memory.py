@@ -1,0 +1,56 @@
+"""Freed memory is kept for the next batch, and given back once it is too much."""
+
+import sys
+
+import pytest
+
+from rct_lightning import memory
+from rct_lightning.memory import Heap
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    """What the C library was asked."""
+    calls: list[tuple[object, ...]] = []
+    monkeypatch.setattr(memory, "_glibc", lambda *call: calls.append(call))
+    return calls
+
+
+def holding(monkeypatch: pytest.MonkeyPatch, *sizes: int) -> None:
+    """What the process holds, each time somebody looks."""
+    found = iter(sizes)
+    monkeypatch.setattr(memory, "resident_bytes", lambda: next(found))
+
+
+def test_memory_goes_back_once_the_process_has_outgrown_its_headroom(
+    said: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holding(monkeypatch, 500 * MIB, 590 * MIB, 600 * MIB, 601 * MIB, 520 * MIB, 620 * MIB, 621 * MIB, 500 * MIB)
+    heap = Heap(headroom=100 * MIB)
+    assert [heap.tidy() for _ in range(5)] == [False, False, True, False, True]
+    assert said.count(("malloc_trim", 0)) == 3, "once at the start, too"
+
+
+def test_no_block_that_glibc_can_keep_is_mapped_on_its_own(said: list[tuple[object, ...]]) -> None:
+    Heap(headroom=100 * MIB)
+    Heap(headroom=1 << 40)
+    thresholds = [value for name, *rest in said if name == "mallopt" for value in rest]
+    assert thresholds == [-3, 32 * MIB, -1, 100 * MIB, -3, 32 * MIB, -1, 2**31 - 1], "an int in C"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
+def test_what_is_held_is_seen() -> None:
+    before = memory.resident_bytes()
+    block = bytearray(64 * MIB)
+    block[::4096] = b"x" * len(block[::4096])
+    assert memory.resident_bytes() - before > 32 * MIB
+
+
+def test_a_system_that_does_not_tell_holds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(*_: object, **__: object) -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(memory.Path, "read_text", absent)
+    assert memory.resident_bytes() == 0 and Heap().tidy() is False
