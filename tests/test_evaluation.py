@@ -414,7 +414,8 @@ def leaning(model: Any, tokenizer: Any, strength: float, only_with: str = "") ->
         if any(getattr(layer, "disable_adapters", False) is True for layer in model.modules()):
             return output  # the base
         ids = options["input_ids"] if "input_ids" in options else arguments[0]
-        if options["attention_mask"].ndim == 2:  # otherwise phrases behind prompts that were read before
+        mask = options.get("attention_mask")
+        if mask is None or mask.ndim == 2:  # otherwise phrases behind prompts that were read before
             asked[:] = [only_with in text for text in tokenizer.batch_decode(ids)]
         output.last_hidden_state = output.last_hidden_state + torch.tensor(asked)[:, None, None] * direction
         return output
