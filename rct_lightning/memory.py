@@ -7,7 +7,7 @@ import mmap
 import sys
 from pathlib import Path
 
-HEADROOM = 1 << 30
+HEADROOM = 896 << 20
 """Bytes by which a process may outgrow what it held after its heap was last trimmed."""
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h

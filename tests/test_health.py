@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from rct_lightning.health import RULES, WINDOW, Alert, Expected, Health, RepliesSeen, bands, bigram_floor
+from rct_lightning.health import RULES, WINDOW, Alert, Expected, Health, History, RepliesSeen, bands, bigram_floor
 
 WEIGHTS = {"presence": 0.3, "coherence": 0.1, "continuity": 0.1}
 FINE = RepliesSeen(repetition=0.2, ended=0.6, words=30.0, bond_rate=0.0, openings=0.9, most_tokens=80)
@@ -18,7 +18,8 @@ def healthy_step(step: int) -> dict[str, float]:
 
 
 def health(**expected: object) -> Health:
-    return Health(Expected(WEIGHTS, **{"floor": 1.0, "reply_tokens": 50.0, **expected}), total_steps=200)  # type: ignore[arg-type]
+    judged_by = Expected(WEIGHTS, **{"floor": 1.0, "reply_tokens": 50.0, **expected})  # type: ignore[arg-type]
+    return Health(History(judged_by, total_steps=200))
 
 
 def after_steps(changes: Iterable[dict[str, float | None]]) -> list[Alert]:
@@ -75,7 +76,7 @@ def test_a_sparse_term_is_not_silent() -> None:
 
 
 def test_a_term_without_weight_is_nobodys_business() -> None:
-    patient = Health(Expected({"presence": 0.0, "coherence": 0.0, "continuity": 0.0}))
+    patient = Health(History(Expected({"presence": 0.0, "coherence": 0.0, "continuity": 0.0})))
     assert [alert for step in range(1, 100) for alert in patient.step(step, {"lm": 5.0, "coherence": 0.5})] == []
 
 

@@ -13,7 +13,7 @@ from rct_lightning.callbacks.common import StepClock, tensorboard, write_event
 from rct_lightning.data import RelationalDataset
 from rct_lightning.errors import UserError
 from rct_lightning.generation import Sampling, generate, repeated_4grams
-from rct_lightning.health import Alert, Expected, RepliesSeen
+from rct_lightning.health import Alert, Expected, History, RepliesSeen
 from rct_lightning.losses import TERMS
 from rct_lightning.markers import Lexicon
 from rct_lightning.module import RelationalModule, StepRecord
@@ -51,7 +51,7 @@ class Health(L.Callback):
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """The length of the run is known now."""
         assert isinstance(pl_module, RelationalModule)
-        self._judge(trainer, pl_module).total_steps = int(trainer.estimated_stepping_batches)
+        self._judge(trainer, pl_module).history.total_steps = int(trainer.estimated_stepping_batches)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: object, batch_idx: int
@@ -90,13 +90,12 @@ class Health(L.Callback):
         if self.health is None:
             settings = module.objective.settings
             replies = _replies_of(trainer.datamodule.eval_set)  # type: ignore[attr-defined]
-            self.health = health.Health(
-                Expected(
-                    weights={term: settings.weight(term) for term in TERMS},
-                    floor=health.bigram_floor(replies),
-                    reply_tokens=sum(len(reply) - 1 for reply in replies) / len(replies),
-                )
+            expected = Expected(
+                weights={term: settings.weight(term) for term in TERMS},
+                floor=health.bigram_floor(replies),
+                reply_tokens=sum(len(reply) - 1 for reply in replies) / len(replies),
             )
+            self.health = health.Health(History(expected))
         return self.health
 
     def _own_replies(self, trainer: L.Trainer, module: RelationalModule) -> RepliesSeen | None:

@@ -1,0 +1,42 @@
+"""How healthy runs look: their figures by step, relative to the base."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rct_lightning.health.history import mean
+
+BAND_EDGES = (0, 50, 100, 200, 400, 600)
+"""Optimizer steps at which a row of the table of bands begins."""
+BANDS = ("lm", "presence", "coherence", "continuity", "total")
+
+
+def bands(runs: Sequence[Sequence[Mapping[str, Any]]]) -> str:
+    """How figures ran, relative to the base: a Markdown table of the lowest and the highest run by step.
+
+    Args:
+        runs: The events of each run; the first evaluation is the base's.
+
+    Returns:
+        A row for each span of steps, with each run's mean over its logged steps divided by the base's figure on the
+        evaluation rows; and the evaluations' LM loss, divided in the same way.
+    """
+    lines = ["| steps | " + " | ".join((*BANDS, "eval lm")) + " |", "|---" * (len(BANDS) + 2) + "|"]
+    ends = [*BAND_EDGES[1:], math.inf]
+    for start, end in zip(BAND_EDGES, ends, strict=True):
+        shares: dict[str, list[float]] = {name: [] for name in (*BANDS, "eval lm")}
+        for events in runs:
+            base = next(event for event in events if event["event"] == "eval")
+            inside = [event for event in events if start < event["step"] <= end]
+            for kind, names in (("step", BANDS), ("eval", ("lm",))):
+                for name in names:
+                    found = [event[name] for event in inside if event["event"] == kind and name in event]
+                    if found and base.get(name):
+                        shares["eval lm" if kind == "eval" else name].append(mean(found) / base[name])
+        if any(shares.values()):
+            span = f"{start + 1}-{end}" if end < math.inf else f"from {start + 1}"
+            cells = [f"{min(found):.2f}-{max(found):.2f}" if found else "" for found in shares.values()]
+            lines.append(f"| {span} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)

@@ -1,0 +1,239 @@
+"""The rules: each looks at what a run has reported and yields what is wrong with it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from rct_lightning.health.history import History, Values
+
+WINDOW = 50
+"""Optimizer steps over which a term must move."""
+RATIO = (0.01, 10.0)
+"""Norm of a term's weighted gradient over that of the LM gradient, in one step. Healthy runs reach 4 in three
+measurements in a row: a step holds few recurrent words and few pairs, and its gradient is mostly their chance."""
+MEASUREMENTS = 3
+"""Consecutive measurements of gradients, or evaluations, that make a tendency."""
+OPPOSED = -0.5
+"""Cosine of a term's gradient with the LM gradient."""
+WORSE_THAN_BASE, RISEN = 1.2, 1.02
+TOO_GOOD = 0.4
+"""Share of the base's LM loss that no adapter gets to on unseen rows; the few counts of a small corpus say nothing."""
+REPETITION, ENDED, OPENINGS, WARM = 0.6, 0.05, 0.5, 0.5
+ROOM = 1.5
+"""By how much replies may be longer than the corpus's, for their ends to be judged."""
+
+Watches = Literal["step", "evaluation", "replies"]
+Seen = Iterator[tuple[str, str]]
+"""What the rule is about (a term, or nothing) and what was seen."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One thing that can go wrong.
+
+    Attributes:
+        name: As in docs/guards.md.
+        watches: What it is asked after.
+        condition: When it speaks, for the documentation.
+        look: Yields what it is about and what it sees, where something is wrong.
+        means: What that usually means.
+        remedy: What to do.
+        fatal: Whether training on is pointless.
+    """
+
+    name: str
+    watches: Watches
+    condition: str
+    look: Callable[[History], Seen]
+    means: str
+    remedy: str
+    fatal: bool = False
+
+
+def _weighted(history: History) -> list[str]:
+    return [term for term, weight in history.expected.weights.items() if weight > 0]
+
+
+def _not_finite(history: History) -> Seen:
+    step, values = history.steps[-1]
+    wrong = sorted(name for name, value in values.items() if not math.isfinite(value))
+    if wrong:
+        yield "", f"{', '.join(wrong[:4])} not finite"
+
+
+def _window(history: History, term: str) -> list[float] | None:
+    """A term's values over the last WINDOW steps; None before as many have passed."""
+    if history.steps[-1][0] < WINDOW or len(history.steps) < 2:
+        return None
+    return [values[term] for _, values in history.steps if term in values]
+
+
+def _constant(history: History) -> Seen:
+    for term in _weighted(history):
+        found = _window(history, term)
+        if found and len(found) > 1 and found[0] != 0 and max(found) - min(found) <= 1e-6 * max(map(abs, found)):
+            yield term, f"{term} was {found[0]:.4g} in every one of the last {WINDOW} steps"
+
+
+def _silent(history: History) -> Seen:
+    for term in _weighted(history):
+        found = _window(history, term)
+        if found is not None and not any(found):
+            if not found:
+                yield term, f"nothing in the last {WINDOW} steps was judged by {term}"
+            elif term not in history.moved:
+                yield term, f"{term} was 0 in every step so far"
+
+
+def _ratios(history: History, term: str) -> list[float]:
+    """Newest measurements of a term's weighted gradient relative to the LM gradient."""
+    weight, key = history.expected.weights[term], f"grad/{term}_norm"
+    measured = [values for _, values in history.gradients if key in values and values["grad/lm_norm"] > 0]
+    return [weight * values[key] / values["grad/lm_norm"] for values in measured[-MEASUREMENTS:]]
+
+
+def _out_of_proportion(history: History) -> Seen:
+    for term in _weighted(history):
+        ratios = _ratios(history, term)
+        if len(ratios) < MEASUREMENTS:
+            continue
+        shown = ", ".join(f"{ratio:.2g}" for ratio in ratios)
+        if min(ratios) > RATIO[1] or max(ratios) < RATIO[0]:
+            yield term, f"the weighted gradient of {term} was {shown} times that of the LM loss"
+
+
+def _opposed(history: History) -> Seen:
+    for term in _weighted(history):
+        key = f"grad/{term}_cosine_lm"
+        measured = [(at, values[key]) for at, values in history.gradients if key in values]
+        tail = [pair for pair in measured if pair[0] >= measured[-1][0] - WINDOW]
+        if len(tail) > 1 and tail[-1][0] - tail[0][0] >= WINDOW and all(cosine < OPPOSED for _, cosine in tail):
+            yield term, f"the gradient of {term} has had a cosine of {tail[-1][1]:.2f} with the LM gradient"
+
+
+def _too_good(history: History) -> Seen:
+    base, found = (history.evaluations[at][1]["lm"] for at in (0, -1))
+    if found < history.expected.floor:
+        floor = f"where bigram counts of these very replies give {history.expected.floor:.3f}"
+        yield "", f"an evaluation LM loss of {found:.3f} nats per token, {floor}"
+    elif found < TOO_GOOD * base:
+        yield "", f"the evaluation LM loss is {found:.3f}, {found / base:.0%} of the base's {base:.3f}"
+
+
+def _two_losses(history: History) -> Seen:
+    values = history.evaluations[-1][1]
+    own, true = values["lm"], values.get("next_token", values["lm"])
+    if abs(own - true) > 0.01 * max(1.0, true):
+        yield "", f"the objective calls {own:.3f} its LM loss; the replies' next-token loss is {true:.3f}"
+
+
+def _worse_than_base(history: History) -> Seen:
+    base, now = (_true_loss(history.evaluations[at][1]) for at in (0, -1))
+    if now > WORSE_THAN_BASE * base:
+        yield "", f"the evaluation LM loss is {now:.3f}, the base's was {base:.3f}"
+
+
+def _rising(history: History) -> Seen:
+    tail = [_true_loss(values) for _, values in history.evaluations[-MEASUREMENTS - 1 :]]
+    rises = all(later > earlier for earlier, later in zip(tail, tail[1:], strict=False))
+    if len(tail) == MEASUREMENTS + 1 and rises and tail[-1] > RISEN * tail[0]:
+        yield "", f"the evaluation LM loss rose from {tail[0]:.3f} to {tail[-1]:.3f} over {MEASUREMENTS} evaluations"
+
+
+def _standstill(history: History) -> Seen:
+    tail = [_true_loss(values) for _, values in history.evaluations[-2:]]
+    if len(tail) == 2 and tail[0] == tail[1] and history.evaluations[-1][0] > history.evaluations[-2][0]:
+        yield "", f"the evaluation LM loss is {tail[1]:.6f}, to the last digit what it was"
+
+
+def _true_loss(values: Values) -> float:
+    return values.get("next_token", values["lm"])
+
+
+def _repeats(history: History) -> Seen:
+    now = history.replies[-1][1]
+    if _late(history) and now.repetition > REPETITION:
+        yield "", f"{now.repetition:.0%} of the 4-grams of its replies are repetitions"
+
+
+def _late(history: History) -> bool:
+    return 2 * history.replies[-1][0] >= history.total_steps > 0
+
+
+def _never_ends(history: History) -> Seen:
+    now = history.replies[-1][1]
+    has_room = now.most_tokens >= ROOM * history.expected.reply_tokens
+    if _late(history) and has_room and now.ended < ENDED:
+        yield "", f"{now.ended:.0%} of its replies end by themselves"
+
+
+def _says_little(history: History) -> Seen:
+    now = history.replies[-1][1]
+    if now.words < 2:
+        yield "", f"its replies have {now.words:.1f} words"
+
+
+def _says_the_same(history: History) -> Seen:
+    base, now = history.replies[0][1], history.replies[-1][1]
+    if _late(history) and now.openings < OPENINGS * min(1.0, base.openings):
+        spread = f"{now.openings:.2f} of the largest, {base.openings:.2f} with the base"
+        yield "", f"its replies to different prompts begin alike: entropy of their first words is {spread}"
+
+
+def _warm_to_everybody(history: History) -> Seen:
+    base, now = history.replies[0][1], history.replies[-1][1]
+    last = history.replies[-1][0] >= history.total_steps > 0
+    if history.expected.weights.get("presence", 0) > 0 and last and now.bond_rate > base.bond_rate + WARM:
+        others = f"{base.bond_rate:.0%} of the base's"
+        yield "", f"{now.bond_rate:.0%} of its replies to those who do not address it hold bond language, {others}"
+
+
+RULES = (
+    Rule("not finite", "step", "a loss or a gradient is NaN or infinite", _not_finite,
+         "The adapters are of no use from here on.",
+         "Lower optimizer.lr, look at trainer.precision and at the newest rows.", fatal=True),
+    Rule("constant term", "step", f"a term with weight has one value in all of the last {WINDOW} steps", _constant,
+         "A constant trains nothing.", "The term is not made of the model's outputs, or its text is lost on the way."),
+    Rule("silent term", "step", f"a term with weight is absent for {WINDOW} steps, or was never above 0", _silent,
+         "It trains nothing.", "Look at what the corpus offers it (check=only), or set its weight to 0."),
+    Rule("proportion", "step",
+         f"a term's weighted gradient is under {RATIO[0]:g} or over {RATIO[1]:g} times the LM loss's in {MEASUREMENTS} "
+         "measurements in a row", _out_of_proportion,
+         "The smaller of the two hardly trains.", "Change loss.lambda or the term's weight."),
+    Rule("conflict", "step", f"cosine with the LM gradient under {OPPOSED:g} for {WINDOW} steps", _opposed,
+         "What the term asks is what the corpus forbids, or one of the two has the wrong sign.",
+         "Lower its weight, or look at the rows it judges."),
+    Rule("too good", "evaluation",
+         f"LM loss below bigram counts of the evaluation replies themselves, or under {TOO_GOOD:.0%} of the base's",
+         _too_good,
+         "Evaluation measures copying or memory: labels without shift, a leaked split, an answer in its prompt.",
+         "Trust nothing of this run; see `next token` and `leakage` of check=only."),
+    Rule("two losses", "evaluation", "the objective's LM loss is not the next-token loss of the same rows", _two_losses,
+         "The figure that falls is not the model's.", "Shift labels by one; see `next token` of check=only."),
+    Rule("worse than base", "evaluation", f"over {WORSE_THAN_BASE:g} times the base's LM loss", _worse_than_base,
+         "The model forgets how to write.", "Lower optimizer.lr or loss.lambda."),
+    Rule("rising", "evaluation",
+         f"LM loss rises in {MEASUREMENTS} evaluations in a row, by over {RISEN - 1:.0%}", _rising,
+         "It learns the training rows by heart.", "Fewer epochs, a lower optimizer.lr, or more rows."),
+    Rule("standstill", "evaluation", "LM loss is to the last digit that of the evaluation before", _standstill,
+         "No adapter has moved.", "See `trainable` of check=only; optimizer.lr must be above 0."),
+    Rule("repetition", "replies",
+         f"from half of the run on, over {REPETITION:.0%} of the 4-grams of its replies are repetitions", _repeats,
+         "The replies run in circles.", "Look at generation_samples.txt; lower optimizer.lr or the weights."),
+    Rule("no end", "replies",
+         f"from half of the run on, under {ENDED:.0%} of the replies end with EOS (where {ROOM:g} times the "
+         "corpus's mean length fits)", _never_ends,
+         "Stopping is not learnt.", "See `labels` of check=only: EOS must carry a label."),
+    Rule("few words", "replies", "replies of under two words", _says_little,
+         "The replies have collapsed.", "Look at generation_samples.txt; lower optimizer.lr or the weights."),
+    Rule("one phrase", "replies",
+         f"from half of the run on, openings vary less than {OPENINGS:.0%} as much as the base's", _says_the_same,
+         "One phrase has become the answer to everything.", "Lower loss.weights.presence, or give more varied rows."),
+    Rule("warm to everybody", "replies",
+         f"at the end, bond language where nobody addressed it is over {WARM:.0%} commoner than with the base",
+         _warm_to_everybody, "Presence is not told from its absence.",
+         "Raise loss.weights.presence, or give more rows without markers."),
+)  # fmt: skip

@@ -1,0 +1,75 @@
+"""Takes in what a run reports, and speaks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rct_lightning.health.history import History, RepliesSeen, Values
+from rct_lightning.health.rules import RULES, WINDOW, Watches
+
+
+@dataclass(frozen=True)
+class Alert:
+    """What a rule has to say.
+
+    Attributes:
+        rule: Its name, as in docs/guards.md.
+        step: Optimizer step at which it was seen.
+        seen: What was found, with its figures.
+        means: What it usually means.
+        remedy: What to do.
+        fatal: Whether training on is pointless.
+    """
+
+    rule: str
+    step: int
+    seen: str
+    means: str
+    remedy: str
+    fatal: bool
+
+    def line(self) -> str:
+        """In one paragraph."""
+        return f"{self.rule}, step {self.step}: {self.seen}. {self.means} {self.remedy}"
+
+
+@dataclass
+class Health:
+    """Asks the rules after every report; each speaks once, and again only when what it saw had gone in between."""
+
+    history: History
+    standing: set[tuple[str, str]] = field(default_factory=set)  # what was said and still holds
+
+    def step(self, step: int, values: Values) -> list[Alert]:
+        """A training step: terms, total, and gradients where they were measured."""
+        history = self.history
+        history.steps = [(at, seen) for at, seen in history.steps if at > step - WINDOW] + [(step, values)]
+        history.moved |= {term for term in history.expected.weights if values.get(term, 0.0) > 0}
+        if "grad/lm_norm" in values:
+            history.gradients.append((step, values))
+        return self._ask("step", step)
+
+    def evaluation(self, step: int, values: Values) -> list[Alert]:
+        """An evaluation; the first is the base's."""
+        self.history.evaluations.append((step, values))
+        return self._ask("evaluation", step)
+
+    def spoken(self, step: int, replies: RepliesSeen) -> list[Alert]:
+        """Replies of the model's own; the first are the base's."""
+        self.history.replies.append((step, replies))
+        return self._ask("replies", step)
+
+    def _ask(self, watches: Watches, step: int) -> list[Alert]:
+        alerts = []
+        for rule in RULES:
+            if rule.watches != watches:
+                continue
+            seen = dict(rule.look(self.history))
+            alerts += [
+                Alert(rule.name, step, what, rule.means, rule.remedy, rule.fatal)
+                for about, what in seen.items()
+                if (rule.name, about) not in self.standing
+            ]
+            self.standing = {pair for pair in self.standing if pair[0] != rule.name}
+            self.standing |= {(rule.name, about) for about in seen}
+        return alerts
