@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 from dataclasses import dataclass
@@ -100,6 +101,16 @@ class RunDir:
             except ValueError:
                 continue
         return found
+
+    def read_loss_components(self) -> list[dict[str, Any]]:
+        """The loss terms by step and phase, without those that were not computed; empty where none were logged."""
+        if not self.loss_components.is_file():
+            return []
+        with self.loss_components.open(encoding="utf-8", newline="") as file:
+            return [
+                {name: value if name == "phase" else float(value) for name, value in row.items() if value}
+                for row in csv.DictReader(file)
+            ]
 
     def write_json(self, path: Path, value: Any) -> None:
         """Write JSON so that a reader sees the old file or the new one, never half of it."""

@@ -133,6 +133,23 @@ def test_replies(change: dict[str, float], said: list[str]) -> None:
     assert names(patient.spoken(200, seen)) == said
 
 
+@pytest.mark.parametrize(
+    ("logged", "said"),
+    [
+        (((0, "eval"), (10, "train"), (20, "train"), (20, "eval")), []),
+        ((), []),  # a run without the callback that writes the file
+        (((0, "train"), (10, "train"), (20, "train"), (20, "train")), ["mixed phases"]),
+        (((0, "train"), (10, "train"), (20, "train")), ["mixed phases"]),
+        (((0, "eval"), (10, "train"), (10, "eval"), (20, "train"), (20, "eval")), ["mixed phases"]),
+    ],
+)
+def test_phases_are_told_apart_in_the_file(logged: tuple[tuple[int, str], ...], said: list[str]) -> None:
+    patient = health()
+    for step in (0, 20):
+        patient.evaluation(step, {"lm": 7.0 - 0.1 * step})
+    assert names(patient.ended(20, logged)) == said
+
+
 def test_a_rule_speaks_once_and_again_when_it_comes_back() -> None:
     patient = health()
     said = [patient.evaluation(step, {"lm": loss}) for step, loss in enumerate((7.0, 9.0, 9.1, 6.0, 9.0))]

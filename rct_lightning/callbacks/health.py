@@ -9,7 +9,7 @@ from typing import Literal
 import lightning as L
 
 from rct_lightning import health
-from rct_lightning.callbacks.common import StepClock, tensorboard, write_event
+from rct_lightning.callbacks.common import StepClock, run_of, tensorboard, write_event
 from rct_lightning.data import RelationalDataset
 from rct_lightning.errors import UserError
 from rct_lightning.generation import Sampling, generate, repeated_4grams
@@ -65,9 +65,11 @@ class Health(L.Callback):
             self._look_at_steps(trainer, pl_module)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Look at the steps that are left."""
+        """Look at the steps that are left, and at what was logged of them."""
         assert isinstance(pl_module, RelationalModule)
         self._look_at_steps(trainer, pl_module)
+        logged = [(row["step"], row["phase"]) for row in run_of(trainer).read_loss_components()]
+        self._say(trainer, self._judge(trainer, pl_module).ended(trainer.global_step, logged))
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Look at the evaluation, and at replies of the model's own."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import math
@@ -88,7 +87,7 @@ def write_report(report: Report, run: RunDir, folder: Path, config: Mapping[str,
     """Write report.md, metrics.json and figures/ into a folder; ``made_from`` is a :func:`fingerprint`."""
     figures = folder / "figures"
     figures.mkdir(parents=True, exist_ok=True)
-    curves = _loss_rows(run)
+    curves = run.read_loss_components()
     if curves:
         draw_losses(curves).savefig(figures / "loss_components.png", dpi=FIGURE_DPI)
     _draw_changes(report.comparison).savefig(figures / "endpoints.png", dpi=FIGURE_DPI)
@@ -152,16 +151,6 @@ def _draw_changes(comparison: Comparison) -> Any:
     axis.set_yticks(range(len(shown)), [e.key for e in reversed(shown)], fontsize=8)
     axis.set_xlabel("change in the better direction, in standard deviations over items")
     return figure
-
-
-def _loss_rows(run: RunDir) -> list[dict[str, Any]]:
-    if not run.loss_components.is_file():
-        return []
-    with run.loss_components.open(encoding="utf-8", newline="") as file:
-        return [
-            {name: value if name == "phase" else float(value) for name, value in row.items() if value}
-            for row in csv.DictReader(file)
-        ]
 
 
 def _round(values: Any) -> list[float]:

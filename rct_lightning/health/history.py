@@ -80,6 +80,7 @@ class History:
         evaluations: The first is the base's.
         replies: Figures of the model's own replies; the first are the base's.
         moved: Terms that were above zero once.
+        logged: Step and phase (train, eval) of every row of loss_components.csv; known when training has ended.
     """
 
     expected: Expected
@@ -89,6 +90,7 @@ class History:
     evaluations: list[tuple[int, Values]] = field(default_factory=list)
     replies: list[tuple[int, RepliesSeen]] = field(default_factory=list)
     moved: set[str] = field(default_factory=set)
+    logged: Sequence[tuple[int, str]] = ()
 
 
 def bigram_floor(replies: Sequence[Sequence[int]]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -25,7 +26,7 @@ REPETITION, ENDED, OPENINGS, WARM = 0.6, 0.05, 0.5, 0.5
 ROOM = 1.5
 """By how much replies may be longer than the corpus's, for their ends to be judged."""
 
-Watches = Literal["step", "evaluation", "replies"]
+Watches = Literal["step", "evaluation", "replies", "end"]
 Seen = Iterator[tuple[str, str]]
 """What the rule is about (a term, or nothing) and what was seen."""
 
@@ -191,6 +192,16 @@ def _warm_to_everybody(history: History) -> Seen:
         yield "", f"{now.bond_rate:.0%} of its replies to those who do not address it hold bond language, {others}"
 
 
+def _mixed_phases(history: History) -> Seen:
+    trained = [step for step, phase in history.logged if phase == "train"]
+    evaluated = len(history.logged) - len(trained)
+    twice = sorted({step for step, count in Counter(trained).items() if count > 1})
+    if twice:
+        yield "", f"loss_components.csv calls two rows of step {twice[0]:.0f} train"
+    elif history.logged and evaluated != len(history.evaluations):
+        yield "", f"loss_components.csv holds {evaluated} evaluations, {len(history.evaluations)} were made"
+
+
 RULES = (
     Rule("not finite", "step", "a loss or a gradient is NaN or infinite", _not_finite,
          "The adapters are of no use from here on.",
@@ -236,4 +247,8 @@ RULES = (
          f"at the end, bond language where nobody addressed it is over {WARM:.0%} commoner than with the base",
          _warm_to_everybody, "Presence is not told from its absence.",
          "Raise loss.weights.presence, or give more rows without markers."),
+    Rule("mixed phases", "end",
+         "loss_components.csv calls two rows of a step train, or holds more or fewer evaluations than were made",
+         _mixed_phases, "Evaluation rows are logged as training rows, and a curve of the two tells nothing.",
+         "Draw no curve from this file; write what a callback logs under its own phase."),
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rct_lightning.health.history import History, RepliesSeen, Values
@@ -58,6 +59,11 @@ class Health:
         """Replies of the model's own; the first are the base's."""
         self.history.replies.append((step, replies))
         return self._ask("replies", step)
+
+    def ended(self, step: int, logged: Sequence[tuple[int, str]]) -> list[Alert]:
+        """The end of training: step and phase of what stands in loss_components.csv."""
+        self.history.logged = logged
+        return self._ask("end", step)
 
     def _ask(self, watches: Watches, step: int) -> list[Alert]:
         alerts = []

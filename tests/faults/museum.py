@@ -26,6 +26,7 @@ from hydra import compose, initialize_config_dir
 
 from rct_lightning import experiment
 from rct_lightning.backbone import adapter_state
+from rct_lightning.callbacks import LossComponents
 from rct_lightning.config import Config, validate
 from rct_lightning.data import IGNORE, Batch, RelationalDataset, Totals
 from rct_lightning.errors import UserError
@@ -317,6 +318,12 @@ def log_a_better_figure(patch: Patch) -> None:
     patch.setattr(RelationalModule, "on_validation_epoch_end", flatter)
 
 
+def call_it_training(patch: Patch) -> None:
+    """Evaluation rows are logged as training rows."""
+    true = LossComponents._write
+    patch.setattr(LossComponents, "_write", lambda self, trainer, values, phase: true(self, trainer, values, "train"))
+
+
 def look_past_the_loader(patch: Patch) -> None:
     """Rows that are checked come from the file; what the loader made of them is not seen: here it blanks replies."""
     true = RelationalDataset.collate
@@ -396,6 +403,7 @@ EXHIBITS = (
     Exhibit("nothing trains", ("trainable",), freeze_everything),
     Exhibit("the optimizer holds other tensors", ("standstill",), train_nothing),
     Exhibit("the evaluation that is logged is not that of the rows", ("two losses",), log_a_better_figure),
+    Exhibit("evaluation rows are logged as training rows", ("mixed phases",), call_it_training),
     Exhibit("the loader changes what is read", ("labels",), look_past_the_loader),
     Exhibit("NaN is replaced by 10", ("not finite",), hide_what_is_not_a_number),
     Exhibit("a learning rate that destroys the model", ("worse than base", "repetition", "few words", "not finite"),
