@@ -107,7 +107,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
     config = checked()
     weights = config.loss.weights.model_dump()
     products = {name: round(config.loss.lambda_ * weight, 9) for name, weight in weights.items()}
-    assert products == {"presence": 0.45, "coherence": 0.30, "continuity": 0.60}
+    assert products == {"presence": 0.30, "coherence": 0.30, "continuity": 0.60}
     assert (config.model.name, config.loss.name, config.data.name, config.seed) == (
         "nano",
         "relational",

@@ -50,7 +50,7 @@ class Batch:
         attention_mask: int64 [B, T], 0 on padding.
         labels: int64 [B, T], the token itself on the reply and its EOS, -100 elsewhere.
         prompt_length: int64 [B], where the reply begins.
-        asked_at: int64 [B], where phrases are asked: at the end of the prompt, or behind some sentences of the reply.
+        asked_at: int64 [B], where phrases are asked: at the end of the prompt, or behind some clauses of the reply.
         strength: float32 [B], marker strength of the user's text in [0, 1].
         has_history: bool [B], whether any earlier turn is in the row.
         renamed: bool [B], whether its shared words were exchanged (their labels are -100 then).

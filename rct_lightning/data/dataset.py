@@ -31,7 +31,7 @@ class RelationalDataset(Dataset[Batch]):
         counterfactual: How rows are read in training epochs; by default always as they stand.
         encode: Tokenises a row's twin; without it rows have none.
         twin_every: One row in so many has a twin.
-        sentence_ends: Tokens that end a sentence; behind them, too, training asks what would be said next.
+        clause_ends: Tokens that end a clause; behind them, too, training asks what would be said next.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class RelationalDataset(Dataset[Batch]):
         counterfactual: Counterfactual | None = None,
         encode: Callable[[Example], Encoded] | None = None,
         twin_every: int = 1,
-        sentence_ends: frozenset[int] = frozenset(),
+        clause_ends: frozenset[int] = frozenset(),
     ) -> None:
         self.counterfactual = counterfactual or Counterfactual()
         self.examples = list(examples)
@@ -58,7 +58,7 @@ class RelationalDataset(Dataset[Batch]):
             for number in range(0, len(self.rows), twin_every):
                 row, example = self.rows[number], self.examples[number]
                 self.rows[number] = with_twin(row, example, lexicon, encode, number)
-        self.sentence_ends = sentence_ends
+        self.clause_ends = clause_ends
         self.lengths = np.array([len(row.encoded.ids) for row in self.rows])
 
     def __len__(self) -> int:
@@ -76,7 +76,7 @@ class RelationalDataset(Dataset[Batch]):
         row = self.rows[index]
         if epoch is None or not self.counterfactual.active:
             return row
-        return read_in_epoch(row, self.counterfactual, self.vocabulary, self.sentence_ends, epoch, index)
+        return read_in_epoch(row, self.counterfactual, self.vocabulary, self.clause_ends, epoch, index)
 
     def collate(
         self, indices: Sequence[int], step_indices: Sequence[int] | None = None, epoch: int | None = None

@@ -24,6 +24,8 @@ from rct_lightning.errors import UserError
 from rct_lightning.markers import Lexicon
 from rct_lightning.template import DialogueTemplate, Encoded
 
+CLAUSE_ENDS = tuple(".!?,;:")
+
 
 @dataclass(frozen=True)
 class TruncationReport:
@@ -124,7 +126,7 @@ class RelationalDataModule(L.LightningDataModule):
             vocabulary=self.vocabulary,
             lexicon=lexicon,
             pad_id=tokenizer.pad_token_id,
-            sentence_ends=frozenset(token for piece, token in tokenizer.get_vocab().items() if piece[-1:] in (*".!?",)),
+            clause_ends=frozenset(token for piece, token in tokenizer.get_vocab().items() if piece[-1:] in CLAUSE_ENDS),
         )
         asks_training_rows = counterfactual is not None and counterfactual.readdress_share > 0
         self.train_set = build(

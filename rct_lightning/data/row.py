@@ -164,14 +164,14 @@ def read_in_epoch(
     row: Row,
     how: Counterfactual,
     vocabulary: ContentVocabulary,
-    sentence_ends: frozenset[int],
+    clause_ends: frozenset[int],
     epoch: int,
     number: int,
 ) -> Row:
     """How a training row is read in an epoch: beside its twin, renamed, or as it stands.
 
-    Beside its twin it is asked at the beginning of the reply or, every other time, behind one of its sentences: a reply
-    that began well is not to end in bond language that nobody asked for.
+    Beside its twin it is asked at the beginning of the reply or, every other time, behind one of its clauses: a reply
+    that began well, or with a name, is not to end in bond language that nobody asked for.
 
     As it stands its recurrent words are not judged where renaming is on: they could be known by heart.
     """
@@ -180,7 +180,7 @@ def read_in_epoch(
     as_it_stands = row if beside_twin else replace(row, twin=None)
     if beside_twin and random.random() < 0.5:
         reply = row.encoded.ids[row.encoded.prompt_length : -1]
-        ends = [place + 1 for place, token in enumerate(reply) if token in sentence_ends]
+        ends = [place + 1 for place, token in enumerate(reply) if token in clause_ends]
         as_it_stands = after(row, int(random.choice(ends))) if ends else row
     if how.rename_share == 0:
         return as_it_stands

@@ -46,11 +46,11 @@ class LossSettings:
     """
 
     lambda_: float = 0.3
-    weights: Mapping[str, float] = field(default_factory=lambda: {"presence": 1.5, "coherence": 1.0, "continuity": 2.0})
+    weights: Mapping[str, float] = field(default_factory=lambda: {"presence": 1.0, "coherence": 1.0, "continuity": 2.0})
     presence: PresenceSettings = PresenceSettings()
     recall_among: Among = "vocabulary"
     label_smoothing: float = 0.0
-    phrases_per_step: int = 2
+    phrases_per_step: int = 3
     seed: int = 0
 
     def weight(self, term: str) -> float:
