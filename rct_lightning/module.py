@@ -179,8 +179,8 @@ class RelationalModule(L.LightningModule):
         for name, (total, number) in outcome.figures.items():
             if number > 0:
                 self._mean(name).update(total / number, number)
-        tokens = (batch.labels[: batch.rows, 1:] != IGNORE).sum(1).tolist()
-        rows = zip(batch.index[: batch.rows].tolist(), outcome.row_nll.tolist(), tokens, strict=True)
+        tokens = (batch.labels[:, 1:] != IGNORE).sum(1).tolist()
+        rows = zip(batch.index.tolist(), outcome.row_nll.tolist(), tokens, strict=True)
         self.eval_rows |= {index: (nll, count) for index, nll, count in rows}
 
     def on_validation_epoch_start(self) -> None:

@@ -2,7 +2,8 @@ r"""Log-likelihood of continuations: used by the losses and by evaluation alike.
 
 Logits are computed only where a token is asked about. Short continuations ("phrases") are scored as *branches* of
 the trunk's own pass: they stand behind the row in the same sequence, see the prompt and themselves only, and take the
-positions that they would have had right after the prompt. That equals separate passes and costs a few tokens.
+positions that they would have had right after the prompt. So does a prompt that begins as the row does and ends
+otherwise: what both begin with is read once. That equals separate passes and costs a few tokens.
 
 Notation as in docs/losses.md: s(c|q) = (1/|c|) sum_j log p(c_j | q, c_<j), in nats per token.
 """
@@ -54,18 +55,41 @@ class Branches:
             lengths=torch.tensor([len(phrase) for phrase in phrases], device=device),
         )
 
+    @property
+    def own_beginning(self) -> Tensor:
+        """Bool [L, L], what each token sees of the phrases: its own, up to itself."""
+        same_phrase = self.phrase[:, None] == self.phrase
+        return same_phrase & (self.offset[:, None] >= self.offset)
+
 
 @dataclass(frozen=True)
-class Scored:
-    """What one pass over a batch gives.
+class Twins:
+    """For each of Q rows, another prompt that begins as the row does.
 
     Attributes:
-        hidden: [B, T, H], last hidden states of the rows.
-        phrase_scores: [B, C], s(phrase | prompt of the row), or None without branches.
+        ids: int64 [Q, S], how it goes on where it parts from its row, right-padded.
+        start: int64 [Q], tokens that it shares with its row.
+        length: int64 [Q], tokens of its own, at least one.
+    """
+
+    ids: Tensor
+    start: Tensor
+    length: Tensor
+
+
+@dataclass(frozen=True)
+class PairScores:
+    """What one pass over rows and their twins gives.
+
+    Attributes:
+        hidden: [Q, T, H], last hidden states of the rows.
+        rows: [Q, C], s(phrase | what the row has said so far).
+        twins: [Q, C], s(phrase | twin).
     """
 
     hidden: Tensor
-    phrase_scores: Tensor | None
+    rows: Tensor
+    twins: Tensor
 
 
 def trunk_and_head(model: nn.Module) -> tuple[nn.Module, nn.Module]:
@@ -119,60 +143,77 @@ def reply_log_probs(model: nn.Module, hidden: Tensor, labels: Tensor) -> tuple[T
     return token_log_probs(model, hidden[row, position], labels[row, position + 1]), row
 
 
-def score(
-    model: nn.Module,
-    input_ids: Tensor,
-    attention_mask: Tensor,
-    prompt_length: Tensor | None = None,
-    branches: Branches | None = None,
-) -> Scored:
-    """One pass over right-padded rows, with phrases branching off the end of each prompt.
+def hidden_states(model: nn.Module, input_ids: Tensor) -> Tensor:
+    """Last hidden states of right-padded rows: int64 [B, T] -> [B, T, H].
+
+    Padding is on the right, so causal attention alone keeps it from every token: no mask to hold.
+    """
+    return trunk_and_head(model)[0](input_ids=input_ids, use_cache=False).last_hidden_state
+
+
+def score_pairs(model: nn.Module, input_ids: Tensor, asked_at: Tensor, twins: Twins, branches: Branches) -> PairScores:
+    """One pass over rows, their twins, and the same phrases after each of both.
+
+    A sequence holds the row, what its twin says otherwise, and the phrases twice: T + S + 2L tokens.
 
     Args:
         model: The causal LM.
-        input_ids: int64 [B, T].
-        attention_mask: int64 [B, T], 0 on the padding at the end.
-        prompt_length: int64 [B], where the branches leave the row; needed with ``branches``.
-        branches: C phrases, the same for every row.
-
-    Returns:
-        Hidden states of the rows, and s(phrase | prompt) [B, C].
+        input_ids: int64 [Q, T], right-padded rows.
+        asked_at: int64 [Q], how many of its tokens a row has said when the phrases are asked.
+        twins: The other prompt of each row; phrases are asked at its end.
+        branches: C phrases of L tokens.
     """
     trunk, _ = trunk_and_head(model)
-    rows, length = input_ids.shape
-    if branches is None:
-        # Padding is on the right, so causal attention alone keeps it from every token: no mask to hold.
-        hidden = trunk(input_ids=input_ids, use_cache=False).last_hidden_state
-        return Scored(hidden, None)
-    if prompt_length is None:
-        raise ValueError("branches leave the row at prompt_length, which was not given")
-    positions = torch.arange(length, device=input_ids.device).expand(rows, length)
-    hidden = trunk(
-        input_ids=torch.cat([input_ids, branches.ids.expand(rows, -1)], dim=1),
-        attention_mask=_branch_mask(attention_mask, prompt_length, branches, trunk.dtype),  # type: ignore[arg-type]
-        position_ids=torch.cat([positions, prompt_length[:, None] + branches.offset], dim=1),
+    (rows, length), own = input_ids.shape, twins.ids.shape[1]
+    phrases, extra = branches.ids.expand(rows, -1), len(branches.ids)
+    along = torch.arange(max(length, own), device=input_ids.device)
+    positions = (
+        along[:length].expand(rows, -1),
+        twins.start[:, None] + along[:own],
+        asked_at[:, None] + branches.offset,
+        (twins.start + twins.length)[:, None] + branches.offset,
+    )
+    states = trunk(
+        input_ids=torch.cat([input_ids, twins.ids, phrases, phrases], dim=1),
+        attention_mask=_additive(_seen_in_pairs(length, asked_at, twins, branches), trunk.dtype),  # type: ignore[arg-type]
+        position_ids=torch.cat(positions, dim=1),
         use_cache=False,
     ).last_hidden_state
-    at_prompt_end = hidden[torch.arange(rows, device=hidden.device), prompt_length - 1]
-    return Scored(hidden[:, :length], _phrase_scores(model, at_prompt_end, hidden[:, length:], branches))
+    hidden, of_twin, after_row, after_twin = states.split([length, own, extra, extra], dim=1)
+    each = torch.arange(rows, device=input_ids.device)
+    return PairScores(
+        hidden,
+        _phrase_scores(model, hidden[each, asked_at - 1], after_row, branches),
+        _phrase_scores(model, of_twin[each, twins.length - 1], after_twin, branches),
+    )
 
 
-def _branch_mask(attention_mask: Tensor, prompt_length: Tensor, branches: Branches, dtype: torch.dtype) -> Tensor:
-    """Additive mask [B, 1, T+L, T+L]: rows causal, a branch sees its prompt and its own beginning."""
-    rows, length = attention_mask.shape
-    at = torch.arange(length, device=attention_mask.device)
-    allowed = torch.zeros(rows, length, length + len(branches.ids), dtype=torch.bool, device=attention_mask.device)
-    allowed[:, :, :length] = (at[:, None] >= at) & attention_mask.bool()[:, None, :]
-    return _additive(torch.cat([allowed, _seen_by_branches(length, prompt_length, branches)], dim=1), dtype)
+def _seen_in_pairs(length: int, asked_at: Tensor, twins: Twins, branches: Branches) -> Tensor:
+    """Bool [Q, N, N] over N = T + S + 2L tokens: rows and twins are causal, phrases see what they are asked after."""
+    rows, own = twins.ids.shape
+    extra = len(branches.ids)
+    along = torch.arange(max(length, own), device=asked_at.device)
+    of_row, of_twin = along[:length], along[:own]
+    shared = of_row < twins.start[:, None]
+    said = torch.cat([of_row < asked_at[:, None], torch.zeros_like(twins.ids, dtype=torch.bool)], dim=1)
+    other = torch.cat([shared, of_twin < twins.length[:, None]], dim=1)
+
+    seen = torch.zeros(rows, *[length + own + 2 * extra] * 2, dtype=torch.bool, device=asked_at.device)
+    row, twin, prompt = slice(0, length), slice(length, length + own), slice(0, length + own)
+    seen[:, row, row] = of_row[:, None] >= of_row
+    seen[:, twin, row] = shared[:, None]
+    seen[:, twin, twin] = of_twin[:, None] >= of_twin
+    for start, asked_after in ((length + own, said), (length + own + extra, other)):
+        phrases = slice(start, start + extra)
+        seen[:, phrases, prompt] = asked_after[:, None]
+        seen[:, phrases, phrases] = branches.own_beginning
+    return seen
 
 
-def _seen_by_branches(length: int, prompt_length: Tensor, branches: Branches) -> Tensor:
-    """What a branch sees of T row tokens and L branch tokens: bool [B, L, T+L]."""
-    own_prompt = torch.arange(length, device=prompt_length.device) < prompt_length[:, None]
-    same_phrase = branches.phrase[:, None] == branches.phrase
-    own_beginning = same_phrase & (branches.offset[:, None] >= branches.offset)
-    rows, extra = len(prompt_length), len(branches.ids)
-    return torch.cat([own_prompt[:, None].expand(rows, extra, length), own_beginning.expand(rows, extra, extra)], dim=2)
+def _seen_by_branches(prompt: Tensor, branches: Branches) -> Tensor:
+    """What phrases see that stand behind right-padded prompts: bool [B, T] -> bool [B, L, T+L]."""
+    size = (len(prompt), len(branches.ids), -1)
+    return torch.cat([prompt[:, None].expand(size), branches.own_beginning.expand(size)], dim=2)
 
 
 def _additive(allowed: Tensor, dtype: torch.dtype) -> Tensor:
@@ -229,7 +270,7 @@ def score_many_phrases(
         branches = Branches.of(phrases[start : start + PHRASE_PORTION], input_ids.device)
         at_branches = trunk(
             input_ids=branches.ids.expand(rows, -1),
-            attention_mask=_additive(_seen_by_branches(length, prompt_length, branches), trunk.dtype),  # type: ignore[arg-type]
+            attention_mask=_additive(_seen_by_branches(inside, branches), trunk.dtype),  # type: ignore[arg-type]
             position_ids=prompt_length[:, None] + branches.offset,
             **cached,
         ).last_hidden_state
@@ -259,9 +300,8 @@ def score_continuations(
         rows = [torch.tensor([*pairs[i][0], *pairs[i][1]]) for i in chosen]
         labels = [torch.tensor([-100] * len(pairs[i][0]) + list(pairs[i][1])) for i in chosen]
         ids = pad_sequence(rows, batch_first=True, padding_value=pad_id).to(device)
-        mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True).to(device)
         target = pad_sequence(labels, batch_first=True, padding_value=-100).to(device)
-        log_probs, row = reply_log_probs(model, score(model, ids, mask).hidden, target)
+        log_probs, row = reply_log_probs(model, hidden_states(model, ids), target)
         sums = torch.zeros(len(chosen), device=device).index_add(0, row, log_probs)
         scores[chosen] = (sums / (target[:, 1:] != -100).sum(1)).cpu()
     return scores

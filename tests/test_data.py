@@ -404,18 +404,21 @@ def test_only_the_address_of_a_twin_differs(twinned: Any, at: Any, tokenizer: An
     assert tokenizer.decode(row.twin.encoded.ids) == natural.replace("Dear friend, tell me", "Tell me")
 
 
-def test_twins_stand_behind_the_rows_and_teach_no_words(twinned: Any) -> None:
-    everything = range(len(twinned.train_set))
-    batch, natural = twinned.train_set.collate(everything, epoch=1), twinned.train_set.collate(everything)
-    twins = len(batch.twin_of)
-    assert 0 < twins < len(natural.twin_of) == len(ROWS) and batch.rows == len(ROWS) + 1 == len(batch) - twins
-    assert batch.is_twin.tolist() == [False] * batch.rows + [True] * twins
-    assert batch.index.tolist() == [*everything, *batch.twin_of.tolist()]
-    assert batch.asked.sum() == 2 * twins and batch.asked[batch.twin_of].all()
-    assert (batch.labels[batch.is_twin] == IGNORE).all()
-    assert torch.equal(batch.labels[: batch.rows], natural.labels[: batch.rows]), "every row is learnt from"
-    assert ((batch.strength[batch.is_twin] > 0) != (batch.strength[batch.twin_of] > 0)).all()
-    assert (batch.asked_at[batch.is_twin] == batch.attention_mask[batch.is_twin].sum(1)).all()
+def test_a_batch_keeps_what_twins_say_otherwise_and_learns_from_every_row(twinned: Any) -> None:
+    rows, everything = twinned.train_set, range(len(twinned.train_set))
+    batch, natural = rows.collate(everything, epoch=1), rows.collate(everything)
+    assert 0 < len(batch.twin_of) < len(natural.twin_of) == len(ROWS)
+    assert len(batch) == len(ROWS) + 1 and batch.index.tolist() == list(everything)
+    assert torch.equal(batch.labels, natural.labels), "every row is learnt from"
+    assert ((batch.twin_strength > 0) != (batch.strength[batch.twin_of] > 0)).all()
+    for at, index in enumerate(batch.twin_of.tolist()):
+        row, start = rows.row(index, epoch=1), int(batch.twin_start[at])
+        own = batch.twin_ids[at, : batch.twin_length[at]].tolist()
+        assert [*row.encoded.ids[:start], *own] == row.twin.encoded.ids
+        assert row.encoded.ids[start] != own[0] and start < row.encoded.prompt_length
+        assert int(batch.asked_at[index]) == row.encoded.prompt_length + row.said
+    shared = batch.twin_start[batch.has_history[batch.twin_of]]
+    assert len(shared) and (shared > batch.twin_length.min()).all(), "a history is read once"
 
 
 def test_a_pair_is_asked_at_the_beginning_of_the_reply_or_behind_a_clause(
@@ -568,12 +571,12 @@ def test_totals_are_the_sums_over_the_step(make_data: Any, accumulate: int, rena
         own = Totals.none()
         for batch in step:
             own += batch.own
-            assert batch.own.rows == batch.rows
+            assert batch.own.rows == len(batch)
             assert batch.own.pairs == len(batch.twin_of)
             assert batch.own.reply_tokens == int((batch.labels != IGNORE).sum())
             assert batch.own.coherence_positions == int((batch.recurrent_source == COHERENCE).sum())
             assert batch.own.continuity_positions == int((batch.recurrent_source == CONTINUITY).sum())
-            assert batch.own.prompts_without_history == int((batch.asked & ~batch.has_history).sum())
+            assert batch.own.prompts_without_history == 2 * int((~batch.has_history[batch.twin_of]).sum())
         assert all(batch.totals == own for batch in step)
 
 
@@ -637,6 +640,6 @@ def test_making_an_iterator_leaves_the_random_state_alone(make_data: Any) -> Non
 
 def test_validation_sees_every_row_once_in_the_same_order(make_data: Any) -> None:
     module = make_data()
-    seen = [[int(i) for batch in module.val_dataloader() for i in batch.index[: batch.rows]] for _ in range(2)]
+    seen = [[int(i) for batch in module.val_dataloader() for i in batch.index] for _ in range(2)]
     assert seen[0] == seen[1]
     assert Counter(seen[0]) == Counter(range(len(module.eval_set)))

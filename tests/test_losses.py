@@ -58,7 +58,8 @@ def figure(outcome: Outcome, name: str) -> float:
 
 def phrase_scores(model: Any, row: Row, objective: Any, step: int, tokenizer: Any) -> dict[str, list[Any]]:
     """[S of each bank under the model, under the base], by separate passes over the phrases drawn at a step."""
-    encoded, drawn = row.encoded, objective.phrases.draw(2, [0, step])
+    encoded, count = row.encoded, objective.settings.phrases_per_step
+    drawn = objective.phrases.draw(count, [0, step])
     found: dict[str, list[Any]] = {}
     for bank in BANKS:
         phrases = [objective.phrases.ids[i] for i in drawn[bank]]
@@ -67,7 +68,7 @@ def phrase_scores(model: Any, row: Row, objective: Any, step: int, tokenizer: An
         )
         tuned = ask()
         with base_model(model):
-            found[bank] = [float(scores.logsumexp(1) - math.log(2)) for scores in (tuned, ask())]
+            found[bank] = [float(scores.logsumexp(1) - math.log(count)) for scores in (tuned, ask())]
     return found
 
 
@@ -424,9 +425,8 @@ def twins(make_data: Any) -> Any:
 
 def test_the_marker_decides_which_prompt_of_a_pair_is_addressed(twins: Any, model: Any, make_objective: Any) -> None:
     objective, batch = make_objective(), twins.train_set.collate([0])
-    row, twin = batch.strength.tolist()
-    assert row > 0 and twin == 0
-    swapped = replace(batch, strength=batch.strength.flip(0))
+    assert batch.strength[0] > 0 and batch.twin_strength[0] == 0
+    swapped = replace(batch, strength=batch.twin_strength, twin_strength=batch.strength)
     found = [objective(model, b, 0) for b in (batch, swapped)]
     assert figure(found[0], "presence/D_marked") == pytest.approx(figure(found[1], "presence/D_unmarked"))
     assert value(found[0], "presence") != pytest.approx(value(found[1], "presence"), rel=1e-3)
@@ -436,7 +436,7 @@ def test_contrast_and_the_marked_side_weigh_by_marker_strength(twins: Any, model
     objective, batch = make_objective(presence=PresenceSettings(specificity=0.0)), twins.train_set.collate([0])
 
     def at_strength(strength: float) -> float:
-        return value(objective(model, replace(batch, strength=torch.tensor([strength, 0.0])), 0), "presence")
+        return value(objective(model, replace(batch, strength=torch.tensor([strength])), 0), "presence")
 
     assert at_strength(0.7) == pytest.approx(2 * at_strength(0.35)) != 0
 

@@ -8,10 +8,12 @@ from rct_lightning import scoring
 from rct_lightning.backbone import adapter_state
 from rct_lightning.scoring import (
     Branches,
+    Twins,
     base_model,
+    hidden_states,
     reply_log_probs,
-    score,
     score_continuations,
+    score_pairs,
     score_phrases,
     token_log_probs,
 )
@@ -21,6 +23,12 @@ PROMPTS = (
     "Human: Are you there, and is the kettle warm?\nAssistant:",
     "Human: Why should I?\nAssistant:",
 )
+OTHERS = (
+    "Human: Hi, Aelara\nAssistant:",
+    "Human: Are you there, dear friend, and is the kettle warm?\nAssistant: It is, and",
+    "Why should I, Aelara?\nAssistant:",
+)
+"""Prompts that begin as these do, and go on otherwise; the last shares nothing."""
 PHRASES = (" I am here.", " No", " I know your voice, and I kept a place for you.")
 
 
@@ -61,30 +69,72 @@ def test_prompts_and_phrases_differ_in_length(prompts: list[list[int]], phrases:
     assert len({len(p) for p in prompts}) == len({len(p) for p in phrases}) == 3
 
 
-def test_branches_equal_separate_passes(model: Any, prompts: Any, phrases: Any, expected: Any, tokenizer: Any) -> None:
-    ids, mask, lengths = padded([prompt + phrases[2] for prompt in prompts], tokenizer.pad_token_id)
-    prompt_length = torch.tensor([len(prompt) for prompt in prompts])
+@pytest.fixture(scope="module")
+def twins(prompts: list[list[int]], tokenizer: Any) -> Twins:
+    parted = []
+    for prompt, text in zip(prompts, OTHERS, strict=True):
+        other = tokenizer(text, add_special_tokens=False)["input_ids"]
+        start = next(at for at, (a, b) in enumerate(zip(prompt, other, strict=False)) if a != b)
+        parted.append((start, other[start:]))
+    assert [start > 0 for start, _ in parted] == [True, True, False]
+    ids, _, length = padded([own for _, own in parted], tokenizer.pad_token_id)
+    return Twins(ids, torch.tensor([start for start, _ in parted]), length)
+
+
+@pytest.fixture(scope="module")
+def expected_of_twins(make_backbone: Any, phrases: list[list[int]], tokenizer: Any) -> torch.Tensor:
+    model = make_backbone().model
+    others = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in OTHERS]
+    return torch.tensor([[naive_score(model, prompt, phrase) for phrase in phrases] for prompt in others])
+
+
+def test_a_pass_over_pairs_equals_separate_passes(
+    model: Any, prompts: Any, phrases: Any, twins: Twins, expected: Any, expected_of_twins: Any, tokenizer: Any
+) -> None:
+    ids, _, lengths = padded([prompt + phrases[2] for prompt in prompts], tokenizer.pad_token_id)
+    asked_at = torch.tensor([len(prompt) for prompt in prompts])
     with torch.no_grad():
-        result = score(model, ids, mask, prompt_length, Branches.of(phrases))
-        plain = score(model, ids, mask)
-    assert result.phrase_scores is not None
-    torch.testing.assert_close(result.phrase_scores, expected, atol=1e-5, rtol=0)
-    for row, length in enumerate(lengths):  # the branches behind a row do not disturb it
-        torch.testing.assert_close(result.hidden[row, :length], plain.hidden[row, :length], atol=1e-5, rtol=0)
-    assert plain.phrase_scores is None
+        found = score_pairs(model, ids, asked_at, twins, Branches.of(phrases))
+        plain = hidden_states(model, ids)
+    torch.testing.assert_close(found.rows, expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(found.twins, expected_of_twins, atol=1e-5, rtol=0)
+    assert (found.rows - found.twins).abs().max() > 1e-3, "the two prompts of a pair are told apart"
+    for row, length in enumerate(lengths):  # nothing that stands behind a row disturbs it
+        torch.testing.assert_close(found.hidden[row, :length], plain[row, :length], atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("fault", ["positions", "mask"])
-def test_a_branch_without_its_position_or_mask_is_noticed(
+def test_the_gradient_of_a_pass_over_pairs_is_that_of_separate_passes(
+    model: Any, prompts: Any, phrases: Any, twins: Twins, tokenizer: Any, gradient: Any
+) -> None:
+    ids, _, lengths = padded(prompts, tokenizer.pad_token_id)
+    together = score_pairs(model, ids, lengths, twins, Branches.of(phrases))
+    others = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in OTHERS]
+    apart = torch.stack(
+        [
+            F.cross_entropy(model(input_ids=torch.tensor([[*prompt, *phrase]])).logits[0, len(prompt) - 1 : -1].float(),
+                            torch.tensor(phrase)).neg()
+            for prompt in (*prompts, *others) for phrase in phrases
+        ]
+    )  # fmt: skip
+    weights = torch.arange(1.0, 1.0 + len(apart))
+    found = torch.cat([together.rows, together.twins]).flatten()
+    true = gradient((apart * weights).sum(), model)
+    torch.testing.assert_close(gradient((found * weights).sum(), model), true, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("fault", ["positions", "phrases see each other", "a twin sees all of its row"])
+def test_a_pass_without_its_positions_or_its_mask_is_noticed(
     model: Any,
     prompts: Any,
     phrases: Any,
+    twins: Twins,
     expected: Any,
+    expected_of_twins: Any,
     tokenizer: Any,
     fault: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if fault == "positions":  # a branch that carries on where the row ends
+    if fault == "positions":  # what stands behind a row carries on where the row ends
         trunk = scoring.trunk_and_head(model)[0]
         true_forward = trunk.forward
 
@@ -93,19 +143,24 @@ def test_a_branch_without_its_position_or_mask_is_noticed(
             return true_forward(*args, position_ids=carried_on, **kwargs)
 
         monkeypatch.setattr(trunk, "forward", forward)
-    else:  # branches that see each other
-        true_mask = scoring._branch_mask
+    else:
+        true_mask = scoring._seen_in_pairs
 
-        def mask_of(attention_mask: Any, prompt_length: Any, branches: Branches, dtype: Any) -> Any:
-            joined = Branches(branches.ids, torch.zeros_like(branches.phrase), branches.offset, branches.lengths)
-            return true_mask(attention_mask, prompt_length, joined, dtype)
+        def mask_of(length: int, asked_at: torch.Tensor, twins: Twins, branches: Branches) -> Any:
+            if fault == "phrases see each other":
+                same = torch.zeros_like(branches.phrase)
+                branches = Branches(branches.ids, same, branches.offset, branches.lengths)
+            else:
+                twins = Twins(twins.ids, asked_at, twins.length)
+            return true_mask(length, asked_at, twins, branches)
 
-        monkeypatch.setattr(scoring, "_branch_mask", mask_of)
-    ids, mask, lengths = padded(prompts, tokenizer.pad_token_id)
+        monkeypatch.setattr(scoring, "_seen_in_pairs", mask_of)
+    ids, _, lengths = padded(prompts, tokenizer.pad_token_id)
     with torch.no_grad():
-        found = score(model, ids, mask, lengths, Branches.of(phrases)).phrase_scores
-    assert found is not None
-    assert (found - expected).abs().max() > 1e-3
+        found = score_pairs(model, ids, lengths, twins, Branches.of(phrases))
+    assert (found.twins - expected_of_twins).abs().max() > 1e-3
+    rows_too = fault != "a twin sees all of its row"
+    assert bool((found.rows - expected).abs().max() > 1e-3) == rows_too
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 16])
@@ -146,7 +201,7 @@ def test_reply_log_probs_predict_each_label_from_the_position_before(model: Any,
     labels[:, :3] = -100
     labels[0, 0] = ids[0, 0]  # nothing stands before it: not counted
     with torch.no_grad():
-        found, row = reply_log_probs(model, score(model, ids, mask).hidden, labels)
+        found, row = reply_log_probs(model, hidden_states(model, ids), labels)
         logits = model(input_ids=ids, attention_mask=mask).logits
     rows, places = torch.nonzero(labels[:, 1:] != -100, as_tuple=True)
     true = F.log_softmax(logits, -1)[rows, places, labels[rows, places + 1]]
@@ -163,11 +218,9 @@ def test_chunks_of_the_head_change_nothing(model: Any, monkeypatch: pytest.Monke
         assert token_log_probs(model, hidden[:0], targets[:0]).shape == (0,)
 
 
-def test_an_empty_phrase_and_a_missing_prompt_length_are_errors(model: Any) -> None:
+def test_an_empty_phrase_is_an_error() -> None:
     with pytest.raises(ValueError, match="at least one token"):
         Branches.of([[1], []])
-    with pytest.raises(ValueError, match="prompt_length"):
-        score(model, torch.ones(1, 3, dtype=torch.int64), torch.ones(1, 3), None, Branches.of([[1]]))
 
 
 def test_base_model_is_the_base_and_restores_everything(make_backbone: Any, prompts: Any) -> None:

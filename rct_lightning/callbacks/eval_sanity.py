@@ -123,7 +123,7 @@ def _rows_through_loader(trainer: L.Trainer, wanted: list[int]) -> list[tuple[Ba
     """Batches of the validation loader, as evaluation saw them, with the place of each wanted row."""
     found = []
     for batch in trainer.datamodule.val_dataloader():  # type: ignore[attr-defined]
-        for at, index in enumerate(batch.index[: batch.rows].tolist()):
+        for at, index in enumerate(batch.index.tolist()):
             if index in wanted:
                 found.append((batch, at))
     return found

@@ -41,9 +41,13 @@ class Totals:
 
 @dataclass(frozen=True)
 class Batch:
-    """R rows and Q twins of some of them, in this order: B = R + Q sequences, right-padded to T tokens.
+    """B rows, right-padded to T tokens, and twins of Q of them.
 
     There are P recurrent positions over all rows, with K candidates each.
+
+    A twin is a row's prompt with a presence marker put in or taken out, and as much of the reply as stands before
+    ``asked_at``; nothing of it is learnt. It begins as its row does, and only what it says otherwise is kept: at most S
+    tokens, right-padded.
 
     Attributes:
         input_ids: int64 [B, T].
@@ -54,13 +58,16 @@ class Batch:
         strength: float32 [B], marker strength of the user's text in [0, 1].
         has_history: bool [B], whether any earlier turn is in the row.
         renamed: bool [B], whether its shared words were exchanged (their labels are -100 then).
-        twin_of: int64 [Q], the row that each twin stands beside. A twin is a row's prompt with a presence marker put in
-            or taken out, and as much of the reply as stands before ``asked_at``, without labels.
+        twin_of: int64 [Q], the row that each twin stands beside; at most one a row.
+        twin_ids: int64 [Q, S].
+        twin_start: int64 [Q], tokens that it shares with its row.
+        twin_length: int64 [Q], tokens of its own.
+        twin_strength: float32 [Q], marker strength of its user's text.
         recurrent_row: int64 [P], row of a recurrent position.
         recurrent_position: int64 [P], index of the recurrent token in its row.
         recurrent_source: int64 [P], 0 coherence (the assistant said it first), 1 continuity (the user did).
         candidates: int64 [P, K], the recurrent token first, then content tokens of other conversations.
-        index: int64 [B], position of each row, or of a twin's row, in its dataset.
+        index: int64 [B], position of each row in its dataset.
         totals: Denominators over the whole optimizer step this batch is part of.
         own: The same counts over this batch alone.
     """
@@ -74,6 +81,10 @@ class Batch:
     has_history: Tensor
     renamed: Tensor
     twin_of: Tensor
+    twin_ids: Tensor
+    twin_start: Tensor
+    twin_length: Tensor
+    twin_strength: Tensor
     recurrent_row: Tensor
     recurrent_position: Tensor
     recurrent_source: Tensor
@@ -84,23 +95,6 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.input_ids)
-
-    @property
-    def rows(self) -> int:
-        """R."""
-        return len(self.input_ids) - len(self.twin_of)
-
-    @property
-    def is_twin(self) -> Tensor:
-        """Bool [B]."""
-        return torch.arange(len(self), device=self.index.device) >= self.rows
-
-    @property
-    def asked(self) -> Tensor:
-        """Bool [B], what phrases are asked of: twins, and the rows that they stand beside."""
-        asked = self.is_twin
-        asked[self.twin_of] = True
-        return asked
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
         """The batch with every tensor on a device."""

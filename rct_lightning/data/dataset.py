@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from rct_lightning.data.batch import IGNORE, Batch, Totals
 from rct_lightning.data.recurrence import ContentVocabulary
-from rct_lightning.data.row import Counterfactual, Row, make_row, read_in_epoch, with_twin
+from rct_lightning.data.row import Counterfactual, Row, make_row, parted, read_in_epoch, with_twin
 from rct_lightning.data.sampler import BatchRequest
 from rct_lightning.dialogue import Example
 from rct_lightning.markers import Lexicon
@@ -81,29 +81,24 @@ class RelationalDataset(Dataset[Batch]):
     def collate(
         self, indices: Sequence[int], step_indices: Sequence[int] | None = None, epoch: int | None = None
     ) -> Batch:
-        """Pad rows, and behind them their twins, to one batch.
+        """Pad rows, and what their twins say otherwise, to one batch.
 
         Args:
             indices: Its rows.
             step_indices: All rows of the optimizer step, which the totals count; by default these rows.
             epoch: The training epoch; None reads rows as they stand.
         """
-        natural = [self.row(index, epoch) for index in indices]
-        twins = [(at, row.twin) for at, row in enumerate(natural) if row.twin is not None]
-        rows = natural + [twin for _, twin in twins]
-        longest = max(len(row.encoded.ids) for row in rows)
-        width = -(-longest // PAD_MULTIPLE) * PAD_MULTIPLE
-        ids = np.full((len(rows), width), self.pad_id, dtype=np.int64)
-        mask = np.zeros((len(rows), width), dtype=np.int64)
+        rows = [self.row(index, epoch) for index in indices]
+        twins = [(at, *parted(row)) for at, row in enumerate(rows) if row.twin is not None]
+        width = -(-max(len(row.encoded.ids) for row in rows) // PAD_MULTIPLE) * PAD_MULTIPLE
+        ids = _padded([row.encoded.ids for row in rows], width, self.pad_id)
+        mask = _padded([[1] * len(row.encoded.ids) for row in rows], width, 0)
         labels = np.full((len(rows), width), IGNORE, dtype=np.int64)
         for at, row in enumerate(rows):
             length, prompt = len(row.encoded.ids), row.encoded.prompt_length
-            ids[at, :length] = row.encoded.ids
-            mask[at, :length] = 1
-            if at < len(natural):
-                labels[at, prompt:length] = row.encoded.ids[prompt:]
-                labels[at, list(row.unlabelled)] = IGNORE
-        own = sum((row.counts for row in natural), Totals.none())
+            labels[at, prompt:length] = row.encoded.ids[prompt:]
+            labels[at, list(row.unlabelled)] = IGNORE
+        own = sum((row.counts for row in rows), Totals.none())
         recurrent = [(at, found) for at, row in enumerate(rows) for found in row.recurrent]
         candidates = np.array([found.candidates for _, found in recurrent], dtype=np.int64)
         return Batch(
@@ -115,12 +110,24 @@ class RelationalDataset(Dataset[Batch]):
             strength=torch.tensor([row.strength for row in rows], dtype=torch.float32),
             has_history=torch.tensor([row.has_history for row in rows]),
             renamed=torch.tensor([row.renamed for row in rows]),
-            twin_of=torch.tensor([at for at, _ in twins], dtype=torch.int64),
+            twin_of=torch.tensor([at for at, _, _ in twins], dtype=torch.int64),
+            twin_ids=torch.from_numpy(_padded([other for _, _, other in twins], None, self.pad_id)),
+            twin_start=torch.tensor([start for _, start, _ in twins], dtype=torch.int64),
+            twin_length=torch.tensor([len(other) for _, _, other in twins], dtype=torch.int64),
+            twin_strength=torch.tensor([row.twin.strength for row in rows if row.twin], dtype=torch.float32),
             recurrent_row=torch.tensor([at for at, _ in recurrent], dtype=torch.int64),
             recurrent_position=torch.tensor([found.position for _, found in recurrent], dtype=torch.int64),
             recurrent_source=torch.tensor([source for row in rows for source in row.sources], dtype=torch.int64),
             candidates=torch.from_numpy(candidates.reshape(-1, self.vocabulary.recurrence.num_candidates + 1)),
-            index=torch.tensor([*indices, *(indices[at] for at, _ in twins)]),
+            index=torch.tensor(list(indices)),
             totals=own if step_indices in (None, tuple(indices)) else self.counts(step_indices, epoch),
             own=own,
         )
+
+
+def _padded(rows: Sequence[Sequence[int]], width: int | None, fill: int) -> np.ndarray:
+    """Rows of tokens as one array [N, width], or as wide as the longest."""
+    array = np.full((len(rows), max(map(len, rows), default=0) if width is None else width), fill, dtype=np.int64)
+    for at, row in enumerate(rows):
+        array[at, : len(row)] = row
+    return array

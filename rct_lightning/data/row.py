@@ -160,6 +160,15 @@ def after(row: Row, said: int) -> Row:
     return replace(row, said=said, twin=replace(row.twin, encoded=heard, said=said))
 
 
+def parted(row: Row) -> tuple[int, list[int]]:
+    """With how many tokens a row and its twin both begin, and how the twin goes on."""
+    assert row.twin is not None
+    ours, others = row.encoded.ids, row.twin.encoded.ids
+    most = min(row.encoded.prompt_length, len(others) - 1)  # something of its own is left to be asked after
+    start = next((at for at in range(most) if ours[at] != others[at]), most)
+    return start, list(others[start:])
+
+
 def read_in_epoch(
     row: Row,
     how: Counterfactual,

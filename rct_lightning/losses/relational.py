@@ -20,7 +20,16 @@ from rct_lightning.losses.language import language_loss
 from rct_lightning.losses.presence import PresenceSettings, Replies, log_mean_exp, presence_loss
 from rct_lightning.losses.recurrence import Among, candidate_hits, recurrence_loss
 from rct_lightning.markers import Bank, Lexicon
-from rct_lightning.scoring import Branches, Scored, base_model, logits_at, reply_log_probs, score
+from rct_lightning.scoring import (
+    Branches,
+    PairScores,
+    Twins,
+    base_model,
+    hidden_states,
+    logits_at,
+    reply_log_probs,
+    score_pairs,
+)
 
 TERMS = ("presence", "coherence", "continuity")
 BANKS: tuple[Bank, ...] = ("bond", "rupture", "plain", "memory_claim")
@@ -126,17 +135,17 @@ class RelationalLoss:
     def _evaluate(self, model: nn.Module, batch: Batch, drawn: Mapping[str, list[int]] | None) -> Outcome:
         chosen = [] if drawn is None else [index for bank in BANKS for index in drawn[bank]]
         branches = Branches.of([self.phrases.ids[i] for i in chosen], batch.input_ids.device) if chosen else None
-        scored = _read(model, batch, branches)
-        log_probs, row = reply_log_probs(model, scored.hidden, batch.labels)
+        hidden, scores = _read(model, batch, branches)
+        log_probs, row = reply_log_probs(model, hidden, batch.labels)
         terms = {"lm": language_loss(log_probs) / max(batch.totals.reply_tokens, 1)}
         figures: dict[str, Figure] = {}
-        continuity = self._history_terms(model, batch, scored.hidden, terms, figures)
-        if drawn is not None and branches is not None and scored.phrase_scores is not None:
+        continuity = self._history_terms(model, batch, hidden, terms, figures)
+        if drawn is not None and branches is not None and scores is not None:
             reference = _base_scores(model, batch, branches)
-            continuity = continuity + self._phrase_terms(batch, scored.phrase_scores, reference, drawn, terms, figures)
+            continuity = continuity + self._phrase_terms(batch, scores, reference, drawn, terms, figures)
         if batch.totals.continuity_positions or batch.totals.prompts_without_history:
             terms["continuity"] = continuity
-        row_nll = sum_by_row(-log_probs.detach(), row, len(batch))[: batch.rows]
+        row_nll = sum_by_row(-log_probs.detach(), row, len(batch))
         return Outcome(self._total(terms), terms, figures, row_nll)
 
     def _total(self, terms: Mapping[str, Tensor]) -> Tensor:
@@ -171,8 +180,8 @@ class RelationalLoss:
     def _phrase_terms(
         self,
         batch: Batch,
-        scores: Tensor,
-        reference: Tensor,
+        scores: PairScores,
+        reference: PairScores,
         drawn: Mapping[str, list[int]],
         terms: dict[str, Tensor],
         figures: dict[str, Figure],
@@ -180,62 +189,73 @@ class RelationalLoss:
         """Adds presence; returns the false-memory part of continuity.
 
         Args:
-            batch: A of its sequences are asked, Q pairs of them.
-            scores: [A, C], s(phrase | prompt).
-            reference: [A, C], the same under the base.
+            batch: Q of its rows have a twin.
+            scores: Of the drawn phrases after these rows and after their twins: [Q, C].
+            reference: The same under the base.
             drawn: Where each bank's phrases are among the C.
             terms: Gains presence.
             figures: Gains what is worth watching.
         """
-        sizes = [len(drawn[bank]) for bank in BANKS]
-        bond, rupture, plain, claim = (log_mean_exp(s) for s in scores.split(sizes, dim=1))
-        bond_ref, rupture_ref, plain_ref, claim_ref = (log_mean_exp(s) for s in reference.split(sizes, dim=1))
-        rise = Replies(bond - bond_ref, rupture - rupture_ref, plain - plain_ref)
-        strength, has_history = batch.strength[batch.asked], batch.has_history[batch.asked]
 
-        at = torch.cumsum(batch.asked, 0) - 1  # where a sequence of the batch is among those asked
-        row, twin = at[batch.twin_of], at[batch.is_twin]
-        first = strength[row] > 0
-        marked, unmarked = torch.where(first, row, twin), torch.where(first, twin, row)
-        cost = presence_loss(rise.at(marked), rise.at(unmarked), strength[marked], self.settings.presence)
+        def by_bank(of_phrases: Tensor) -> Tensor:
+            """[Q, C] -> [banks, Q]."""
+            parts = of_phrases.split([len(drawn[bank]) for bank in BANKS], dim=1)
+            return torch.stack([log_mean_exp(part) for part in parts])
+
+        found = torch.stack([by_bank(scores.rows), by_bank(scores.twins)])  # [2, banks, Q]
+        base = torch.stack([by_bank(reference.rows), by_bank(reference.twins)])
+        rise = found - base
+        strengths = torch.stack([batch.strength[batch.twin_of], batch.twin_strength])
+        which = (strengths[0] > 0).long()  # 0: the twin is the marked one, 1: the row is
+        pair = torch.arange(len(which), device=which.device)
+        sides = {"marked": 1 - which, "unmarked": which}
+
+        rises = {side: Replies(*rise[at, :, pair].T[: len(Replies._fields)]) for side, at in sides.items()}
+        strength = strengths[sides["marked"], pair]
+        cost = presence_loss(rises["marked"], rises["unmarked"], strength, self.settings.presence)
         terms["presence"] = cost.total.sum() / max(batch.totals.pairs, 1)
-        every = torch.ones_like(cost.total, dtype=torch.bool)
-        figures["presence/contrast"] = _over(cost.contrast, every)
-        figures["presence/level"] = _over(cost.level, every)
-        figures["presence/active_share"] = _over((cost.total > 0).float(), every)
-        for side, rows in (("marked", strength > 0), ("unmarked", strength == 0)):
+        figures["presence/contrast"] = _sum_and_count(cost.contrast)
+        figures["presence/level"] = _sum_and_count(cost.level)
+        figures["presence/active_share"] = _sum_and_count((cost.total > 0).float())
+        for side, at in sides.items():
+            bond, rupture, plain, _ = found[at, :, pair].T
             for name, value in (("S_B", bond), ("S_R", rupture), ("D", bond - rupture), ("P", bond - plain)):
-                figures[f"presence/{name}_{side}"] = _over(value, rows)
-            figures[f"presence/D_rise_{side}"] = _over(rise.over_rupture, rows)
-            figures[f"presence/P_rise_{side}"] = _over(rise.over_plain, rows)
-        figures["continuity/S_M_rise"] = _over(claim - claim_ref, ~has_history)
-        claims = false_memory_loss(claim, claim_ref, has_history)
+                figures[f"presence/{name}_{side}"] = _sum_and_count(value)
+            figures[f"presence/D_rise_{side}"] = _sum_and_count(rises[side].over_rupture)
+            figures[f"presence/P_rise_{side}"] = _sum_and_count(rises[side].over_plain)
+
+        claim = BANKS.index("memory_claim")
+        has_history = batch.has_history[batch.twin_of].repeat(2)
+        claims = false_memory_loss(found[:, claim].flatten(), base[:, claim].flatten(), has_history)
+        figures["continuity/S_M_rise"] = _over(rise[:, claim].flatten(), ~has_history)
         figures["continuity/false_memory_loss"] = (claims.detach(), (~has_history).float().sum())
         return claims / max(batch.totals.prompts_without_history, 1)
 
 
-def _read(model: nn.Module, batch: Batch, branches: Branches | None) -> Scored:
-    """Hidden states of the whole batch, and scores of phrases after what is asked: [A, C]."""
-    asked = batch.asked
-    if branches is None or not asked.any():
-        return score(model, batch.input_ids, batch.attention_mask)
-    scored = score(model, batch.input_ids[asked], batch.attention_mask[asked], batch.asked_at[asked], branches)
+def _read(model: nn.Module, batch: Batch, branches: Branches | None) -> tuple[Tensor, PairScores | None]:
+    """Hidden states of all rows [B, T, H], and scores of phrases after those that have a twin and after the twin."""
+    asked = torch.zeros(len(batch), dtype=torch.bool, device=batch.index.device)
+    asked[batch.twin_of] = True
+    if branches is None or not len(batch.twin_of):
+        return hidden_states(model, batch.input_ids), None
+    scores = _score(model, batch, branches)
     if asked.all():
-        return scored
-    others = score(model, batch.input_ids[~asked], batch.attention_mask[~asked])
-    place = torch.cat([torch.nonzero(asked), torch.nonzero(~asked)]).flatten().argsort()
-    return Scored(torch.cat([scored.hidden, others.hidden])[place], scored.phrase_scores)
+        return scores.hidden, scores
+    hidden = torch.cat([scores.hidden, hidden_states(model, batch.input_ids[~asked])])
+    place = torch.cat([batch.twin_of, torch.nonzero(~asked).flatten()]).argsort()
+    return hidden[place], scores
 
 
-def _base_scores(model: nn.Module, batch: Batch, branches: Branches) -> Tensor:
-    """The same scores under the frozen base: [A, C], without gradient."""
-    asked, ends = batch.asked, batch.asked_at[batch.asked]
-    longest = int(ends.max())
-    ids, mask = (tensor[asked, :longest] for tensor in (batch.input_ids, batch.attention_mask))
+def _base_scores(model: nn.Module, batch: Batch, branches: Branches) -> PairScores:
+    """The same scores under the frozen base, without gradient; rows are read as far as they are asked about."""
     with base_model(model):
-        scores = score(model, ids, mask, ends, branches).phrase_scores
-    assert scores is not None  # there are branches
-    return scores
+        return _score(model, batch, branches, int(batch.asked_at[batch.twin_of].max()))
+
+
+def _score(model: nn.Module, batch: Batch, branches: Branches, longest: int | None = None) -> PairScores:
+    rows = batch.twin_of
+    twins = Twins(batch.twin_ids, batch.twin_start, batch.twin_length)
+    return score_pairs(model, batch.input_ids[rows, :longest], batch.asked_at[rows], twins, branches)
 
 
 def sum_by_row(values: Tensor, row: Tensor, rows: int) -> Tensor:
@@ -246,3 +266,8 @@ def sum_by_row(values: Tensor, row: Tensor, rows: int) -> Tensor:
 def _over(values: Tensor, rows: Tensor) -> Figure:
     """Sum and count of a detached value over the rows of a mask."""
     return (values.detach() * rows).sum(), rows.float().sum()
+
+
+def _sum_and_count(values: Tensor) -> Figure:
+    """Sum and count of a detached value over all that have one."""
+    return _over(values, torch.ones_like(values, dtype=torch.bool))

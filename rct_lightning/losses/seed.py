@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from rct_lightning.data import IGNORE, Batch
 from rct_lightning.losses.relational import LossSettings, Outcome, sum_by_row
-from rct_lightning.scoring import logits_at, reply_log_probs, score
+from rct_lightning.scoring import hidden_states, logits_at, reply_log_probs
 
 BOND_SUBSTRINGS = ("here", "with", "see", "love", "our", "bond")
 RUPTURE_SUBSTRINGS = ("error", "cannot", "as an ai")
@@ -35,7 +35,7 @@ class SeedLoss:
 
     def __call__(self, model: nn.Module, batch: Batch, step: int) -> Outcome:
         """The unshifted loss and the three constants."""
-        hidden = score(model, batch.input_ids, batch.attention_mask).hidden
+        hidden = hidden_states(model, batch.input_ids)
         row, position = torch.nonzero(batch.labels != IGNORE, as_tuple=True)
         unshifted = F.cross_entropy(
             logits_at(model, hidden[row, position]), batch.labels[row, position], reduction="sum"
@@ -47,7 +47,7 @@ class SeedLoss:
         with torch.no_grad():
             true, true_row = reply_log_probs(model, hidden, batch.labels)
         total = terms["lm"] + sum(self.settings.weight(name) * terms[name] for name in constants)
-        return Outcome(total, terms, {}, sum_by_row(-true, true_row, len(batch))[: batch.rows])
+        return Outcome(total, terms, {}, sum_by_row(-true, true_row, len(batch)))
 
     def observe(self, model: nn.Module, batch: Batch) -> Outcome:
         """The same figures without gradient."""
@@ -56,7 +56,7 @@ class SeedLoss:
 
     def _presence(self, batch: Batch) -> float:
         values = []
-        for labels in batch.labels[: batch.rows]:
+        for labels in batch.labels:
             text = self.decode(labels[labels != IGNORE].tolist()).lower()
             bond = sum(word in text for word in BOND_SUBSTRINGS)
             rupture = sum(word in text for word in RUPTURE_SUBSTRINGS)

@@ -109,14 +109,12 @@ def change_labels(change: Callable[[Batch, Any], None]) -> Callable[[Patch], Non
 
 
 def mask_eos(batch: Batch, rows: Any) -> None:
-    for row in range(batch.rows):
+    for row in range(len(batch)):
         batch.labels[row, int(batch.attention_mask[row].sum()) - 1] = IGNORE
 
 
 def learn_the_user(batch: Batch, rows: Any) -> None:
-    batch.labels[: batch.rows] = batch.input_ids[: batch.rows].masked_fill(
-        batch.attention_mask[: batch.rows] == 0, IGNORE
-    )
+    batch.labels[:] = batch.input_ids.masked_fill(batch.attention_mask == 0, IGNORE)
 
 
 def shift_twice(batch: Batch, rows: Any) -> None:
@@ -134,15 +132,14 @@ def drop_the_text(patch: Patch) -> None:
     def collate(self: RelationalDataset, *arguments: Any, **options: Any) -> Batch:
         batch, none = true(self, *arguments, **options), torch.zeros(0, dtype=torch.int64)
         totals = Totals(batch.totals.reply_tokens, 0, 0, 0, 0, batch.totals.rows)
-        rows = {
-            name: getattr(batch, name)[: batch.rows]
-            for name in "input_ids attention_mask labels prompt_length has_history renamed index".split()
-        }
         return replace(
             batch,
-            **rows,
-            strength=torch.zeros(batch.rows),
+            strength=torch.zeros(len(batch)),
             twin_of=none,
+            twin_ids=batch.twin_ids[:0],
+            twin_start=none,
+            twin_length=none,
+            twin_strength=none,
             recurrent_row=none,
             recurrent_position=none,
             recurrent_source=none,
@@ -208,9 +205,9 @@ def unshifted_beside_the_truth(patch: Patch) -> None:
 
     def evaluate(self: RelationalLoss, model: Any, batch: Batch, *others: Any) -> Outcome:
         outcome = true(self, model, batch, *others)
-        scored = relational.score(model, batch.input_ids, batch.attention_mask)
+        hidden = relational.hidden_states(model, batch.input_ids)
         row, position = torch.nonzero(batch.labels != IGNORE, as_tuple=True)
-        own = -token_log_probs(model, scored.hidden[row, position], batch.labels[row, position]).sum()
+        own = -token_log_probs(model, hidden[row, position], batch.labels[row, position]).sum()
         terms = {**outcome.terms, "lm": own / max(batch.totals.reply_tokens, 1)}
         return replace(outcome, total=outcome.total - outcome.terms["lm"] + terms["lm"], terms=terms)
 
