@@ -20,9 +20,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
+from torch.utils.checkpoint import checkpoint
 
-HEAD_CHUNK = 4096
-"""Positions whose logits are held at a time."""
+HEAD_LOGITS = 1 << 25
+"""Logits that are held at a time: 128 MiB of them in float32. The bundled model's never fill it, Pythia's do."""
 PHRASE_PORTION = 8
 """Phrases that are read behind the prompts at a time."""
 
@@ -119,12 +120,23 @@ def logits_at(model: nn.Module, hidden: Tensor) -> Tensor:
 
 
 def token_log_probs(model: nn.Module, hidden: Tensor, targets: Tensor) -> Tensor:
-    """Log p(target) at each gathered position: hidden [N, H], targets int64 [N] -> float32 [N]."""
-    parts = [
-        -F.cross_entropy(logits_at(model, part), target, reduction="none")
-        for part, target in zip(hidden.split(HEAD_CHUNK), targets.split(HEAD_CHUNK), strict=True)
-    ]
-    return torch.cat(parts) if parts else hidden.new_zeros(0, dtype=torch.float32)
+    """Log p(target) at each gathered position: hidden [N, H], targets int64 [N] -> float32 [N].
+
+    Where logits would fill more than :data:`HEAD_LOGITS`, they are made in portions, and made again for the backward
+    pass instead of being held until then.
+    """
+
+    def of(part: Tensor, target: Tensor) -> Tensor:
+        return -F.cross_entropy(logits_at(model, part), target, reduction="none")
+
+    if not len(targets):
+        return hidden.new_zeros(0, dtype=torch.float32)
+    head: Any = trunk_and_head(model)[1]
+    portion = max(1, HEAD_LOGITS // len(head.weight))
+    if len(targets) <= portion:
+        return of(hidden, targets)
+    portions = zip(hidden.split(portion), targets.split(portion), strict=True)
+    return torch.cat([checkpoint(of, *each, use_reentrant=False) for each in portions])
 
 
 def reply_log_probs(model: nn.Module, hidden: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -209,13 +209,29 @@ def test_reply_log_probs_predict_each_label_from_the_position_before(model: Any,
     assert row.tolist() == rows.tolist() and len(row) == int((lengths - 3).sum())
 
 
-def test_chunks_of_the_head_change_nothing(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    hidden, targets = torch.randn(50, 64, generator=torch.Generator().manual_seed(0)), torch.arange(50)
-    with torch.no_grad():
-        whole = token_log_probs(model, hidden, targets)
-        monkeypatch.setattr(scoring, "HEAD_CHUNK", 7)
-        torch.testing.assert_close(token_log_probs(model, hidden, targets), whole, atol=1e-6, rtol=0)
-        assert token_log_probs(model, hidden[:0], targets[:0]).shape == (0,)
+@pytest.mark.parametrize("portion", [1, 7, 50])
+def test_portions_of_the_head_change_nothing(model: Any, portion: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    targets = torch.arange(50)
+    hidden = torch.randn(50, 64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    weights = torch.linspace(-1, 1, 50)
+    held: list[int] = []
+    true_logits = scoring.logits_at
+
+    def logits_at(model: Any, hidden: torch.Tensor) -> torch.Tensor:
+        held.append(len(hidden))
+        return true_logits(model, hidden)
+
+    def found() -> tuple[torch.Tensor, torch.Tensor]:
+        log_probs = token_log_probs(model, hidden, targets)
+        return log_probs.detach(), torch.autograd.grad((log_probs * weights).sum(), hidden)[0]
+
+    whole = found()
+    monkeypatch.setattr(scoring, "logits_at", logits_at)
+    monkeypatch.setattr(scoring, "HEAD_LOGITS", portion * scoring.trunk_and_head(model)[1].weight.shape[0])
+    for a, b in zip(found(), whole, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-6, rtol=0)
+    assert max(held) == portion and sum(held) == (50 if portion == 50 else 2 * 50), "made again for the backward pass"
+    assert token_log_probs(model, hidden[:0], targets[:0]).shape == (0,)
 
 
 def test_an_empty_phrase_is_an_error() -> None:
