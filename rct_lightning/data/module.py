@@ -27,6 +27,22 @@ from rct_lightning.template import DialogueTemplate, Encoded
 CLAUSE_ENDS = tuple(".!?,;:")
 
 
+class _Once:
+    """A tokenizer that reads each text once: turns stand in all later rows of a conversation, and in twins."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._read: dict[str, list[int]] = {}
+
+    def __call__(self, text: str, *, add_special_tokens: bool) -> dict[str, list[int]]:
+        if text not in self._read:
+            self._read[text] = self._tokenizer(text, add_special_tokens=add_special_tokens)["input_ids"]
+        return {"input_ids": self._read[text]}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tokenizer, name)
+
+
 @dataclass(frozen=True)
 class TruncationReport:
     """What did not fit into ``max_seq_length``."""
@@ -113,8 +129,9 @@ class RelationalDataModule(L.LightningDataModule):
             train, held = split_by_conversation(train, eval_size, split_seed)
         else:
             held = read_jsonl(eval_file, rebuild_context=rebuild_context)
-        self._check_prompts_fit([*train, *held], tokenizer)
-        encode = partial(self.template.encode, tokenizer=tokenizer, max_length=max_seq_length)
+        once = _Once(tokenizer)
+        self._check_prompts_fit([*train, *held], once)
+        encode = partial(self.template.encode, tokenizer=once, max_length=max_seq_length)
         encoded = {
             "train": [encode(example) for example in train],
             "eval": [encode(example) for example in held],
