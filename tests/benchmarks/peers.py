@@ -1,0 +1,272 @@
+"""One training run each: ours, the original's script rebuilt, TRL. All on the same rows in the same order.
+
+A peer trains some steps in a process of its own, since memory is measured by the process's peak.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+ROOT = Path(__file__).parents[2]
+WARM_UP = 2
+"""Steps before the clock runs."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a peer reports.
+
+    Attributes:
+        seconds: Of the timed steps together.
+        reply_tokens: Learnt from in these steps.
+        steps: How many were timed.
+        first_loss: LM loss of the first step, before anything was learnt.
+        peak_mib: Resident memory of the process at its peak.
+    """
+
+    seconds: float
+    reply_tokens: int
+    steps: int
+    first_loss: float
+    peak_mib: float
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Useful tokens: those with a label."""
+        return self.reply_tokens / self.seconds
+
+
+class Clock:
+    """Notes when each step ended and how many labels it had."""
+
+    def __init__(self) -> None:
+        self.ended: list[float] = []
+        self.labels: list[int] = []
+
+    def tick(self, labels: int) -> None:
+        self.ended.append(time.perf_counter())
+        self.labels.append(labels)
+
+    def measured(self, first_loss: float) -> Measured:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        seconds = self.ended[-1] - self.ended[WARM_UP - 1]
+        return Measured(seconds, sum(self.labels[WARM_UP:]), len(self.ended) - WARM_UP, first_loss, peak)
+
+
+def configuration(folder: Path, *overrides: str) -> Any:
+    """Our configuration on the benchmark's model and corpus."""
+    from hydra import compose, initialize_config_dir
+
+    from rct_lightning.config import validate
+
+    setting = json.loads((folder / "setting.json").read_text())
+    fixed = [
+        "model=local", f"model.name_or_path={setting['model']}", "model.quantization=none", "model.lora.dropout=0",
+        "data=jsonl", f"data.train_file={setting['train']}", f"data.eval_file={setting['eval']}", "check=false",
+        "logger=none", "trainer=cpu", f"trainer.max_steps={setting['steps']}", "trainer.enable_progress_bar=false",
+        "trainer.check_val_every_n_epoch=10", "callbacks.generation_sampling.every_n_steps=0",
+        "diagnostics_every_n_steps=0", f"run_dir={folder / 'run'}",
+    ]  # fmt: skip
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return validate(compose("train", [*fixed, *overrides]))
+
+
+def steps_of(folder: Path) -> Iterator[list[tuple[list[int], list[int]]]]:
+    """(ids, labels) of the rows of each step, without padding, in the order of our own loader."""
+    from rct_lightning.experiment import prepare
+
+    config = configuration(folder, "loss=lm")
+    for step, batch in enumerate(prepare(config).data.train_dataloader()):
+        if step == config.trainer.max_steps:
+            return
+        lengths = batch.attention_mask.sum(1).tolist()
+        yield [
+            (ids[:n].tolist(), labels[:n].tolist())
+            for ids, labels, n in zip(batch.input_ids, batch.labels, lengths, strict=True)
+        ]
+
+
+def ours(*overrides: str) -> Callable[[Path], Measured]:
+    """This project, through Lightning's loop, with the callbacks that look at every step."""
+
+    def train(folder: Path) -> Measured:
+        import lightning as L
+
+        from rct_lightning import experiment
+        from rct_lightning.runs import RunDir
+
+        clock, losses = Clock(), []
+
+        class Timer(L.Callback):
+            def on_train_batch_end(
+                self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+            ) -> None:
+                clock.tick(batch.own.reply_tokens)
+                if not losses:
+                    losses.append(pl_module.record.values(pl_module.objective.settings)["lm"])
+
+        config = configuration(folder, *overrides)
+        prepared = experiment.prepare(config)
+        trainer = experiment.make_trainer(config, "cpu", RunDir(folder / "run"))
+        kept = ("LossComponents", "Events")
+        trainer.callbacks = [c for c in trainer.callbacks if type(c).__name__ in kept] + [Timer()]
+        trainer.fit(prepared.module, prepared.data)
+        return clock.measured(losses[0])
+
+    return train
+
+
+def bare_loop(folder: Path) -> Measured:
+    """The same module and loader without a Trainer."""
+    from rct_lightning import experiment
+
+    config, clock = configuration(folder, "loss=lm"), Clock()
+    prepared = experiment.prepare(config)
+    model, objective = prepared.module.model, prepared.module.objective
+    model.train()
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=config.optimizer.lr, weight_decay=config.optimizer.weight_decay)
+    first = float("nan")
+    for step, batch in enumerate(prepared.data.train_dataloader()):
+        if step == config.trainer.max_steps:
+            break
+        outcome = objective(model, batch, step)
+        optimizer.zero_grad()
+        outcome.total.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        clock.tick(batch.own.reply_tokens)
+        first = float(outcome.terms["lm"].detach()) if step == 0 else first
+    return clock.measured(first)
+
+
+def _peft_model(folder: Path) -> tuple[Any, Any]:
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    name = json.loads((folder / "setting.json").read_text())["model"]
+    targets = ["query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"]
+    lora = LoraConfig(r=16, lora_alpha=32, lora_dropout=0.0, target_modules=targets, task_type="CAUSAL_LM")
+    model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
+    return get_peft_model(model, lora), AutoTokenizer.from_pretrained(name)
+
+
+def _rows(folder: Path) -> list[dict[str, list[int]]]:
+    return json.loads((folder / "rows.json").read_text())
+
+
+def _timed(trainer_class: Any, clock: Clock) -> Any:
+    """A Trainer that takes rows in their order and tells the clock of every step."""
+    from torch.utils.data import SequentialSampler
+
+    class Timed(trainer_class):
+        def _get_train_sampler(self, dataset: Any = None) -> Any:
+            return SequentialSampler(dataset if dataset is not None else self.train_dataset)
+
+        def training_step(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            self.labels = int((inputs["labels"] != -100).sum())
+            return super().training_step(model, inputs, *args, **kwargs)
+
+    return Timed
+
+
+def _ticking(clock: Clock, trainer: Any) -> Any:
+    from transformers import TrainerCallback
+
+    class Ticking(TrainerCallback):
+        def on_step_end(self, *args: Any, **kwargs: Any) -> None:
+            clock.tick(trainer.labels)
+
+    return Ticking()
+
+
+def _arguments(folder: Path) -> dict[str, Any]:
+    steps = json.loads((folder / "setting.json").read_text())["steps"]
+    return {
+        "output_dir": str(folder / "peer"), "per_device_train_batch_size": 8, "max_steps": steps, "learning_rate": 2e-4,
+        "weight_decay": 0.01, "max_grad_norm": 1.0, "logging_steps": 1, "save_strategy": "no", "report_to": "none",
+        "use_cpu": True, "bf16": False, "gradient_checkpointing": False, "disable_tqdm": True,
+    }  # fmt: skip
+
+
+def original(folder: Path) -> Measured:
+    """The first program's recipe: every row padded to 512, every logit computed, labels not shifted."""
+    from transformers import Trainer, TrainingArguments
+
+    clock = Clock()
+    model, tokenizer = _peft_model(folder)
+
+    class Original(_timed(Trainer, clock)):  # type: ignore[misc]
+        def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
+            outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
+            loss = torch.nn.functional.cross_entropy(outputs.logits.flatten(0, 1), inputs["labels"].flatten())
+            return (loss, outputs) if return_outputs else loss
+
+    def collate(rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
+        def padded(name: str, fill: int) -> torch.Tensor:
+            return torch.tensor([row[name] + [fill] * (512 - len(row[name])) for row in rows])
+
+        ids = padded("input_ids", tokenizer.pad_token_id)
+        mask = torch.tensor([[1] * len(r["input_ids"]) + [0] * (512 - len(r["input_ids"])) for r in rows])
+        return {"input_ids": ids, "attention_mask": mask, "labels": padded("labels", -100)}
+
+    trainer = Original(
+        model=model,
+        args=TrainingArguments(**_arguments(folder), remove_unused_columns=False),
+        train_dataset=_rows(folder),
+        data_collator=collate,
+    )
+    trainer.add_callback(_ticking(clock, trainer))
+    trainer.train()
+    return clock.measured(trainer.state.log_history[0]["loss"])
+
+
+def trl(packing: bool) -> Callable[[Path], Measured]:
+    """TRL's SFTTrainer on tokenised rows, learning replies alone."""
+
+    def train(folder: Path) -> Measured:
+        from datasets import Dataset
+        from trl import SFTConfig, SFTTrainer
+
+        clock = Clock()
+        model, tokenizer = _peft_model(folder)
+        trainer = _timed(SFTTrainer, clock)(
+            model=model,
+            args=SFTConfig(**_arguments(folder), max_length=512, packing=packing, dataset_num_proc=1),
+            train_dataset=Dataset.from_list(_rows(folder)),
+            processing_class=tokenizer,
+        )
+        trainer.add_callback(_ticking(clock, trainer))
+        trainer.train()
+        return clock.measured(trainer.state.log_history[0]["loss"])
+
+    return train
+
+
+PEERS: dict[str, Callable[[Path], Measured]] = {
+    "rct_lightning, LM loss": ours("loss=lm"),
+    "rct_lightning, relational loss": ours("loss=relational"),
+    "the same LM loss in a bare loop": bare_loop,
+    "the original's script": original,
+    "TRL, replies only": trl(packing=False),
+    "TRL, replies only, packed": trl(packing=True),
+}
+
+
+def main(name: str, folder: str) -> None:
+    """Train one peer and print what was measured, as the last line."""
+    measured = PEERS[name](Path(folder))
+    print(json.dumps(asdict(measured)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
