@@ -202,16 +202,16 @@ class RelationalLoss:
             parts = of_phrases.split([len(drawn[bank]) for bank in BANKS], dim=1)
             return torch.stack([log_mean_exp(part) for part in parts])
 
-        found = torch.stack([by_bank(scores.rows), by_bank(scores.twins)])  # [2, banks, Q]
+        found = torch.stack([by_bank(scores.rows), by_bank(scores.twins)])  # [2, banks, Q]: rows and their twins
         base = torch.stack([by_bank(reference.rows), by_bank(reference.twins)])
         rise = found - base
-        strengths = torch.stack([batch.strength[batch.twin_of], batch.twin_strength])
-        which = (strengths[0] > 0).long()  # 0: the twin is the marked one, 1: the row is
-        pair = torch.arange(len(which), device=which.device)
-        sides = {"marked": 1 - which, "unmarked": which}
+        strengths = torch.stack([batch.strength[batch.twin_of], batch.twin_strength])  # [2, Q]
+        marked = (strengths[0] == 0).long()  # which of the two is addressed
+        sides = {"marked": marked, "unmarked": 1 - marked}
+        pair = torch.arange(len(marked), device=marked.device)
 
         rises = {side: Replies(*rise[at, :, pair].T[: len(Replies._fields)]) for side, at in sides.items()}
-        strength = strengths[sides["marked"], pair]
+        strength = strengths[marked, pair]
         cost = presence_loss(rises["marked"], rises["unmarked"], strength, self.settings.presence)
         terms["presence"] = cost.total.sum() / max(batch.totals.pairs, 1)
         figures["presence/contrast"] = _sum_and_count(cost.contrast)
