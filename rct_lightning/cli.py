@@ -34,7 +34,9 @@ def health(
     runs: Annotated[list[Path], typer.Argument(help="Run directories, or a multirun's.")],
 ) -> None:
     """Alerts of finished or running runs, and how their figures ran relative to the base."""
-    from rct_lightning.health import bands
+    from rct_lightning.config import load_run_config
+    from rct_lightning.errors import UserError
+    from rct_lightning.health import bands, largest_proportions
     from rct_lightning.runs import RunDir
 
     found = [RunDir(path.parent) for root in runs for path in sorted(root.glob("**/events.jsonl"))]
@@ -49,6 +51,17 @@ def health(
         typer.echo(f"{run.root}: {len(alerts) or 'no'} alert{'s' if len(alerts) != 1 else ''}")
         for alert in alerts:
             typer.echo(f"  {alert['rule']}, step {alert['step']}: {alert['seen']}. {alert['means']} {alert['remedy']}")
+        try:
+            loss = load_run_config(run.config).loss
+        except (
+            OSError,
+            UserError,
+        ):  # of another version, or half written: alerts are shown all the same
+            continue
+        weights = {term: loss.lambda_ * weight for term, weight in loss.weights.model_dump().items()}
+        shares = [f"{term} {ratio:.2g}" for term, ratio in largest_proportions(events, weights).items()]
+        if shares:
+            typer.echo(f"  largest lasting gradients, in those of the LM loss: {', '.join(shares)}")
     evaluated = [events for events in told if any(event["event"] == "eval" for event in events)]
     if evaluated:
         typer.echo(f"\nLowest and highest run, relative to the base on the evaluation rows:\n\n{bands(evaluated)}")

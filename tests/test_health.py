@@ -5,7 +5,18 @@ from collections.abc import Iterable
 
 import pytest
 
-from rct_lightning.health import RULES, WINDOW, Alert, Expected, Health, History, RepliesSeen, bands, bigram_floor
+from rct_lightning.health import (
+    RULES,
+    WINDOW,
+    Alert,
+    Expected,
+    Health,
+    History,
+    RepliesSeen,
+    bands,
+    bigram_floor,
+    largest_proportions,
+)
 
 WEIGHTS = {"presence": 0.3, "coherence": 0.1, "continuity": 0.1}
 FINE = RepliesSeen(repetition=0.2, ended=0.6, words=30.0, bond_rate=0.0, openings=0.9, most_tokens=80)
@@ -190,3 +201,13 @@ def test_bands_are_relative_to_the_base_of_each_run() -> None:
     lines = bands([run(8.0, 6.0), run(10.0, 5.0)]).splitlines()
     assert lines[2] == "| 1-50 | 0.50-0.75 | 0.50-0.50 |  |  | 1.00-1.00 |  |"
     assert lines[3] == "| from 601 |  |  |  |  |  | 0.50-0.50 |" and len(lines) == 4
+
+
+def test_the_largest_proportion_is_that_of_three_measurements_in_a_row() -> None:
+    norms = (1.0, 8.0, 6.0, 7.0, 2.0, 50.0)  # a single 50 is chance
+    steps = [{"event": "step", "step": 50 * at, "grad/lm_norm": 2.0, "grad/presence_norm": norm}
+             for at, norm in enumerate(norms)]  # fmt: skip
+    others = [{"event": "step", "step": 10}, {"event": "eval", "step": 50, "grad/presence_norm": 9.0}]
+    found = largest_proportions([*steps, *others], {"presence": 0.5, "coherence": 0.5})
+    assert found == {"presence": pytest.approx(0.5 * 6.0 / 2.0)}
+    assert largest_proportions(steps[:2], {"presence": 0.5}) == largest_proportions(steps, {"presence": 0.0}) == {}

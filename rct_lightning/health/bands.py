@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rct_lightning.health.history import mean
+from rct_lightning.health.rules import MEASUREMENTS, proportions
 
 BAND_EDGES = (0, 50, 100, 200, 400, 600)
 """Optimizer steps at which a row of the table of bands begins."""
@@ -40,3 +41,24 @@ def bands(runs: Sequence[Sequence[Mapping[str, Any]]]) -> str:
             cells = [f"{min(found):.2f}-{max(found):.2f}" if found else "" for found in shares.values()]
             lines.append(f"| {span} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def largest_proportions(events: Sequence[Mapping[str, Any]], weights: Mapping[str, float]) -> dict[str, float]:
+    """The largest weighted gradient of each term that lasted, as the rule ``proportion`` judges it.
+
+    Args:
+        events: Of a run.
+        weights: Lambda * w of each term.
+
+    Returns:
+        The largest of the smallest ratios to the LM gradient in so many measurements in a row; terms that were
+        measured less often are left out.
+    """
+    steps = [event for event in events if event["event"] == "step"]
+    found = {}
+    for term, weight in weights.items():
+        ratios = proportions(steps, term, weight)
+        if weight > 0 and len(ratios) >= MEASUREMENTS:
+            windows = [ratios[at : at + MEASUREMENTS] for at in range(len(ratios) - MEASUREMENTS + 1)]
+            found[term] = max(map(min, windows))
+    return found

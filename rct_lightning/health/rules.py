@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -89,16 +89,17 @@ def _silent(history: History) -> Seen:
                 yield term, f"{term} was 0 in every step so far"
 
 
-def _ratios(history: History, term: str) -> list[float]:
-    """Newest measurements of a term's weighted gradient relative to the LM gradient."""
-    weight, key = history.expected.weights[term], f"grad/{term}_norm"
-    measured = [values for _, values in history.gradients if key in values and values["grad/lm_norm"] > 0]
-    return [weight * values[key] / values["grad/lm_norm"] for values in measured[-MEASUREMENTS:]]
+def proportions(reported: Iterable[Values], term: str, weight: float) -> list[float]:
+    """A term's weighted gradient relative to the LM gradient, wherever both were measured."""
+    key = f"grad/{term}_norm"
+    measured = [values for values in reported if key in values and values["grad/lm_norm"] > 0]
+    return [weight * values[key] / values["grad/lm_norm"] for values in measured]
 
 
 def _out_of_proportion(history: History) -> Seen:
     for term in _weighted(history):
-        ratios = _ratios(history, term)
+        reported = (values for _, values in history.gradients)
+        ratios = proportions(reported, term, history.expected.weights[term])[-MEASUREMENTS:]
         if len(ratios) < MEASUREMENTS:
             continue
         shown = ", ".join(f"{ratio:.2g}" for ratio in ratios)
