@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, OverrideParseException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -104,7 +105,7 @@ class WeightsConfig(Section):
 class MarkersConfig(Section):
     """Words of the user that address the assistant; null takes the built-in list."""
 
-    presence: list[Annotated[str, Field(min_length=1)]] | None
+    presence: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)] | None
 
 
 class PresenceConfig(Section):
@@ -144,6 +145,15 @@ class LossConfig(Section):
     phrases_per_step: Count
     markers: MarkersConfig
     human_name: str | None
+
+    @model_validator(mode="after")
+    def _lm_is_alone(self) -> LossConfig:
+        if self.name == "lm" and self.lambda_ > 0:
+            raise ValueError(
+                f"loss=lm trains the LM loss alone, and loss.lambda={self.lambda_:g} would add relational terms to it. "
+                f"Use loss=relational, or leave loss.lambda out."
+            )
+        return self
 
     @model_validator(mode="after")
     def _presence_has_pairs(self) -> LossConfig:
@@ -206,6 +216,7 @@ RESERVED_TRAINER_ARGUMENTS = {
     "strategy": "a run has one device so far",
     "sync_batchnorm": "a run has one device so far",
     "enable_checkpointing": "the run keeps its adapter, not Lightning checkpoints",
+    "overfit_batches": "it replaces the sampler that keeps rows of a step together; give a small train_file",
 }
 
 
@@ -228,7 +239,7 @@ class TrainerConfig(BaseModel):
     def _known_arguments(cls, value: Any) -> Any:
         problems = []
         for name in value if isinstance(value, Mapping) else ():
-            if name in RESERVED_TRAINER_ARGUMENTS:
+            if name in RESERVED_TRAINER_ARGUMENTS and value[name] is not None:
                 problems.append(f"trainer.{name} cannot be set: {RESERVED_TRAINER_ARGUMENTS[name]}.")
             elif name not in TRAINER_ARGUMENTS:
                 hint = _hint(name, TRAINER_ARGUMENTS)
@@ -238,6 +249,21 @@ class TrainerConfig(BaseModel):
         if problems:
             raise ValueError(" ".join(problems))
         return value
+
+    @model_validator(mode="after")
+    def _ends_and_counts_whole_steps(self) -> TrainerConfig:
+        if self.max_steps == -1 and self.max_epochs in (None, -1):
+            raise ValueError(
+                "trainer.max_epochs and trainer.max_steps leave the run without an end, and the learning rate comes "
+                "down over its length: give one of the two."
+            )
+        limit, accumulate = (self.model_extra or {}).get("limit_train_batches"), self.accumulate_grad_batches
+        if limit not in (None, 1.0) and accumulate > 1 and (isinstance(limit, float) or limit % accumulate):
+            raise ValueError(
+                f"trainer.limit_train_batches={limit} would cut an optimizer step of {accumulate} micro-batches, whose "
+                f"loss is divided by the counts of all of them: give a multiple of trainer.accumulate_grad_batches."
+            )
+        return self
 
 
 class HealthConfig(Section):
@@ -448,6 +474,9 @@ def refusing(task: Callable[[DictConfig], T_co]) -> Callable[[DictConfig], T_co]
         try:
             return task(cfg)
         except UserError as error:
+            if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+                _tell(error)
+                raise  # Hydra goes on with the other jobs, and raises it again behind the last
             _refuse(error)
         finally:
             if HydraConfig.initialized():
@@ -463,10 +492,20 @@ def run_command(main: Callable[[], Any]) -> None:
         main()
     except HydraException as error:
         _refuse(explain_composition_error(error))
+    except OmegaConfBaseException as error:
+        _refuse(UserError(f"{error.full_key or 'the configuration'}: {str(error).splitlines()[0]}. See conf/."))
+    except (PermissionError, FileExistsError, NotADirectoryError) as error:
+        _refuse(UserError(f"{error.filename}: {error.strerror}. hydra.run.dir=DIR writes a run elsewhere."))
+    except UserError:
+        raise SystemExit(2) from None  # of a job of a multirun: told when it was refused
+
+
+def _tell(error: UserError) -> None:
+    print("\n".join(textwrap.wrap(f"Error: {error}", width=110, break_long_words=False)), file=sys.stderr)
 
 
 def _refuse(error: UserError) -> NoReturn:
-    print("\n".join(textwrap.wrap(f"Error: {error}", width=110, break_long_words=False)), file=sys.stderr)
+    _tell(error)
     raise SystemExit(2)
 
 

@@ -116,6 +116,10 @@ def _model(model: str) -> Line:
 
     if Path(model).is_dir():
         return Line("ok", "model", f"{model} is on this machine")
-    if isinstance(try_to_load_from_cache(model, "config.json"), str):
+    try:
+        cached = try_to_load_from_cache(model, "config.json")
+    except ValueError:  # a path, not a name on the hub
+        return Line("warn", "model", f"there is no folder {model}", "Give a folder, or a name on the hub")
+    if isinstance(cached, str):
         return Line("ok", "model", f"{model} is in the cache")
     return Line("warn", "model", f"{model} is not in the cache", "It is downloaded when it is first used")

@@ -17,6 +17,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from rct_lightning import backbone, guards, runs
@@ -76,9 +77,11 @@ def train(config: Config) -> Trained:
         UserError: The configuration asks for what cannot be had, and nothing has been written; or a health rule ended
             the run.
     """
+    run = RunDir(Path(config.run_dir))
+    if run.config.exists():
+        raise UserError(f"{run.root}: this folder holds a run already. Give another hydra.run.dir, or remove it.")
     prepared = prepare(config)
     data, module = prepared.data, prepared.module
-    run = RunDir(Path(config.run_dir))
     trainer = make_trainer(config, prepared.accelerator, run)
     print(f"run: {run.root}")
     _announce(config, prepared)
@@ -88,6 +91,7 @@ def train(config: Config) -> Trained:
     run.write_json(run.environment, environment(config, prepared.device))
     run.write_json(run.checks, [asdict(finding) for finding in findings])
     trainer.validate(module, data, verbose=False)  # the adapters start as zero: this is the base
+    _stop_before_training(trainer, run)
     trainer.fit(module, data)
     if module.evaluated_at != trainer.global_step:
         trainer.validate(module, data, verbose=False)
@@ -99,9 +103,11 @@ def train(config: Config) -> Trained:
     stopped_by = _alert_that_stopped(trainer)
     run.write_json(run.status, {"state": "stopped" if stopped_by else "finished", "step": trainer.global_step})
     if stopped_by:
+        early = trainer.global_step < trainer.estimated_stepping_batches
+        ended = f"was ended at step {trainer.global_step}" if early else "had come to its end"
         raise UserError(
-            f"Training was ended at step {trainer.global_step} by health.on_alert=stop. {stopped_by.line()} "
-            f"The adapter as it is now was kept; health.on_alert=warn goes on all the same."
+            f"Training {ended} when a rule of health.on_alert=stop spoke. {stopped_by.line()} The adapter as it is now "
+            f"was kept; health.on_alert=warn goes on all the same."
         )
     return Trained(run, _objective(config, module), module, comparison)
 
@@ -127,6 +133,7 @@ def prepare(config: Config) -> Prepared:
     L.seed_everything(config.seed, workers=True, verbose=False)
     tokenizer = backbone.load_tokenizer(config.model.name_or_path)
     data = make_data(config, tokenizer, accelerator)
+    _check_batches(config, data)
     base = backbone.load_backbone(
         config.model.name_or_path,
         tokenizer,
@@ -137,6 +144,22 @@ def prepare(config: Config) -> Prepared:
         gradient_checkpointing=config.model.gradient_checkpointing,
     )
     return Prepared(accelerator, device, data, base, make_module(config, base, data))
+
+
+def _check_batches(config: Config, data: RelationalDataModule) -> None:
+    """Refuse what Lightning would refuse when it has counted the batches, after the run has begun to be written."""
+    given = config.trainer.model_dump()
+    sizes = {"limit_train_batches": len(data.train_dataloader()), "limit_val_batches": len(data.val_dataloader())}
+    for name, size in sizes.items():
+        limit = given.get(name)
+        if isinstance(limit, float) and limit * size < 1:
+            raise UserError(f"trainer.{name}={limit}: that is none of {size} batches. Use at least {1 / size:.2g}.")
+    interval, size = given.get("val_check_interval"), sizes["limit_train_batches"]
+    if isinstance(interval, int) and interval > size and given.get("check_val_every_n_epoch") is not None:
+        raise UserError(
+            f"trainer.val_check_interval={interval}: an epoch has {size} batches. Use fewer, or count over the epochs "
+            f"with trainer.check_val_every_n_epoch=null."
+        )
 
 
 def inspect(config: Config, prepared: Prepared) -> list[guards.Finding]:
@@ -375,6 +398,14 @@ def _compare(trainer: L.Trainer, module: RelationalModule) -> str:
     return "\n\n".join(parts)
 
 
+def _stop_before_training(trainer: L.Trainer, run: RunDir) -> None:
+    """End a run whose base already makes a rule speak: fitting anew forgets that a callback asked to stop."""
+    alert = _alert_that_stopped(trainer)
+    if alert is not None:
+        run.write_json(run.status, {"state": "stopped", "step": 0})
+        raise UserError(f"Nothing was trained, by health.on_alert=stop. {alert.line()} health.on_alert=warn goes on.")
+
+
 def _alert_that_stopped(trainer: L.Trainer) -> Alert | None:
     """The first alert of a run that ends at alerts."""
     watching = [callback for callback in trainer.callbacks if isinstance(callback, Health)]  # type: ignore[attr-defined]
@@ -403,12 +434,17 @@ def _log_hyperparameters(config: Config, trainer: L.Trainer, module: RelationalM
     }
     metrics = {f"hparams/{name}": module.eval_values[name] for name in ("lm", "total") if name in module.eval_values}
     for logger in trainer.loggers:
-        logger.log_hyperparams(flat, metrics)
+        if isinstance(logger, TensorBoardLogger):
+            logger.log_hyperparams(flat, metrics)
+        else:
+            logger.log_hyperparams(flat)
         logger.finalize("success")
 
 
 def _objective(config: Config, module: RelationalModule) -> float:
-    return {eval_metric(name): value for name, value in module.eval_values.items()}[config.objective_metric]
+    """The figure for a sweeper; infinite where evaluation had nothing to judge by it."""
+    found = {eval_metric(name): value for name, value in module.eval_values.items()}
+    return found.get(config.objective_metric, float("inf"))
 
 
 def _version(package: str) -> str | None:

@@ -126,8 +126,9 @@ class RelationalModule(L.LightningModule):
         self.diagnostics_every_n_steps = diagnostics_every_n_steps
         self.observe_every_n_steps = observe_every_n_steps
         self.record = StepRecord()
+        self.gradients: dict[str, Tensor] = {}  # of each term, summed over the micro-batches of a measured step
         self.heap: Heap | None = None
-        self.eval_means: dict[str, MeanMetric] = defaultdict(lambda: MeanMetric(nan_strategy="ignore"))
+        self.eval_means: dict[str, MeanMetric] = defaultdict(lambda: MeanMetric(nan_strategy="disable"))
         self.eval_rows: dict[int, tuple[float, int]] = {}
         self.eval_values: dict[str, float] = {}
         self.evaluated_at = -1  # optimizer step of the newest evaluation
@@ -145,7 +146,7 @@ class RelationalModule(L.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of a micro-batch, scaled so that accumulation adds up to the step's loss."""
         if self._first_of_step(batch_idx):
-            self.record = StepRecord(step=self.global_step + 1)
+            self.record, self.gradients = StepRecord(step=self.global_step + 1), {}
         outcome = self.objective(self.model, batch, self.global_step)
         self.record.add(outcome, batch)
         self._add_unweighted_terms(outcome, batch)
@@ -246,14 +247,17 @@ class RelationalModule(L.LightningModule):
             self.record.add_figure(name, seen.figures[name])
 
     def _gradient_diagnostics(self, outcome: Outcome) -> dict[str, float]:
-        """Norm of each term's gradient over the adapters (unweighted), and its cosine with the LM gradient."""
-        parameters = list(adapter_state(self.model).values())
-        gradients = {}
+        """Norm of each term's gradient over the adapters (unweighted), and its cosine with the LM gradient.
+
+        Of the step so far: micro-batches add up to it, as the terms do.
+        """
+        parameters, gradients = list(adapter_state(self.model).values()), self.gradients
         for name, value in outcome.terms.items():
             if value.requires_grad:
                 parts = torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True)
                 pairs = zip(parts, parameters, strict=True)
-                gradients[name] = torch.cat([(torch.zeros_like(p) if g is None else g).flatten() for g, p in pairs])
+                part = torch.cat([(torch.zeros_like(p) if g is None else g).flatten() for g, p in pairs])
+                gradients[name] = gradients[name] + part if name in gradients else part
         figures = {f"grad/{name}_norm": float(gradient.norm()) for name, gradient in gradients.items()}
         for name in TERMS:
             if name in gradients and figures[f"grad/{name}_norm"] > 0:

@@ -167,7 +167,7 @@ BAD_VALUES = {
     "loss__lambda": [-0.1, "0.3", float("nan"), float("inf"), None],
     "loss__weights__presence": [-1],
     "loss__name": ["LM", "rct"],
-    "loss__markers__presence": ["aelara", [""], [3]],
+    "loss__markers__presence": ["aelara", [""], [3], []],
     "loss__phrases_per_step": [0],
     "loss__recurrence__max_document_frequency": [0, 1.5],
     "loss__recurrence__num_candidates": [0],
@@ -192,6 +192,31 @@ def test_a_wrong_type_or_range_names_its_key(default: DictConfig, key: str, valu
         validate(changed(default, **{key: value}))
     assert key.replace("__", ".") in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["loss=lm", "loss.lambda=0.3"], ["loss.lambda=0.3", "loss=relational"]),
+        (["trainer.max_epochs=-1"], ["trainer.max_epochs and trainer.max_steps", "without an end"]),
+        (["trainer.max_epochs=null", "trainer.max_time=00:01:00:00"], ["without an end"]),
+        (
+            ["trainer.accumulate_grad_batches=4", "trainer.limit_train_batches=10"],
+            ["limit_train_batches=10", "multiple"],
+        ),
+        (["trainer.accumulate_grad_batches=4", "trainer.limit_train_batches=0.5"], ["limit_train_batches=0.5"]),
+        (["+trainer.overfit_batches=1"], ["trainer.overfit_batches cannot be set", "train_file"]),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(overrides: list[str], words: list[str]) -> None:
+    said = refusal(*overrides)
+    assert all(word in said for word in words), said
+
+
+def test_settings_that_only_look_alike_are_accepted() -> None:
+    assert checked("trainer.max_epochs=-1", "trainer.max_steps=7").trainer.max_steps == 7
+    for limit in ("8", "1.0"):
+        assert checked("trainer.accumulate_grad_batches=4", f"trainer.limit_train_batches={limit}")
 
 
 def test_whole_numbers_are_good_where_a_real_one_is_asked_for(default: DictConfig) -> None:

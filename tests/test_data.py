@@ -421,6 +421,19 @@ def test_a_batch_keeps_what_twins_say_otherwise_and_learns_from_every_row(twinne
     assert len(shared) and (shared > batch.twin_length.min()).all(), "a history is read once"
 
 
+def test_where_the_two_would_be_cut_otherwise_there_is_no_twin(twinned: Any, make_data: Any, at: Any) -> None:
+    index = at("both")[0]  # unmarked: its twin is longer by the marker
+    whole = twinned.train_set.rows[index]
+    just_fits = make_data(
+        ROWS, counterfactual=Counterfactual(readdress_share=0.5), max_seq_length=len(whole.encoded.ids)
+    )
+    row = just_fits.train_set.rows[index]
+    assert row.encoded.turns_cut == 0 and row.twin is None and whole.twin is not None
+    for side in (just_fits.train_set, just_fits.eval_set):
+        pairs = [row for row in side.rows if row.twin is not None]
+        assert all(row.has_history == row.twin.has_history for row in pairs)
+
+
 def test_a_pair_is_asked_at_the_beginning_of_the_reply_or_behind_a_clause(
     twinned: Any, at: Any, tokenizer: Any
 ) -> None:
@@ -496,7 +509,7 @@ def test_a_prompt_never_swallows_its_reply(make_data: Any) -> None:
 
 
 def test_history_that_was_cut_away_is_no_history(make_data: Any, at: Any) -> None:
-    row = make_data(max_seq_length=32).train_set.rows[at("both")[0]]
+    row = make_data(max_seq_length=44).train_set.rows[at("both")[0]]
     assert row.encoded.turns_cut == 2
     assert not row.has_history and row.recurrent == () and row.counts.prompts_without_history == 2
 

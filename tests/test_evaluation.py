@@ -145,6 +145,9 @@ RECALL: dict[str, Any] = {
         (json.dumps(RECALL | {"answer": "Rex"}), "'Rex' is not among the candidates"),
         (json.dumps(RECALL | {"context": [{"role": "system", "content": "x"}]}), "human or assistant"),
         (json.dumps(RECALL | {"context": [{"role": "human"}]}), "'content'"),
+        (json.dumps(RECALL | {"answer": 5}), "'answer' of a probe of kind 'recall' cannot be 5"),
+        (json.dumps(RECALL | {"candidates": ["Bramble", 5]}), "'candidates' of a probe"),
+        (json.dumps(TWIN | {"marked": "yes"}), "'marked' of a probe"),
         ('{"id": "\udcff"}', "UnicodeDecodeError"),
     ],
 )
@@ -627,6 +630,11 @@ def arms(*runs: dict[str, Any]) -> list[tuple[str, str | None]]:
 
 def test_an_arm_is_what_varies_within_a_study() -> None:
     lm, plain = {"loss.lambda": 0}, {"seed": 2, "run_dir": "b"}
+    seed = {"loss.name": "seed"}
+    assert arms(lm, lm | seed, plain | {"loss.name": "relational"})[:2] == [
+        ("lm_only", None),
+        ("loss.lambda=0 loss.name=seed", "lm_only"),
+    ]
     assert arms(lm, plain) == [("lm_only", None), ("loss.lambda=0.3", "lm_only")]
     assert arms(plain) == [("loss.lambda=0.3", "lm_only")]
     assert arms(lm | {"loss.recurrence.n": 7}, lm, plain, {"loss.recurrence.n": 7}) == [

@@ -67,6 +67,13 @@ def test_what_is_not_finite_is_fatal(bad: float) -> None:
     assert (alert.rule, alert.step, alert.fatal) == ("not finite", 2, True) and "presence" in alert.seen
 
 
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_an_evaluation_that_is_no_number_is_fatal(bad: float) -> None:
+    (alert,) = after_evaluations(7.0, 6.0, presence=bad)
+    assert (alert.rule, alert.fatal) == ("no number", True) and "presence" in alert.seen
+    assert "no number" in names(after_evaluations(7.0, bad))
+
+
 def test_a_constant_term_is_named_when_the_window_is_full() -> None:
     (alert,) = after_steps([{"coherence": 0.5}] * (WINDOW + 20))
     assert (alert.rule, alert.step) == ("constant term", WINDOW) and "coherence was 0.5" in alert.seen

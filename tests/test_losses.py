@@ -572,24 +572,27 @@ def test_padding_changes_nothing(data: Any, model: Any, make_objective: Any, gra
 
 
 class _Gradients(L.Callback):
-    """Keeps the gradient of each optimizer step."""
+    """Keeps the gradient of each optimizer step, and what is measured of it term by term."""
 
     def __init__(self) -> None:
         self.seen: list[torch.Tensor] = []
+        self.measured: list[dict[str, float]] = []
 
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
         parameters = adapter_state(pl_module.model).values()
         self.seen.append(torch.cat([parameter.grad.flatten() for parameter in parameters]))
+        self.measured.append(dict(pl_module.record.gradients))
 
 
 def test_accumulation_in_the_trainer_gives_the_gradient_of_the_whole_batch(
     make_data: Any, make_backbone: Any, make_objective: Any, tmp_path: Path
 ) -> None:
-    found = []
+    found, measured = [], []
     for batch_size, accumulate in ((8, 1), (1, 8), (3, 3)):
         data = make_data(batch_size=batch_size, accumulate=accumulate)
         objective = make_objective(lambda_=1.0)
-        module = RelationalModule(make_backbone(), objective, OptimizerSettings(), data.template)
+        settings = {"diagnostics_every_n_steps": 1}
+        module = RelationalModule(make_backbone(), objective, OptimizerSettings(), data.template, **settings)
         gradients = _Gradients()
         trainer = L.Trainer(
             max_steps=2,
@@ -601,7 +604,11 @@ def test_accumulation_in_the_trainer_gives_the_gradient_of_the_whole_batch(
         trainer.fit(module, data)
         assert len(gradients.seen) == 2
         found.append(gradients.seen[0])
+        measured.append(gradients.measured[0])
     assert found[0].norm() > 0.1
+    assert {f"grad/{term}_{what}" for term in TERMS for what in ("norm", "cosine_lm")} < set(measured[0])
+    for other in measured[1:]:
+        assert other == pytest.approx(measured[0], rel=1e-3, abs=1e-5), "what is measured is the step's, however cut"
     for other in found[1:]:
         torch.testing.assert_close(other, found[0], atol=1e-5, rtol=1e-5)
 

@@ -249,6 +249,34 @@ def test_an_alert_can_end_the_run_and_nothing_is_lost(tiny_place: Place, tmp_pat
     assert (run.adapter / ADAPTER).is_file()
 
 
+def test_an_alert_over_the_base_ends_the_run_before_training(
+    place: Place, type_in: Callable[..., Said], tmp_path: Path
+) -> None:
+    run = RunDir(tmp_path / "run")
+    line = [*SHORT, "loss=seed", f"hydra.run.dir={run.root}", "check=false", "health.on_alert=stop"]
+    said = type_in(place.folder, "train.py", *line)
+    assert said.code == 2 and "Nothing was trained" in said.err and "two losses, step 0" in said.err
+    assert run.read_status() == {"state": "stopped", "step": 0} and not run.adapter.exists()
+
+
+def test_an_alert_of_the_last_evaluation_does_not_claim_to_have_ended_the_run(
+    tiny_place: Place, type_in: Callable[..., Said], tmp_path: Path
+) -> None:
+    run = RunDir(tmp_path / "run")
+    line = [*SHORT, "optimizer.lr=1e-30", f"hydra.run.dir={run.root}", "check=false", "health.on_alert=stop"]
+    said = type_in(tiny_place.folder, "train.py", *line)
+    assert said.code == 2 and "Training had come to its end when a rule" in " ".join(said.err.split())
+    assert (run.adapter / ADAPTER).is_file()
+
+
+def test_other_loggers_of_lightning_are_served(tiny_place: Place, type_in: Callable[..., Said], tmp_path: Path) -> None:
+    run = RunDir(tmp_path / "run")
+    logger = "+logger.csv._target_=lightning.pytorch.loggers.CSVLogger"
+    said = type_in(tiny_place.folder, "train.py", *SHORT, logger, f"hydra.run.dir={run.root}")
+    assert said.code == 0, said.err
+    assert any(run.root.rglob("metrics.csv")) and run.read_status()["state"] == "finished"
+
+
 def test_an_alert_by_default_is_only_said(tiny_place: Place, tmp_path: Path) -> None:
     run = RunDir(tmp_path / "run")
     line = [*SHORT, "trainer.max_epochs=3", "optimizer.lr=1e-30", f"hydra.run.dir={run.root}", "check=false"]
@@ -671,9 +699,24 @@ def test_a_named_run_directory_is_not_made_for_a_refusal(tiny_place: Place) -> N
 
 
 def test_a_refused_sweep_leaves_nothing_behind(tiny_place: Place) -> None:
-    said = tiny_place.command("train.py", "-m", "loss.lambda=-1,0")  # Hydra itself says which jobs it launches
-    assert_refused(replace(said, out=""), "loss.lambda=-1")
+    said = tiny_place.command("train.py", "-m", "loss.lambda=-1,-2")  # Hydra itself says which jobs it launches
+    assert_refused(replace(said, out=""), "loss.lambda=-1", "loss.lambda=-2")
     assert files_in_logs(tiny_place.folder) == []
+
+
+def test_a_refused_job_does_not_keep_the_others_from_training(tiny_place: Place) -> None:
+    said = tiny_place.command("train.py", "-m", "loss.lambda=-1,0", "hydra.sweep.dir=half", *SHORT)
+    assert_refused(replace(said, out=""), "loss.lambda=-1")
+    (path,) = (tiny_place.folder / "half").glob("*/config.yaml")
+    assert load_run_config(path).loss.lambda_ == 0 and RunDir(path.parent).read_status()["state"] == "finished"
+
+
+def test_a_folder_that_holds_a_run_is_left_alone(sweeps: dict[str, RunDir], tiny_place: Place, type_in: Any) -> None:
+    run = sweeps["loss=lm"]
+    before = {path: path.read_bytes() for path in run.root.rglob("*") if path.is_file()}
+    said = type_in(tiny_place.folder, "train.py", f"hydra.run.dir={run.root}", *SHORT)
+    assert_refused(said, "holds a run already", "hydra.run.dir")
+    assert {path: path.read_bytes() for path in run.root.rglob("*") if path.is_file()} == before
 
 
 def broken_files(folder: Path) -> None:
@@ -696,6 +739,8 @@ ON_THE_WAY = {
     "absent model": (["train.py", "model=local", "model.name_or_path=no/model"], ["no/model", "use model=nano"]),
     "callback": (["train.py", "callbacks.events.every_n_steps=0"], ["Events", "every_n_steps", "conf/callbacks"]),
     "lightning": (["train.py", "trainer.precision=banana"], ["'banana'", "Allowed", "conf/trainer"]),
+    "no batches": (["train.py", "+trainer.limit_train_batches=0.001"], ["limit_train_batches=0.001", "Use at least"]),
+    "rare looks": (["train.py", "+trainer.val_check_interval=9999"], ["val_check_interval=9999", "an epoch has"]),
     "absent run": (["evaluate.py", "run=nowhere"], ["nowhere", "not a run directory", "run=latest"]),
     "no runs yet": (["evaluate.py", "run=latest"], ["no run under logs", "python train.py"]),
     "absent study": (["evaluate.py", "study=nowhere"], ["study=nowhere", "Give the directory of a multirun"]),

@@ -14,8 +14,8 @@ SHOWN = {
     "perplexity": "perplexity of the replies",
     "presence/D_marked": "bond over rupture, addressed (nats per token)",
     "presence/D_unmarked": "bond over rupture, not addressed",
-    "coherence/candidate_accuracy": "own words recalled among 32",
-    "continuity/candidate_accuracy": "user's words recalled among 32",
+    "coherence/candidate_accuracy": "own words recalled among candidates",
+    "continuity/candidate_accuracy": "user's words recalled among candidates",
 }
 
 

@@ -128,7 +128,7 @@ class Health(L.Callback):
             self.alerts.append(alert)
             if trainer.is_global_zero:
                 print(f"\nhealth: {alert.line()}", flush=True)
-            write_event(trainer, "alert", **{name: value for name, value in asdict(alert).items() if name != "step"})
+            write_event(trainer, "alert", **asdict(alert))
             writer = tensorboard(trainer)
             if writer is not None:
                 writer.add_text("health", alert.line(), global_step=alert.step)

@@ -137,7 +137,8 @@ def with_twin(row: Row, example: Example, lexicon: Lexicon, encode: Callable[[Ex
     """The row and its prompt under the other address: the user's text without its markers, or with one.
 
     Which marker is put in is seeded by the row's number. The twin has no reply: the row's own was written for the
-    address that the row has, and nothing is to be learnt of it under the other.
+    address that the row has, and nothing is to be learnt of it under the other. A row has no twin where the two would
+    not stand behind the same history, or not be heard whole.
     """
     if row.strength > 0:
         text = lexicon.without_markers(example.input)
@@ -146,6 +147,8 @@ def with_twin(row: Row, example: Example, lexicon: Lexicon, encode: Callable[[Ex
     if text is None:
         return row
     encoded = encode(replace(example, input=text))
+    if encoded.turns_cut != row.encoded.turns_cut or encoded.input_tokens_cut or row.encoded.input_tokens_cut:
+        return row
     spans = [span for span in encoded.spans if span.kind != "reply"]
     prompt = replace(encoded, ids=encoded.ids[: encoded.prompt_length], spans=spans)
     return replace(row, twin=Row(prompt, row.conversation, lexicon.strength(text), ()))

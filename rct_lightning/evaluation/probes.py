@@ -68,8 +68,18 @@ def _probe(line: bytes, place: str) -> Probe:
         raise UserError(f"{place}: not a probe ({type(error).__name__}: {error}). See data/README.md.") from None
     if missing:
         raise UserError(f"{place}: a probe of kind '{kind}' needs {', '.join(missing)}. See data/README.md.")
+    for name in _NEEDED[kind]:
+        if not _fits(name, row[name]):
+            raise UserError(f"{place}: '{name}' of a probe of kind '{kind}' cannot be {row[name]!r}.")
     if kind == "recall" and row["answer"] not in row["candidates"]:
         raise UserError(f"{place}: the answer {row['answer']!r} is not among the candidates. Add it to them.")
     if any(turn.role not in ROLES for turn in context):
         raise UserError(f"{place}: the role of a turn must be {' or '.join(ROLES)}.")
     return Probe(identifier, kind, context, row.get("input", ""), row)
+
+
+def _fits(name: str, value: Any) -> bool:
+    """Whether a field has the type of its name; turns are read apart."""
+    if name == "candidates":
+        return isinstance(value, list) and all(isinstance(candidate, str) for candidate in value)
+    return isinstance(value, {"marked": bool, "context": list}.get(name, str))

@@ -56,8 +56,8 @@ def arms_of(configs: Sequence[Mapping[str, Any]]) -> list[Arm]:
     """Each run's arm, from the configurations of all of them.
 
     An arm is named by the keys whose values differ within the study, seeds aside. A run without relational terms
-    (``loss.lambda=0``) is a reference, whatever the other keys of its loss say; any other run is set against the
-    reference that shares its keys outside the loss.
+    (``loss.lambda=0``) is a reference, whatever the other keys of its loss say, unless it trains the original's
+    unshifted loss; any other run is set against the reference that shares its keys outside the loss.
     """
     flat = [_arm_keys(config) for config in configs]
     varying = sorted(
@@ -67,7 +67,7 @@ def arms_of(configs: Sequence[Mapping[str, Any]]) -> list[Arm]:
     for keys in flat:
         shown = {key: f"{key}={keys[key]}" for key in varying if key in keys}
         around = " ".join([LM_ONLY, *(text for key, text in shown.items() if not key.startswith("loss."))])
-        if not keys["loss.lambda"]:
+        if _is_reference(keys):
             arms.append(Arm(around))
         else:
             own = {"loss.lambda": f"loss.lambda={keys['loss.lambda']}"} if len(shown) == 0 else {}
@@ -77,9 +77,13 @@ def arms_of(configs: Sequence[Mapping[str, Any]]) -> list[Arm]:
 
 def _arm_keys(config: Mapping[str, Any]) -> dict[str, Any]:
     keys = {key: value for key, value in _flat(config) if key not in NOT_PART_OF_AN_ARM}
-    if keys["loss.lambda"]:
+    if not _is_reference(keys):
         return keys
     return {key: value for key, value in keys.items() if not key.startswith("loss.") or key == "loss.lambda"}
+
+
+def _is_reference(keys: Mapping[str, Any]) -> bool:
+    return not keys["loss.lambda"] and keys.get("loss.name") != "seed"
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -2,7 +2,7 @@
 
 Each guard looks at the run as it is about to train (the very datasets, objective and model) and says what it saw; where
 that is wrong, also what it usually means and what to do. Nothing is left changed: weights, gradients, modes, random
-state and reference scores are as before, so that a run with guards is bit for bit the run without them.
+state are as before, so that a run with guards is bit for bit the run without them.
 """
 
 from __future__ import annotations

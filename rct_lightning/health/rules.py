@@ -59,10 +59,17 @@ def _weighted(history: History) -> list[str]:
 
 
 def _not_finite(history: History) -> Seen:
-    step, values = history.steps[-1]
+    yield from _wrong_numbers(history.steps[-1][1], "")
+
+
+def _not_finite_in_evaluation(history: History) -> Seen:
+    yield from _wrong_numbers(history.evaluations[-1][1], " in evaluation")
+
+
+def _wrong_numbers(values: Values, where: str) -> Seen:
     wrong = sorted(name for name, value in values.items() if not math.isfinite(value))
     if wrong:
-        yield "", f"{', '.join(wrong[:4])} not finite"
+        yield "", f"{', '.join(wrong[:4])} not finite{where}"
 
 
 def _window(history: History, term: str) -> list[float] | None:
@@ -207,6 +214,9 @@ RULES = (
     Rule("not finite", "step", "a loss or a gradient is NaN or infinite", _not_finite,
          "The adapters are of no use from here on.",
          "Lower optimizer.lr, look at trainer.precision and at the newest rows.", fatal=True),
+    Rule("no number", "evaluation", "a figure of an evaluation is NaN or infinite", _not_finite_in_evaluation,
+         "The adapters are of no use any more, or the base is not.",
+         "Lower optimizer.lr, look at trainer.precision and at the evaluation rows.", fatal=True),
     Rule("constant term", "step", f"a term with weight has one value in all of the last {WINDOW} steps", _constant,
          "A constant trains nothing.", "The term is not made of the model's outputs, or its text is lost on the way."),
     Rule("silent term", "step", f"a term with weight is absent for {WINDOW} steps, or was never above 0", _silent,
