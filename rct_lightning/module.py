@@ -128,7 +128,8 @@ class RelationalModule(L.LightningModule):
         self.record = StepRecord()
         self.gradients: dict[str, Tensor] = {}  # of each term, summed over the micro-batches of a measured step
         self.heap: Heap | None = None
-        self.eval_means: dict[str, MeanMetric] = defaultdict(lambda: MeanMetric(nan_strategy="disable"))
+        # NaN is to stay NaN: "ignore" would drop it from the mean, and "disable" drops the weights (torchmetrics 1.9)
+        self.eval_means: dict[str, MeanMetric] = defaultdict(lambda: MeanMetric(nan_strategy=math.nan))
         self.eval_rows: dict[int, tuple[float, int]] = {}
         self.eval_values: dict[str, float] = {}
         self.evaluated_at = -1  # optimizer step of the newest evaluation
