@@ -13,7 +13,7 @@ from rct_lightning.health.history import History, Values
 WINDOW = 50
 """Optimizer steps over which a term must move."""
 RATIO = (0.01, 10.0)
-"""Norm of a term's weighted gradient over that of the LM gradient, in one step. Healthy runs reach 4 in three
+"""Norm of a term's weighted gradient over that of the LM gradient, in one step. Healthy runs reach 5 in three
 measurements in a row: a step holds few recurrent words and few pairs, and its gradient is mostly their chance."""
 MEASUREMENTS = 3
 """Consecutive measurements of gradients, or evaluations, that make a tendency."""
