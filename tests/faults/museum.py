@@ -506,12 +506,13 @@ HEALTHY = [
         (),
         ("loss.lambda=0",),
         ("loss=lm",),
-        ("loss.lambda=0.1", "loss.recurrence.among=candidates"),
+        ("loss.lambda=0.5", "loss.recurrence.among=candidates"),
         ("data.batch_size=4", "trainer.accumulate_grad_batches=2"),
         ("loss.counterfactual.rename_share=0", "model.lora.r=4"),
     )
 ]
-"""Thirty runs in which nothing is wrong; the rules were set on runs of other seeds."""
+"""Thirty runs in which nothing is wrong; the rules were set on runs of other seeds. (Sixty steps with lambda = 0.1 are
+not enough to tell addressed from unaddressed prompts, and ``warm to everybody`` says so.)"""
 
 
 def main(arguments: Sequence[str]) -> None:
