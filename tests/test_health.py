@@ -168,6 +168,19 @@ def test_phases_are_told_apart_in_the_file(logged: tuple[tuple[int, str], ...], 
     assert names(patient.ended(20, logged)) == said
 
 
+@pytest.mark.parametrize("wrong", [{"repetition": 0.9}, {"ended": 0.0}])
+def test_a_single_round_of_replies_is_chance(wrong: dict[str, float]) -> None:
+    bad = RepliesSeen(**{**vars(FINE), **wrong})
+    for rounds, said in (
+        (((0, BASE), (50, bad), (100, bad), (150, FINE), (200, FINE)), 0),  # 50 is too early to count
+        (((0, BASE), (100, FINE), (150, FINE), (200, bad)), 0),
+        (((0, BASE), (100, bad), (150, bad), (200, bad)), 1),
+        (((0, BASE), (200, bad)), 1),  # there is no other
+    ):
+        patient = health()
+        assert sum(len(patient.spoken(step, seen)) for step, seen in rounds) == said
+
+
 def test_a_rule_speaks_once_and_again_when_it_comes_back() -> None:
     patient = health()
     said = [patient.evaluation(step, {"lm": loss}) for step, loss in enumerate((7.0, 9.0, 9.1, 6.0, 9.0))]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from rct_lightning.health.history import History, Values
+from rct_lightning.health.history import History, RepliesSeen, Values
 
 WINDOW = 50
 """Optimizer steps over which a term must move."""
@@ -164,8 +164,18 @@ def _true_loss(values: Values) -> float:
 
 def _repeats(history: History) -> Seen:
     now = history.replies[-1][1]
-    if _late(history) and now.repetition > REPETITION:
+    if _lasts(history, lambda seen: seen.repetition > REPETITION):
         yield "", f"{now.repetition:.0%} of the 4-grams of its replies are repetitions"
+
+
+def _lasts(history: History, wrong: Callable[[RepliesSeen], bool]) -> bool:
+    """Whether two rounds of replies in a row are wrong, from half of the run on: a dozen replies are few.
+
+    At the end one round is enough where there was no other in that half.
+    """
+    late = [wrong(seen) for step, seen in history.replies if 2 * step >= history.total_steps > 0]
+    ended = history.replies[-1][0] >= history.total_steps
+    return _late(history) and all(late[-2:]) and (len(late) > 1 or ended)
 
 
 def _late(history: History) -> bool:
@@ -175,7 +185,7 @@ def _late(history: History) -> bool:
 def _never_ends(history: History) -> Seen:
     now = history.replies[-1][1]
     has_room = now.most_tokens >= ROOM * history.expected.reply_tokens
-    if _late(history) and has_room and now.ended < ENDED:
+    if has_room and _lasts(history, lambda seen: seen.ended < ENDED):
         yield "", f"{now.ended:.0%} of its replies end by themselves"
 
 
@@ -243,11 +253,12 @@ RULES = (
     Rule("standstill", "evaluation", "LM loss is to the last digit that of the evaluation before", _standstill,
          "No adapter has moved.", "See `trainable` of check=only; optimizer.lr must be above 0."),
     Rule("repetition", "replies",
-         f"from half of the run on, over {REPETITION:.0%} of the 4-grams of its replies are repetitions", _repeats,
+         f"from half of the run on, over {REPETITION:.0%} of the 4-grams of its replies are repetitions, twice in a "
+         "row", _repeats,
          "The replies run in circles.", "Look at generation_samples.txt; lower optimizer.lr or the weights."),
     Rule("no end", "replies",
-         f"from half of the run on, under {ENDED:.0%} of the replies end with EOS (where {ROOM:g} times the "
-         "corpus's mean length fits)", _never_ends,
+         f"from half of the run on, under {ENDED:.0%} of the replies end with EOS, twice in a row (where {ROOM:g} "
+         "times the corpus's mean length fits)", _never_ends,
          "Stopping is not learnt.", "See `labels` of check=only: EOS must carry a label."),
     Rule("few words", "replies", "replies of under two words", _says_little,
          "The replies have collapsed.", "Look at generation_samples.txt; lower optimizer.lr or the weights."),
