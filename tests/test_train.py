@@ -1,6 +1,5 @@
 """``python train.py`` from the command line to the files of a run, offline, and everything that it refuses."""
 
-import csv
 import hashlib
 import json
 import logging
@@ -150,8 +149,7 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 def curves(run: RunDir) -> list[dict[str, Any]]:
     """The rows of loss_components.csv; an empty field is left out."""
-    with run.loss_components.open(encoding="utf-8", newline="") as file:
-        return [{k: v if k == "phase" else float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+    return run.read_loss_components()
 
 
 def sha256(run: RunDir) -> str:

@@ -511,7 +511,8 @@ HEALTHY = [
         ("loss.counterfactual.rename_share=0", "model.lora.r=4"),
     )
 ]
-"""Thirty runs in which nothing is wrong; the rules were set on runs of other seeds. (Sixty steps with lambda = 0.1 are
+"""Thirty runs in which nothing is wrong. That rules over replies ask twice was decided after one of them was named, so
+these seeds no longer prove it; docs/guards.md says what fresh ones did. (Sixty steps with lambda = 0.1 are
 not enough to tell addressed from unaddressed prompts, and ``warm to everybody`` says so.)"""
 
 
