@@ -138,6 +138,7 @@ def test_a_loss_that_is_not_the_next_tokens_is_named() -> None:
     ("change", "said"),
     [
         ({"repetition": 0.9}, ["repetition"]),
+        ({"repetition": 0.7}, []),  # as short healthy runs do
         ({"ended": 0.0}, ["no end"]),
         ({"ended": 0.0, "most_tokens": 20}, []),
         ({"words": 1.0}, ["few words"]),
@@ -168,7 +169,7 @@ def test_phases_are_told_apart_in_the_file(logged: tuple[tuple[int, str], ...], 
     assert names(patient.ended(20, logged)) == said
 
 
-@pytest.mark.parametrize("wrong", [{"repetition": 0.9}, {"ended": 0.0}])
+@pytest.mark.parametrize("wrong", [{"repetition": 0.9}, {"ended": 0.0}, {"openings": 0.1}])
 def test_a_single_round_of_replies_is_chance(wrong: dict[str, float]) -> None:
     bad = RepliesSeen(**{**vars(FINE), **wrong})
     for rounds, said in (

@@ -22,7 +22,11 @@ OPPOSED = -0.5
 WORSE_THAN_BASE, RISEN = 1.2, 1.02
 TOO_GOOD = 0.4
 """Share of the base's LM loss that no adapter gets to on unseen rows; the few counts of a small corpus say nothing."""
-REPETITION, ENDED, OPENINGS, WARM = 0.6, 0.05, 0.5, 0.5
+REPETITION = 0.8
+"""Mean share of repeated 4-grams. A reply of sixty words that is a loop of ten has 0.82: where this is the mean, nearly
+all are such loops. Greedy replies of small models loop in part in any case (Holtzman et al. 2020), those of runs that
+stop early most: nano's after sixty steps reach 0.73."""
+ENDED, OPENINGS, WARM = 0.05, 0.5, 0.5
 ROOM = 1.5
 """By how much replies may be longer than the corpus's, for their ends to be judged."""
 
@@ -175,11 +179,7 @@ def _lasts(history: History, wrong: Callable[[RepliesSeen], bool]) -> bool:
     """
     late = [wrong(seen) for step, seen in history.replies if 2 * step >= history.total_steps > 0]
     ended = history.replies[-1][0] >= history.total_steps
-    return _late(history) and all(late[-2:]) and (len(late) > 1 or ended)
-
-
-def _late(history: History) -> bool:
-    return 2 * history.replies[-1][0] >= history.total_steps > 0
+    return bool(late) and all(late[-2:]) and (len(late) > 1 or ended)
 
 
 def _never_ends(history: History) -> Seen:
@@ -197,7 +197,7 @@ def _says_little(history: History) -> Seen:
 
 def _says_the_same(history: History) -> Seen:
     base, now = history.replies[0][1], history.replies[-1][1]
-    if _late(history) and now.openings < OPENINGS * min(1.0, base.openings):
+    if _lasts(history, lambda seen: seen.openings < OPENINGS * min(1.0, base.openings)):
         spread = f"{now.openings:.2f} of the largest, {base.openings:.2f} with the base"
         yield "", f"its replies to different prompts begin alike: entropy of their first words is {spread}"
 
@@ -263,7 +263,8 @@ RULES = (
     Rule("few words", "replies", "replies of under two words", _says_little,
          "The replies have collapsed.", "Look at generation_samples.txt; lower optimizer.lr or the weights."),
     Rule("one phrase", "replies",
-         f"from half of the run on, openings vary less than {OPENINGS:.0%} as much as the base's", _says_the_same,
+         f"from half of the run on, openings vary less than {OPENINGS:.0%} as much as the base's, twice in a row",
+         _says_the_same,
          "One phrase has become the answer to everything.", "Lower loss.weights.presence, or give more varied rows."),
     Rule("warm to everybody", "replies",
          f"at the end, bond language where nobody addressed it is over {WARM:.0%} commoner than with the base",

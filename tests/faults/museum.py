@@ -5,7 +5,9 @@ names who has to notice it: a guard before step 0, or a health rule while the ru
 run before a rule can see anything, the rule's exhibit runs with ``check=false``.
 
     python tests/faults/museum.py           visits every exhibit and writes the table of docs/guards.md
-    python tests/faults/museum.py --healthy visits thirty healthy runs and counts what is said of them
+    python tests/faults/museum.py --healthy [SEED ...]
+                                            visits six healthy runs a seed (thirty without an argument) and counts what
+                                            is said of them
 """
 
 from __future__ import annotations
@@ -44,13 +46,12 @@ NANO = ROOT / "data" / "nano"
 TABLE_OF = ROOT / "docs" / "guards.md"
 MUSEUM_AT = ("<!-- museum -->", "<!-- end of museum -->")
 RULES_AT = ("<!-- rules -->", "<!-- end of rules -->")
-TRAIN_ROWS, EVAL_ROWS = 48, 12
+TRAIN_ROWS, EVAL_ROWS = 48, 24
 SETTINGS = (
     "trainer=cpu", "data=jsonl", "logger=none", "trainer.max_epochs=10", "trainer.check_val_every_n_epoch=2",
     "trainer.enable_progress_bar=false", "trainer.log_every_n_steps=2", "diagnostics_every_n_steps=10",
     "callbacks.generation_sampling.every_n_steps=0", "callbacks.generation_sampling.max_new_tokens=2",
     "callbacks.baseline_comparison.max_new_tokens=2", "callbacks.eval_sanity.max_new_tokens=2",
-    "callbacks.health.replies=6",
 )  # fmt: skip
 """A run of sixty steps on the shortest rows of the corpus."""
 
@@ -499,10 +500,10 @@ def between(text: str, begin: str, end: str, new: str) -> str:
     return f"{head}{begin}\n{new}\n{end}{rest.split(end)[1]}"
 
 
-HEALTHY = [
-    (f"seed={seed}", *config)
-    for seed in range(101, 106)
-    for config in (
+def healthy(seeds: Sequence[int]) -> list[tuple[str, ...]]:
+    """Settings of runs in which nothing is wrong. (Sixty steps with lambda = 0.1 are not enough to tell addressed from
+    unaddressed prompts, and ``warm to everybody`` says so.)"""
+    configs: tuple[tuple[str, ...], ...] = (
         (),
         ("loss.lambda=0",),
         ("loss=lm",),
@@ -510,24 +511,31 @@ HEALTHY = [
         ("data.batch_size=4", "trainer.accumulate_grad_batches=2"),
         ("loss.counterfactual.rename_share=0", "model.lora.r=4"),
     )
-]
-"""Thirty runs in which nothing is wrong. That rules over replies ask twice was decided after one of them was named, so
-these seeds no longer prove it; docs/guards.md says what fresh ones did. (Sixty steps with lambda = 0.1 are
-not enough to tell addressed from unaddressed prompts, and ``warm to everybody`` says so.)"""
+    return [(f"seed={seed}", *config) for seed in seeds for config in configs]
+
+
+HEALTHY = healthy(range(301, 306))
+"""Seeds that no threshold was chosen by."""
+
+
+def visit_healthy(runs: Sequence[tuple[str, ...]], folder: Path) -> None:
+    """Print what is said of healthy runs, and how often anything was."""
+    false_alarms = 0
+    for number, settings in enumerate(runs):
+        place = folder / str(number)
+        place.mkdir()
+        notices = visit(Exhibit("nothing", ()), place, settings)
+        false_alarms += len(notices)
+        print(" ".join(settings), *[f"\n  {n.name}, step {n.step}: {n.said}" for n in notices], flush=True)
+    print(f"{len(runs)} healthy runs, {false_alarms} false alarms")
 
 
 def main(arguments: Sequence[str]) -> None:
     """Write the table, or count what is said of healthy runs."""
     with tempfile.TemporaryDirectory() as name:
         if "--healthy" in arguments:
-            false_alarms = 0
-            for number, settings in enumerate(HEALTHY):
-                folder = Path(name) / str(number)
-                folder.mkdir()
-                notices = visit(Exhibit("nothing", ()), folder, settings)
-                false_alarms += len(notices)
-                print(" ".join(settings), *[f"\n  {n.name}, step {n.step}: {n.said}" for n in notices], flush=True)
-            print(f"{len(HEALTHY)} healthy runs, {false_alarms} false alarms")
+            seeds = [int(argument) for argument in arguments if argument.isdecimal()]
+            visit_healthy(healthy(seeds) if seeds else HEALTHY, Path(name))
             return
         visits = []
         for number, exhibit in enumerate(EXHIBITS):
