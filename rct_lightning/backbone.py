@@ -139,7 +139,6 @@ def load_backbone(
     dequantize: Dequantize = "auto",
     lora: Lora | None = None,
     adapter: Path | None = None,
-    gradient_checkpointing: bool = False,
 ) -> Backbone:
     """Load the base, quantise it, and add adapters.
 
@@ -152,7 +151,6 @@ def load_backbone(
             faster for more memory; ``auto`` does so when they fit comfortably; ``never`` keeps 4 bits.
         lora: New adapters, initialised to change nothing. Give either this or ``adapter``.
         adapter: A saved adapter to load instead (safetensors only).
-        gradient_checkpointing: Recompute activations in the backward pass.
 
     Raises:
         UserError: The model cannot be had, or nf4 was demanded and does not work here.
@@ -161,10 +159,13 @@ def load_backbone(
     model.requires_grad_(False)
     peft_model = _new_adapters(model, lora or Lora()) if adapter is None else _saved_adapters(model, adapter)
     _quicken_dropout(peft_model)
-    if gradient_checkpointing:
-        peft_model.enable_input_require_grads()
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return Backbone(peft_model, tokenizer, precision)
+
+
+def checkpoint_activations(model: Any) -> None:
+    """Make the activations of a model with adapters again in the backward pass instead of keeping them."""
+    model.enable_input_require_grads()
+    model.get_base_model().gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
 
 def save_adapter(

@@ -89,7 +89,7 @@ class ModelConfig(Section):
     size: str | None = None
     quantization: Literal["auto", "nf4", "none"]
     dequantize: Literal["auto", "once", "never"]
-    gradient_checkpointing: bool
+    gradient_checkpointing: bool | Literal["auto"]
     learning_rate: Positive
     lora: LoraConfig
 

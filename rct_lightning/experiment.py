@@ -20,7 +20,7 @@ import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from rct_lightning import backbone, guards, runs
+from rct_lightning import backbone, footprint, guards, runs
 from rct_lightning.callbacks import BaselineComparison, EvalSanity, Health
 from rct_lightning.config import Config, EvaluateConfig, as_override, load_run_config, save_run_config
 from rct_lightning.data import Counterfactual, Recurrence, RelationalDataModule
@@ -67,6 +67,7 @@ class Prepared:
     device: str
     data: RelationalDataModule
     base: backbone.Backbone
+    step_memory: footprint.Choice
     module: RelationalModule
 
 
@@ -88,7 +89,8 @@ def train(config: Config) -> Trained:
     findings = inspect(config, prepared) if config.check else []
 
     save_run_config(config, run.config)
-    run.write_json(run.environment, environment(config, prepared.device))
+    choices = {"precision": prepared.base.precision.line(), "memory": prepared.step_memory.line()}
+    run.write_json(run.environment, environment(config, prepared.device) | choices)
     run.write_json(run.checks, [asdict(finding) for finding in findings])
     trainer.validate(module, data, verbose=False)  # the adapters start as zero: this is the base
     _stop_before_training(trainer, run)
@@ -141,9 +143,18 @@ def prepare(config: Config) -> Prepared:
         quantization=config.model.quantization,
         dequantize=config.model.dequantize,
         lora=backbone.Lora(**config.model.lora.model_dump()),
-        gradient_checkpointing=config.model.gradient_checkpointing,
     )
-    return Prepared(accelerator, device, data, base, make_module(config, base, data))
+    module = make_module(config, base, data)
+    step_memory = footprint.choose(
+        config.model.gradient_checkpointing,
+        base.model,
+        list(data.widest_batches()),
+        module.objective.phrase_tokens,
+        footprint.free_for_training(device, backbone.free_memory(device)),
+    )
+    if step_memory.footprint.checkpointing:
+        backbone.checkpoint_activations(base.model)
+    return Prepared(accelerator, device, data, base, step_memory, module)
 
 
 def _check_batches(config: Config, data: RelationalDataModule) -> None:
@@ -381,6 +392,7 @@ def _announce(config: Config, prepared: Prepared) -> None:
     for side, report in data.truncation.items():
         print(report.line(side, config.data.max_seq_length))
     print(base.precision.line())
+    print(prepared.step_memory.line())
     trainable = sum(p.numel() for p in backbone.adapter_state(base.model).values())
     everything = sum(p.numel() for p in base.model.parameters())
     print(f"adapters: {trainable:,} trainable of {everything:,} parameters; loss: {config.loss.name}, "

@@ -26,6 +26,11 @@ class Objective(Protocol):
 
     settings: LossSettings
 
+    @property
+    def phrase_tokens(self) -> int:
+        """About as many tokens as a training step asks after each prompt."""
+        ...
+
     def __call__(self, model: nn.Module, batch: Batch, step: int) -> Outcome:
         """With gradient."""
         ...

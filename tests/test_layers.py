@@ -14,7 +14,7 @@ FLOORS = [  # from the bottom; rooms of one floor do not know each other
     {"template", "markers", "runs", "config", "health"},
     {"corpus", "scoring", "dropout"},  # the audit of a corpus counts its markers
     {"data", "backbone", "generation"},
-    {"losses"},
+    {"losses", "footprint"},
     {"module", "figures"},
     {"callbacks", "guards", "evaluation", "nano"},
     {"experiment", "tui", "doctor"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -153,15 +153,24 @@ class RelationalDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled, length-bucketed micro-batches."""
-        sampler = LengthBucketedSampler(
-            self.train_set.lengths, self.batch_size, self.accumulate, seed=self.seed, shuffle=True
-        )
-        return self._loader(self.train_set, sampler=sampler)
+        return self._loader(self.train_set, sampler=self._train_sampler())
+
+    def widest_batches(self, epochs: int = 5) -> Iterator[Batch]:
+        """The micro-batches of the longest rows as the first epochs read them; twins differ from epoch to epoch."""
+        sampler = self._train_sampler()
+        for epoch in range(epochs):
+            sampler.set_epoch(epoch)
+            yield self.train_set[max(sampler, key=lambda request: sum(self.train_set.lengths[list(request.indices)]))]
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Evaluation rows, sorted by length within windows, always the same order."""
         sampler = LengthBucketedSampler(self.eval_set.lengths, self.batch_size, shuffle=False)
         return self._loader(self.eval_set, sampler=sampler)
+
+    def _train_sampler(self) -> LengthBucketedSampler:
+        return LengthBucketedSampler(
+            self.train_set.lengths, self.batch_size, self.accumulate, seed=self.seed, shuffle=True
+        )
 
     def _check_prompts_fit(self, examples: Sequence[Example], tokenizer: Any) -> None:
         shortest = min(self.template.shortest_prompt(example.input, tokenizer) for example in examples)

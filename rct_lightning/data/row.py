@@ -182,15 +182,15 @@ def read_in_epoch(
 ) -> Row:
     """How a training row is read in an epoch: beside its twin, renamed, or as it stands.
 
-    Beside its twin it is asked at the beginning of the reply or, every other time, behind one of its clauses: a reply
-    that began well, or with a name, is not to end in bond language that nobody asked for.
+    Beside its twin it is asked at the beginning of the reply or, every other time where it addresses nobody, behind one
+    of its clauses: a reply that began well, or with a name, is not to end in bond language that nobody asked for.
 
     As it stands its recurrent words are not judged where renaming is on: they could be known by heart.
     """
     random = np.random.default_rng([how.seed, epoch, number])
     beside_twin = random.random() < how.readdress_share and row.twin is not None
     as_it_stands = row if beside_twin else replace(row, twin=None)
-    if beside_twin and random.random() < 0.5:
+    if beside_twin and row.strength == 0 and random.random() < 0.5:
         reply = row.encoded.ids[row.encoded.prompt_length : -1]
         ends = [place + 1 for place, token in enumerate(reply) if token in clause_ends]
         as_it_stands = after(row, int(random.choice(ends))) if ends else row

@@ -122,6 +122,14 @@ class RelationalLoss:
         self.settings, self.phrases = settings, phrases
         self.observed = phrases.draw(OBSERVED_PHRASES, [0])
 
+    @property
+    def phrase_tokens(self) -> int:
+        """About as many tokens as a training step asks after each prompt."""
+        if not self.settings.trains_phrases:
+            return 0
+        mean = sum(map(len, self.phrases.ids)) / len(self.phrases.ids)
+        return round(mean * len(BANKS) * self.settings.phrases_per_step)
+
     def __call__(self, model: nn.Module, batch: Batch, step: int) -> Outcome:
         """The loss of a training batch; terms without weight that cost extra are left out."""
         drawn = self.phrases.draw(self.settings.phrases_per_step, [self.settings.seed, step])

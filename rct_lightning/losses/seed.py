@@ -23,12 +23,14 @@ RUPTURE_SUBSTRINGS = ("error", "cannot", "as an ai")
 
 
 class SeedLoss:
-    """The objective of the original's first version.
+    """The objective of the original's first version; it asks no phrases.
 
     Args:
         settings: lambda and weights.
         decode: Turns reply tokens back into text.
     """
+
+    phrase_tokens = 0
 
     def __init__(self, settings: LossSettings, decode: Callable[[list[int]], str]) -> None:
         self.settings, self.decode = settings, decode
