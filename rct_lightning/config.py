@@ -185,6 +185,7 @@ class DataConfig(Section):
     batch_size: Count
     rebuild_context: bool
     num_workers: CountOrZero
+    token_cache: str | None
     roles: RolesConfig
 
 

@@ -88,6 +88,7 @@ def train(config: Config) -> Trained:
     _announce(config, prepared)
     findings = inspect(config, prepared) if config.check else []
 
+    data.tokens.keep()
     save_run_config(config, run.config)
     choices = {"precision": prepared.base.precision.line(), "memory": prepared.step_memory.line()}
     run.write_json(run.environment, environment(config, prepared.device) | choices)
@@ -292,6 +293,7 @@ def make_data(
         seed=config.seed,
         num_workers=config.data.num_workers,
         pin_memory=accelerator == "gpu",
+        token_cache=Path(config.data.token_cache) if config.data.token_cache else None,
     )
 
 

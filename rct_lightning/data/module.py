@@ -19,28 +19,13 @@ from rct_lightning.data.dataset import RelationalDataset
 from rct_lightning.data.recurrence import ContentVocabulary, Recurrence
 from rct_lightning.data.row import Counterfactual
 from rct_lightning.data.sampler import LengthBucketedSampler
+from rct_lightning.data.tokens import RememberedTokens
 from rct_lightning.dialogue import Example, read_jsonl
 from rct_lightning.errors import UserError
 from rct_lightning.markers import Lexicon
 from rct_lightning.template import DialogueTemplate, Encoded
 
 CLAUSE_ENDS = tuple(".!?,;:")
-
-
-class _Once:
-    """A tokenizer that reads each text once: turns stand in all later rows of a conversation, and in twins."""
-
-    def __init__(self, tokenizer: Any) -> None:
-        self._tokenizer = tokenizer
-        self._read: dict[str, list[int]] = {}
-
-    def __call__(self, text: str, *, add_special_tokens: bool) -> dict[str, list[int]]:
-        if text not in self._read:
-            self._read[text] = self._tokenizer(text, add_special_tokens=add_special_tokens)["input_ids"]
-        return {"input_ids": self._read[text]}
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._tokenizer, name)
 
 
 @dataclass(frozen=True)
@@ -87,6 +72,7 @@ class RelationalDataModule(L.LightningDataModule):
         seed: Of the order.
         num_workers: Loader processes.
         pin_memory: For copies to a GPU.
+        token_cache: Folder of tokens that earlier runs kept; None: none.
 
     Raises:
         UserError: A file cannot be read, or no prompt fits into ``max_seq_length``.
@@ -111,6 +97,7 @@ class RelationalDataModule(L.LightningDataModule):
         seed: int = 42,
         num_workers: int = 0,
         pin_memory: bool = False,
+        token_cache: Path | None = None,
     ) -> None:
         super().__init__()
         self.template, self.max_seq_length = template, max_seq_length
@@ -129,9 +116,9 @@ class RelationalDataModule(L.LightningDataModule):
             train, held = split_by_conversation(train, eval_size, split_seed)
         else:
             held = read_jsonl(eval_file, rebuild_context=rebuild_context)
-        once = _Once(tokenizer)
-        self._check_prompts_fit([*train, *held], once)
-        encode = partial(self.template.encode, tokenizer=once, max_length=max_seq_length)
+        self.tokens = RememberedTokens(tokenizer, token_cache, str(train_file.resolve()))
+        self._check_prompts_fit([*train, *held], self.tokens)
+        encode = partial(self.template.encode, tokenizer=self.tokens, max_length=max_seq_length)
         encoded = {
             "train": [encode(example) for example in train],
             "eval": [encode(example) for example in held],

@@ -1,0 +1,91 @@
+"""Tokens of texts, read once a run and remembered over runs."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+KEY_BYTES = 16
+
+
+class RememberedTokens:
+    """A tokenizer that reads each text once: turns stand in all later rows of a conversation, and in twins.
+
+    What it read can be kept in a file for later runs. Texts are known there by a hash of themselves and the file by one
+    of the tokenizer, so nothing in it can be out of date: a changed row, template or tokenizer is another text or
+    another file. A file that cannot be read is as good as none.
+
+    Args:
+        tokenizer: Of the backbone.
+        folder: Of such files; None keeps nothing.
+        corpus: Whose texts they are; another file for each.
+    """
+
+    def __init__(self, tokenizer: Any, folder: Path | None = None, corpus: str = "") -> None:
+        self._tokenizer = tokenizer
+        self._read: dict[str, list[int]] = {}
+        self._file = folder and folder / f"{_hash(corpus).hex()}-{_fingerprint(tokenizer).hex()}.npz"
+        self._known = _load(self._file) if self._file else {}
+        self._new = 0
+
+    def __call__(self, text: str, *, add_special_tokens: bool) -> dict[str, list[int]]:
+        """The text's tokens as ``input_ids``."""
+        if text not in self._read:
+            ids = self._known.get(_hash(text))
+            if ids is None:
+                ids = self._tokenizer(text, add_special_tokens=add_special_tokens)["input_ids"]
+                self._new += 1
+            self._read[text] = ids
+        return {"input_ids": self._read[text]}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tokenizer, name)
+
+    def keep(self) -> None:
+        """Write what was read, where anything is new; a folder that cannot be written to is left alone."""
+        if self._file is None or not self._new:
+            return
+        ends = np.cumsum([len(ids) for ids in self._read.values()])
+        ids = np.fromiter((token for ids in self._read.values() for token in ids), dtype=np.int32)
+        keys = np.frombuffer(b"".join(map(_hash, self._read)), dtype=np.uint8).reshape(-1, KEY_BYTES)
+        unfinished = self._file.with_name(f"{self._file.name}.{os.getpid()}")
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            with unfinished.open("wb") as file:
+                np.savez(file, keys=keys, ends=ends, ids=ids)
+            unfinished.replace(self._file)
+        except OSError:
+            with suppress(OSError):
+                unfinished.unlink()
+        self._new = 0
+
+
+def _load(file: Path) -> dict[bytes, list[int]]:
+    try:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as kept:
+            keys, ends, ids = kept["keys"].tobytes(), kept["ends"].tolist(), kept["ids"].tolist()
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        return {}
+    starts = [0, *ends[:-1]]
+    return {
+        keys[KEY_BYTES * at : KEY_BYTES * (at + 1)]: ids[start:end]
+        for at, (start, end) in enumerate(zip(starts, ends, strict=True))
+    }
+
+
+def _hash(text: str) -> bytes:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()
+
+
+def _fingerprint(tokenizer: Any) -> bytes:
+    """Of everything that decides how a text is read."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    description = backend.to_str() if backend is not None else json.dumps(tokenizer.get_vocab(), sort_keys=True)
+    return _hash(f"{type(tokenizer).__name__} {description}")
