@@ -183,6 +183,7 @@ class DataConfig(Section):
     split_seed: Annotated[int, Field(ge=0)]
     max_seq_length: Annotated[int, Field(ge=16)]
     batch_size: Count
+    batch_tokens: Count | None
     rebuild_context: bool
     num_workers: CountOrZero
     token_cache: str | None

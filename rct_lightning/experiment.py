@@ -284,6 +284,7 @@ def make_data(
         split_seed=config.data.split_seed,
         max_seq_length=config.data.max_seq_length,
         batch_size=config.data.batch_size,
+        batch_tokens=config.data.batch_tokens,
         accumulate=config.trainer.accumulate_grad_batches,
         recurrence=Recurrence(
             config.loss.recurrence.max_document_frequency, config.loss.recurrence.num_candidates, config.seed

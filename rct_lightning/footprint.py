@@ -24,6 +24,9 @@ USABLE = 0.9
 LOGITS_HELD = 3
 """Log-probabilities that the forward pass keeps, and two gradients of their size in the backward pass."""
 
+LAYER_HELD = 1.75
+"""A layer that is made again holds what autograd keeps of it, and about three quarters as much in gradients."""
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -142,17 +145,19 @@ def estimate(
     joint = length + own + 2 * phrases
     passes = (pairs * joint, (rows - pairs) * length)
     tokens = sum(passes)
-    activations = kept.token * tokens
-    if checkpointing:
-        activations = kept.boundary * tokens + kept.token / kept.layers * max(passes)
     adapters = sum(p.numel() * p.itemsize for p in model.parameters() if p.requires_grad)
     trunk, head = cast(tuple[Any, Any], trunk_and_head(model))
     asked = (int((batch.labels != IGNORE).sum()), len(batch.recurrent_row), pairs * phrases, pairs * phrases)
+    logits = _logit_bytes(asked, len(head.weight))
+    activations = kept.token * tokens
+    if checkpointing:  # logits are gone when a layer is made again
+        layer = LAYER_HELD * kept.token / kept.layers * max(passes)
+        activations = kept.boundary * tokens + max(layer - logits, 0)
     return Footprint(
         tokens=tokens,
         activations=int(activations),
         masks=pairs * joint**2 * trunk.dtype.itemsize if phrases else 0,
-        logits=_logit_bytes(asked, len(head.weight)),
+        logits=logits,
         optimizer=3 * adapters,
         checkpointing=checkpointing,
     )

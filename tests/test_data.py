@@ -21,6 +21,7 @@ from rct_lightning.data import (
     RelationalDataModule,
     RelationalDataset,
     Row,
+    TokenBudgetSampler,
     Totals,
     split_by_conversation,
 )
@@ -570,8 +571,39 @@ def test_rows_of_a_step_are_of_similar_length() -> None:
     def waste(steps: list[list[int]]) -> float:
         return float(np.mean([np.ptp(lengths[step]) for step in steps]))
 
-    bucketed = LengthBucketedSampler(lengths, 8).steps()
+    bucketed = [rows for step in LengthBucketedSampler(lengths, 8).steps() for rows in step]
     assert waste(bucketed) < 0.3 * waste(np.random.default_rng(1).permutation(256).reshape(-1, 8).tolist())
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+@pytest.mark.parametrize("budget", [64, 512, 4096])
+def test_a_budget_of_tokens_fills_micro_batches(budget: int, accumulate: int) -> None:
+    lengths = np.random.default_rng(0).integers(5, 500, size=300)
+    sampler = TokenBudgetSampler(lengths, budget, accumulate, seed=3)
+    for epoch in range(4):
+        requests = epoch_of(sampler, epoch)
+        assert sorted(i for request in requests for i in request.indices) == list(range(300))
+        assert len(requests) == len(sampler), "Lightning counts the batches once"
+        padded = [len(r.indices) * (-(-max(lengths[list(r.indices)]) // 8) * 8) for r in requests]
+        assert all(size <= budget or len(r.indices) == 1 for size, r in zip(padded, requests, strict=True))
+        steps = [requests[start : start + accumulate] for start in range(0, len(requests), accumulate)]
+        for step in steps:
+            assert {r.step_indices for r in step} == {tuple(i for r in step for i in r.indices)}
+    assert epoch_of(sampler, 1) == requests_of_epoch(lengths, budget, accumulate, 1) != epoch_of(sampler, 2)
+    if budget == 4096:
+        assert np.mean(padded) > 0.85 * budget, "little room is left"
+
+
+def requests_of_epoch(lengths: np.ndarray, budget: int, accumulate: int, epoch: int) -> list[Any]:
+    return epoch_of(TokenBudgetSampler(lengths, budget, accumulate, seed=3), epoch)
+
+
+def test_a_module_with_a_budget_reads_every_row_within_it(make_data: Any) -> None:
+    module = make_data(batch_tokens=128)
+    batches = list(module.train_dataloader())
+    assert sorted(i for batch in batches for i in batch.index.tolist()) == list(range(len(ROWS)))
+    assert all(batch.input_ids.numel() <= 128 or len(batch) == 1 for batch in batches)
+    assert any(len(batch) > 1 for batch in batches) and len(batches) == len(module.train_dataloader())
 
 
 @pytest.mark.parametrize("rename_share", [0.0, 1.0])

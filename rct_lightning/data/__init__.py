@@ -4,12 +4,12 @@ Everything that a loss needs of the text (labels, marker strength, recurrent pos
 the :class:`Batch`, so no collator can drop it on the way.
 """
 
-from rct_lightning.data.batch import COHERENCE, CONTINUITY, IGNORE, Batch, Totals
-from rct_lightning.data.dataset import PAD_MULTIPLE, RelationalDataset
+from rct_lightning.data.batch import COHERENCE, CONTINUITY, IGNORE, PAD_MULTIPLE, Batch, Totals
+from rct_lightning.data.dataset import RelationalDataset
 from rct_lightning.data.module import RelationalDataModule, TruncationReport, split_by_conversation
 from rct_lightning.data.recurrence import ContentVocabulary, Recurrence
 from rct_lightning.data.row import Counterfactual, Recurrent, Row
-from rct_lightning.data.sampler import BatchRequest, LengthBucketedSampler
+from rct_lightning.data.sampler import BatchRequest, LengthBucketedSampler, TokenBudgetSampler
 
 __all__ = [
     "COHERENCE",
@@ -26,6 +26,7 @@ __all__ = [
     "RelationalDataModule",
     "RelationalDataset",
     "Row",
+    "TokenBudgetSampler",
     "Totals",
     "TruncationReport",
     "split_by_conversation",

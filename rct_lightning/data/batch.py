@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 IGNORE = -100
+PAD_MULTIPLE = 8
+"""Rows are padded to a multiple of so many tokens."""
 
 
 COHERENCE, CONTINUITY = 0, 1

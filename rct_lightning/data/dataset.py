@@ -8,15 +8,13 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from rct_lightning.data.batch import IGNORE, Batch, Totals
+from rct_lightning.data.batch import IGNORE, PAD_MULTIPLE, Batch, Totals
 from rct_lightning.data.recurrence import ContentVocabulary
 from rct_lightning.data.row import Counterfactual, Row, make_row, parted, read_in_epoch, with_twin
 from rct_lightning.data.sampler import BatchRequest
 from rct_lightning.dialogue import Example
 from rct_lightning.markers import Lexicon
 from rct_lightning.template import Encoded
-
-PAD_MULTIPLE = 8
 
 
 class RelationalDataset(Dataset[Batch]):

@@ -18,7 +18,7 @@ from rct_lightning.data.batch import Batch
 from rct_lightning.data.dataset import RelationalDataset
 from rct_lightning.data.recurrence import ContentVocabulary, Recurrence
 from rct_lightning.data.row import Counterfactual
-from rct_lightning.data.sampler import LengthBucketedSampler
+from rct_lightning.data.sampler import LengthBucketedSampler, StepSampler, TokenBudgetSampler
 from rct_lightning.data.tokens import RememberedTokens
 from rct_lightning.dialogue import Example, read_jsonl
 from rct_lightning.errors import UserError
@@ -65,6 +65,7 @@ class RelationalDataModule(L.LightningDataModule):
         lexicon: Presence markers.
         max_seq_length: Tokens of a row at most.
         batch_size: Rows of a micro-batch.
+        batch_tokens: Tokens of a training micro-batch, padding included, instead of a number of rows.
         accumulate: Micro-batches of an optimizer step.
         recurrence: How recurrent positions are found.
         counterfactual: How often training rows are read otherwise than they stand.
@@ -90,6 +91,7 @@ class RelationalDataModule(L.LightningDataModule):
         split_seed: int = 0,
         max_seq_length: int = 512,
         batch_size: int = 8,
+        batch_tokens: int | None = None,
         accumulate: int = 1,
         recurrence: Recurrence | None = None,
         counterfactual: Counterfactual | None = None,
@@ -101,7 +103,8 @@ class RelationalDataModule(L.LightningDataModule):
     ) -> None:
         super().__init__()
         self.template, self.max_seq_length = template, max_seq_length
-        self.batch_size, self.accumulate, self.seed = batch_size, accumulate, seed
+        self.batch_size, self.batch_tokens = batch_size, batch_tokens
+        self.accumulate, self.seed = accumulate, seed
         self._loader = partial(
             DataLoader,
             batch_size=None,
@@ -147,17 +150,21 @@ class RelationalDataModule(L.LightningDataModule):
         sampler = self._train_sampler()
         for epoch in range(epochs):
             sampler.set_epoch(epoch)
-            yield self.train_set[max(sampler, key=lambda request: sum(self.train_set.lengths[list(request.indices)]))]
+            yield self.train_set[max(sampler, key=lambda request: self._padded_tokens(request.indices))]
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Evaluation rows, sorted by length within windows, always the same order."""
         sampler = LengthBucketedSampler(self.eval_set.lengths, self.batch_size, shuffle=False)
         return self._loader(self.eval_set, sampler=sampler)
 
-    def _train_sampler(self) -> LengthBucketedSampler:
-        return LengthBucketedSampler(
-            self.train_set.lengths, self.batch_size, self.accumulate, seed=self.seed, shuffle=True
-        )
+    def _train_sampler(self) -> StepSampler:
+        lengths = self.train_set.lengths
+        if self.batch_tokens is not None:
+            return TokenBudgetSampler(lengths, self.batch_tokens, self.accumulate, seed=self.seed)
+        return LengthBucketedSampler(lengths, self.batch_size, self.accumulate, seed=self.seed)
+
+    def _padded_tokens(self, indices: Sequence[int]) -> int:
+        return len(indices) * int(self.train_set.lengths[list(indices)].max())
 
     def _check_prompts_fit(self, examples: Sequence[Example], tokenizer: Any) -> None:
         shortest = min(self.template.shortest_prompt(example.input, tokenizer) for example in examples)

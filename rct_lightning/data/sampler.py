@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from torch.utils.data import Sampler
+
+from rct_lightning.data.batch import PAD_MULTIPLE
+
+T = TypeVar("T")
+Step = list[list[int]]
+"""The rows of each micro-batch of an optimizer step."""
 
 
 @dataclass(frozen=True)
@@ -18,11 +26,35 @@ class BatchRequest:
     epoch: int | None = None
 
 
-class LengthBucketedSampler(Sampler[BatchRequest]):
-    """Micro-batches of rows of similar length, in an order that depends on seed and epoch alone.
+class StepSampler(Sampler[BatchRequest]):
+    """Micro-batches in an order that depends on seed and epoch alone; as many in every epoch.
+
+    Every row is seen once an epoch. The last step may be smaller: Lightning ends an epoch with what has accumulated.
+    """
+
+    shuffle: bool
+    epoch: int = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order comes next (Lightning calls this)."""
+        self.epoch = epoch
+
+    @abstractmethod
+    def steps(self) -> list[Step]:
+        """The optimizer steps of the current epoch."""
+
+    def __iter__(self) -> Iterator[BatchRequest]:
+        for step in self.steps():
+            of_step = tuple(index for rows in step for index in rows)
+            for rows in step:
+                yield BatchRequest(tuple(rows), of_step, self.epoch if self.shuffle else None)
+
+
+class LengthBucketedSampler(StepSampler):
+    """As many rows in every micro-batch, of similar length.
 
     Rows are shuffled, cut into windows of ``window`` optimizer steps, sorted by length within a window, cut into
-    optimizer steps, and the steps shuffled. Every row is seen once an epoch; the last step may be smaller.
+    optimizer steps, and the steps shuffled.
     """
 
     def __init__(
@@ -37,25 +69,14 @@ class LengthBucketedSampler(Sampler[BatchRequest]):
     ) -> None:
         self.lengths, self.batch_size, self.accumulate = lengths, batch_size, accumulate
         self.seed, self.shuffle, self.window = seed, shuffle, window
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order comes next (Lightning calls this)."""
-        self.epoch = epoch
 
     def __len__(self) -> int:
         step = self.batch_size * self.accumulate
         full, rest = divmod(len(self.lengths), step)
         return full * self.accumulate + -(-rest // self.batch_size)
 
-    def __iter__(self) -> Iterator[BatchRequest]:
-        for step in self.steps():
-            for start in range(0, len(step), self.batch_size):
-                rows = tuple(step[start : start + self.batch_size])
-                yield BatchRequest(rows, tuple(step), self.epoch if self.shuffle else None)
-
-    def steps(self) -> list[list[int]]:
-        """Rows of each optimizer step of the current epoch, each sorted by length."""
+    def steps(self) -> list[Step]:
+        """The optimizer steps of the current epoch, rows of each sorted by length."""
         size = self.batch_size * self.accumulate
         random = np.random.default_rng([self.seed, self.epoch])
         order = random.permutation(len(self.lengths)) if self.shuffle else np.arange(len(self.lengths))
@@ -63,10 +84,45 @@ class LengthBucketedSampler(Sampler[BatchRequest]):
         for start in range(0, len(order), size * self.window):
             part = order[start : start + size * self.window]
             bucketed.append(part[np.argsort(self.lengths[part], kind="stable")])
-        rows = np.concatenate(bucketed)
-        steps = [rows[start : start + size].tolist() for start in range(0, len(rows), size)]
-        if self.shuffle:  # the short step stays last: Lightning ends an epoch with whatever has accumulated
+        steps = _cut(np.concatenate(bucketed).tolist(), size)
+        if self.shuffle:
             whole = [step for step in steps if len(step) == size]
             short = [step for step in steps if len(step) < size]
             steps = [whole[i] for i in random.permutation(len(whole))] + short
-        return steps
+        return [_cut(step, self.batch_size) for step in steps]
+
+
+class TokenBudgetSampler(StepSampler):
+    """As many rows in a micro-batch as fill a number of tokens with padding (fairseq's max-tokens, Ott et al. 2019).
+
+    All rows are sorted by padded length, those of one length in an order of the epoch's own, and cut where the budget
+    is full; where that is depends on the lengths alone, so that epochs are equally long. A row beyond the budget stands
+    alone.
+    """
+
+    def __init__(self, lengths: np.ndarray, budget: int, accumulate: int = 1, *, seed: int = 0) -> None:
+        self.widths = -(-lengths // PAD_MULTIPLE) * PAD_MULTIPLE
+        self.budget, self.accumulate, self.seed, self.shuffle = budget, accumulate, seed, True
+
+    def __len__(self) -> int:
+        return len(self._batches(np.arange(len(self.widths))))
+
+    def steps(self) -> list[Step]:
+        """The optimizer steps of the current epoch."""
+        random = np.random.default_rng([self.seed, self.epoch])
+        batches = self._batches(random.permutation(len(self.widths)))
+        return _cut([batches[at] for at in random.permutation(len(batches))], self.accumulate)
+
+    def _batches(self, order: np.ndarray) -> list[list[int]]:
+        batches: list[list[int]] = []
+        for row in order[np.argsort(self.widths[order], kind="stable")].tolist():
+            if batches and (len(batches[-1]) + 1) * self.widths[row] <= self.budget:
+                batches[-1].append(row)
+            else:
+                batches.append([row])
+        return batches
+
+
+def _cut(items: list[T], size: int) -> list[list[T]]:
+    """Into parts of a size; the last may be shorter."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
