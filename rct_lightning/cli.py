@@ -18,11 +18,12 @@ def rct() -> None:
 @app.command()
 def doctor(
     model: Annotated[str, typer.Option(help="A model to look for: a folder, or a name on the hub.")] = "data/nano",
+    quick: Annotated[bool, typer.Option("--quick", help="Python, packages and disk alone, at once.")] = False,
 ) -> None:
     """What this machine can do: Python, packages, devices, quantisation, disk, model. Exit code 1: it cannot train."""
     from rct_lightning.doctor import examine
 
-    lines = examine(model, Path.cwd())
+    lines = examine(model, Path.cwd(), quick=quick)
     for line in lines:
         typer.echo(str(line))
     if any(line.status == "fail" for line in lines):

@@ -30,15 +30,16 @@ class Line:
         return f"{self.status:4}  {self.what:12}  {self.seen}{f'. {self.remedy}' if self.remedy else ''}"
 
 
-def examine(model: str, disk: Path) -> list[Line]:
+def examine(model: str, disk: Path, *, quick: bool = False) -> list[Line]:
     """Everything about this machine and, as far as it is on it, about a model.
 
     Args:
         model: A folder, or a name on the hub.
         disk: A folder on the disk that runs are written to.
+        quick: Leave out what has to import torch or the hub's library: devices, quantisation and model.
     """
     lines = [_python(), *_packages()]
-    if any(line.status == "fail" for line in lines):
+    if quick or any(line.status == "fail" for line in lines):
         return [*lines, _disk(disk)]  # what follows imports what is missing
     return [*lines, *_devices(), _disk(disk), _model(model)]
 

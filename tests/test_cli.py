@@ -22,6 +22,14 @@ def test_the_doctor_finds_this_machine_well() -> None:
     assert "is on this machine" in lines["model"] and "threads" in lines["cpu"]
 
 
+def test_a_quick_look_imports_nothing_heavy() -> None:
+    look = "from rct_lightning.cli import app; app(['doctor', '--quick'], standalone_mode=False)"
+    loaded = "; import sys; assert not {'torch', 'transformers', 'huggingface_hub'} & set(sys.modules)"
+    done = subprocess.run([sys.executable, "-c", look + loaded], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "ok    torch" in done.stdout and "ok    disk" in done.stdout and "nf4" not in done.stdout
+
+
 def test_what_is_missing_fails_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     def version(name: str) -> str:
         if name == "peft":
