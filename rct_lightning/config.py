@@ -25,7 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from rct_lightning.errors import UserError
+from rct_lightning.errors import Interrupted, UserError
 
 ALLOWED_TARGETS = frozenset(
     {
@@ -37,6 +37,7 @@ ALLOWED_TARGETS = frozenset(
         "lightning.pytorch.callbacks.RichProgressBar",
         "lightning.pytorch.callbacks.TQDMProgressBar",
         "rct_lightning.callbacks.BaselineComparison",
+        "rct_lightning.callbacks.Checkpointing",
         "rct_lightning.callbacks.EvalSanity",
         "rct_lightning.callbacks.Events",
         "rct_lightning.callbacks.GenerationSampling",
@@ -222,6 +223,10 @@ RESERVED_TRAINER_ARGUMENTS = {
 }
 
 
+BESIDE_RESUME = frozenset({"resume", "trainer.max_time", "trainer.enable_progress_bar"})
+"""What may be asked for when a run is resumed: nothing that changes what it learns."""
+
+
 class TrainerConfig(BaseModel):
     """Arguments of Lightning's Trainer; the ones that have limits of ours are typed here."""
 
@@ -296,6 +301,7 @@ class Config(Section):
     diagnostics_every_n_steps: CountOrZero
     health: HealthConfig
     check: Literal[True, False, "only"]
+    resume: str | None
     run_dir: str
 
     def plain(self) -> dict[str, Any]:
@@ -330,7 +336,19 @@ def validate(cfg: DictConfig) -> Config:
     """
     config = _validate(cfg, Config)
     _check_targets({"callbacks": config.callbacks, "logger": config.logger or {}})
+    if config.resume is not None and HydraConfig.initialized():
+        _check_alone(list(HydraConfig.get().overrides.task))
     return config
+
+
+def _check_alone(overrides: list[str]) -> None:
+    """A resumed run has its own configuration; what else is asked for would be ignored."""
+    others = [given for given in overrides if given.lstrip("+~").split("=")[0] not in BESIDE_RESUME]
+    if others:
+        raise UserError(
+            f"{', '.join(others)}: resume goes on with the configuration of that run. Leave this out, or train anew "
+            f"with it. Beside resume there can be {', '.join(sorted(BESIDE_RESUME - {'resume'}))}."
+        )
 
 
 def validate_evaluation(cfg: DictConfig) -> EvaluateConfig:
@@ -500,6 +518,9 @@ def run_command(main: Callable[[], Any]) -> None:
         _refuse(UserError(f"{error.filename}: {error.strerror}. hydra.run.dir=DIR writes a run elsewhere."))
     except UserError:
         raise SystemExit(2) from None  # of a job of a multirun: told when it was refused
+    except Interrupted as ended:
+        print(f"Stopped: {ended}. Go on with python train.py resume=latest", file=sys.stderr)
+        raise SystemExit(ended.exit_code) from None
 
 
 def _tell(error: UserError) -> None:

@@ -1,4 +1,4 @@
-"""The one kind of error a user can cause."""
+"""The one kind of error a user can cause, and the end of a run that was asked to end."""
 
 
 class UserError(Exception):
@@ -7,3 +7,15 @@ class UserError(Exception):
     The entry points print the message without a traceback and exit with code 2. Raise it before anything
     is written to the run directory, so that a mistake leaves nothing half-made behind.
     """
+
+
+class Interrupted(Exception):
+    """A run was asked to end, and did so after a whole optimizer step and with a checkpoint.
+
+    Attributes:
+        exit_code: Of the process: 128 plus the number of a signal, as shells have it; 0 where its time was over.
+    """
+
+    def __init__(self, why: str, step: int, exit_code: int) -> None:
+        super().__init__(f"{why} after step {step}")
+        self.exit_code = exit_code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import logging
 import platform
 import subprocess
@@ -17,11 +18,12 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from rct_lightning import backbone, footprint, guards, runs
-from rct_lightning.callbacks import BaselineComparison, EvalSanity, Health
+from rct_lightning import backbone, checkpoint, footprint, guards, runs
+from rct_lightning.callbacks import BaselineComparison, EvalSanity, Health, RunCheckpointIO
 from rct_lightning.config import Config, EvaluateConfig, as_override, load_run_config, save_run_config
 from rct_lightning.data import Counterfactual, Recurrence, RelationalDataModule
 from rct_lightning.dialogue import content_hash
@@ -78,6 +80,8 @@ def train(config: Config) -> Trained:
         UserError: The configuration asks for what cannot be had, and nothing has been written; or a health rule ended
             the run.
     """
+    if config.resume is not None:
+        return resume(config)
     run = RunDir(Path(config.run_dir))
     if run.config.exists():
         raise UserError(f"{run.root}: this folder holds a run already. Give another hydra.run.dir, or remove it.")
@@ -96,6 +100,68 @@ def train(config: Config) -> Trained:
     trainer.validate(module, data, verbose=False)  # the adapters start as zero: this is the base
     _stop_before_training(trainer, run)
     trainer.fit(module, data)
+    return _finish(config, trainer, module, run)
+
+
+def resume(config: Config) -> Trained:
+    """Go on with a run from its newest whole checkpoint, with its own configuration.
+
+    Raises:
+        UserError: There is no such run, it is finished, it has no whole checkpoint, or its data are not what they were.
+    """
+    assert config.resume is not None
+    run = runs.find_run(config.resume)
+    if run.read_status().get("state") == "finished":
+        raise UserError(f"{run.root}: this run is finished. Train another one, or evaluate it with evaluate.py.")
+    stored = load_run_config(run.config)
+    given = config.trainer.model_dump()
+    beside = {"max_time": given["max_time"]}  # the time that is left, not the time that was
+    if given["enable_progress_bar"] is not None:
+        beside["enable_progress_bar"] = given["enable_progress_bar"]
+    stored = stored.model_copy(update={"trainer": stored.trainer.model_copy(update=beside), "run_dir": str(run.root)})
+    _check_same_data(stored, run)
+    folder, state = _newest_checkpoint(run)
+    prepared = prepare(stored)
+    trainer = make_trainer(stored, prepared.accelerator, run, purge_step=state["global_step"] + 1)
+    run.cut_back(state["sizes"])
+    print(f"run: {run.root}\nresumed behind step {state['global_step']} ({folder})")
+    _announce(stored, prepared)
+    trainer.fit(prepared.module, prepared.data, ckpt_path=str(folder))
+    if trainer.global_step == state["global_step"]:  # nothing was left to train, and Lightning says nothing of an end
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            callback.on_train_end(trainer, prepared.module)
+    return _finish(stored, trainer, prepared.module, run)
+
+
+def _newest_checkpoint(run: RunDir) -> tuple[Path, dict[str, Any]]:
+    """The newest checkpoint that is whole; those that are not are named."""
+    for folder in checkpoint.committed(run.checkpoints):
+        try:
+            return folder, checkpoint.read(folder)
+        except checkpoint.CheckpointError as error:
+            print(f"{error} The one before it is used.", file=sys.stderr)
+    raise UserError(
+        f"{run.root}: there is no whole checkpoint to go on from. Remove the folder and train anew; "
+        f"callbacks.checkpointing.every_n_steps says how often one is written."
+    )
+
+
+def _check_same_data(config: Config, run: RunDir) -> None:
+    try:
+        noted = json.loads(run.environment.read_text(encoding="utf-8"))["data"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{run.environment}: cannot be read, so its data cannot be compared. Train anew.") from error
+    changed = [name for name, found in data_hashes(config).items() if noted.get(name) != found]
+    if changed:
+        raise UserError(
+            f"{run.root}: {', '.join(changed)} changed since this run began, and it would not go on as it was. Put the "
+            f"former file back, or train anew."
+        )
+
+
+def _finish(config: Config, trainer: L.Trainer, module: RelationalModule, run: RunDir) -> Trained:
+    """What is left to do when training has ended."""
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]
     if module.evaluated_at != trainer.global_step:
         trainer.validate(module, data, verbose=False)
 
@@ -342,21 +408,33 @@ def make_objective(config: Config, base: backbone.Backbone, data: RelationalData
     return RelationalLoss(settings, phrases)
 
 
-def make_trainer(config: Config, accelerator: str, run: RunDir) -> L.Trainer:
-    """Lightning's Trainer with the configured callbacks and loggers."""
+def make_trainer(config: Config, accelerator: str, run: RunDir, *, purge_step: int | None = None) -> L.Trainer:
+    """Lightning's Trainer with the configured callbacks and loggers.
+
+    Args:
+        config: Of the run.
+        accelerator: As it was resolved.
+        run: Where everything goes.
+        purge_step: TensorBoard forgets what it was told from this step on.
+    """
     given = {name: value for name, value in config.trainer.model_dump().items() if value is not None}
     given["accelerator"] = accelerator
     given.setdefault("enable_model_summary", False)
     callbacks = [_instantiate(spec) for spec in config.callbacks.values()]
     placed = {"save_dir": str(run.root), "name": run.tensorboard.name, "version": ""}
-    loggers = [_instantiate(placed | spec) for spec in (config.logger or {}).values()]
+    again = {"purge_step": purge_step} if purge_step is not None else {}
+    loggers = [
+        _instantiate(placed | spec | (again if str(spec["_target_"]).endswith("TensorBoardLogger") else {}))
+        for spec in (config.logger or {}).values()
+    ]
     try:
         return L.Trainer(
             **given,
             callbacks=callbacks,
+            plugins=[RunCheckpointIO()],
             logger=loggers or False,
             default_root_dir=str(run.root),
-            enable_checkpointing=False,
+            enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),  # no other's
             use_distributed_sampler=False,
         )
     except (MisconfigurationException, TypeError, ValueError) as error:
@@ -365,7 +443,6 @@ def make_trainer(config: Config, accelerator: str, run: RunDir) -> L.Trainer:
 
 def environment(config: Config, device: str) -> dict[str, Any]:
     """Versions, hardware, seed, commit and data hashes."""
-    files = [Path(config.data.train_file), *([Path(config.data.eval_file)] if config.data.eval_file else [])]
     gpu = torch.cuda.get_device_name(device) if device.startswith("cuda") else None
     return {
         "python": sys.version.split()[0],
@@ -376,8 +453,21 @@ def environment(config: Config, device: str) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "seed": config.seed,
         "commit": _commit(),
-        "data": {file.name: content_hash(file) for file in files},
+        "data": data_hashes(config),
     }
+
+
+def data_hashes(config: Config) -> dict[str, str]:
+    """SHA-256 sums of the corpus files by their names.
+
+    Raises:
+        UserError: A file is not there any more.
+    """
+    files = [Path(config.data.train_file), *([Path(config.data.eval_file)] if config.data.eval_file else [])]
+    gone = [str(file) for file in files if not file.is_file()]
+    if gone:
+        raise UserError(f"{', '.join(gone)}: does not exist any more. Put it back.")
+    return {file.name: content_hash(file) for file in files}
 
 
 def _instantiate(spec: Mapping[str, Any]) -> Any:
@@ -493,4 +583,5 @@ def _quiet_libraries() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # its sampler is
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")

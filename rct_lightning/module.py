@@ -221,6 +221,14 @@ class RelationalModule(L.LightningModule):
         names = {f"model.{name}" for name in adapter_state(self.model)}
         return {name: value for name, value in super().state_dict(*args, **kwargs).items() if name in names}
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """The newest evaluation."""
+        checkpoint["evaluated"] = {"at": self.evaluated_at, "values": self.eval_values}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.evaluated_at, self.eval_values = checkpoint["evaluated"]["at"], checkpoint["evaluated"]["values"]
+
     def _show_progress(self, outcome: Outcome, batch: Batch) -> None:
         """Running means in the progress bar."""
         share = batch.own.reply_tokens / batch.totals.reply_tokens

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,21 @@ class RunDir:
     def report(self) -> Path:
         """What evaluation writes."""
         return self.root / "report"
+
+    @property
+    def appended(self) -> tuple[Path, ...]:
+        """Files that grow while a run trains."""
+        return self.loss_components, self.generation_samples, self.eval_sanity, self.events
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of the files that grow, as far as there are any."""
+        return {path.name: path.stat().st_size for path in self.appended if path.is_file()}
+
+    def cut_back(self, sizes: Mapping[str, int]) -> None:
+        """Take away what was appended since their sizes were noted: a resumed run says it again."""
+        for path in self.appended:
+            if path.is_file() and path.stat().st_size > sizes.get(path.name, 0):
+                os.truncate(path, sizes.get(path.name, 0))
 
     def read_status(self) -> dict[str, Any]:
         """The status, empty where none was written."""

@@ -12,7 +12,7 @@ FLOORS = [  # from the bottom; rooms of one floor do not know each other
     {"errors", "memory"},
     {"dialogue"},
     {"template", "markers", "runs", "config", "health"},
-    {"corpus", "scoring", "dropout"},  # the audit of a corpus counts its markers
+    {"corpus", "scoring", "dropout", "checkpoint"},  # the audit of a corpus counts its markers
     {"data", "backbone", "generation"},
     {"losses", "footprint"},
     {"module", "figures"},

@@ -1,10 +1,20 @@
 """What watches a run: one file each. A callback reads the module; the module knows none of them."""
 
 from rct_lightning.callbacks.baseline_comparison import BaselineComparison
+from rct_lightning.callbacks.checkpointing import Checkpointing, RunCheckpointIO
 from rct_lightning.callbacks.eval_sanity import EvalSanity
 from rct_lightning.callbacks.events import Events
 from rct_lightning.callbacks.generation_sampling import GenerationSampling
 from rct_lightning.callbacks.health import Health
 from rct_lightning.callbacks.loss_components import LossComponents
 
-__all__ = ["BaselineComparison", "EvalSanity", "Events", "GenerationSampling", "Health", "LossComponents"]
+__all__ = [
+    "BaselineComparison",
+    "Checkpointing",
+    "EvalSanity",
+    "Events",
+    "GenerationSampling",
+    "Health",
+    "LossComponents",
+    "RunCheckpointIO",
+]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import lightning as L
 
 from rct_lightning.callbacks.common import as_markdown_table, run_of, tensorboard
@@ -35,9 +37,19 @@ class BaselineComparison(L.Callback):
         self.table = ""
         self.replies = ""
 
+    def state_dict(self) -> dict[str, Any]:
+        """What the base said and how it fared."""
+        return {"replies": self.base_replies, "values": self.base_values}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """The base is not asked twice."""
+        self.base_replies, self.base_values = state_dict["replies"], state_dict["values"]
+
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Ask the base, adapters off."""
         assert isinstance(pl_module, RelationalModule)
+        if self.base_replies:
+            return
         self.base_values = dict(pl_module.eval_values)
         with base_model(pl_module.model):
             self.base_replies = self._replies(pl_module)

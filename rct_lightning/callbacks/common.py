@@ -43,17 +43,21 @@ def write_event(trainer: L.Trainer, kind: str, **values: object) -> None:
             file.write(json.dumps(record) + "\n")
 
 
-class StepClock:
-    """Tells a callback when an optimizer step has ended, whatever the accumulation."""
+class StepCallback(L.Callback):
+    """Knows when an optimizer step has ended, whatever the accumulation."""
 
     def __init__(self) -> None:
-        self.seen = 0
+        self._seen = 0
 
-    def ticked(self, trainer: L.Trainer) -> bool:
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """A resumed run begins in its midst."""
+        self._seen = trainer.global_step
+
+    def step_ended(self, trainer: L.Trainer) -> bool:
         """True once for each new optimizer step."""
-        if trainer.global_step == self.seen:
+        if trainer.global_step == self._seen:
             return False
-        self.seen = trainer.global_step
+        self._seen = trainer.global_step
         return True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from typing import Any
 
 import lightning as L
 import torch
@@ -33,6 +34,14 @@ class EvalSanity(L.Callback):
             raise ValueError("num_samples must be 1 or more")
         self.num_samples, self.max_new_tokens = num_samples, max_new_tokens
         self.disagreements: list[str] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was found so far."""
+        return {"disagreements": self.disagreements}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.disagreements = state_dict["disagreements"]
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Check and write."""

@@ -9,11 +9,12 @@ from typing import Any
 
 import lightning as L
 
-from rct_lightning.callbacks.common import StepClock, log_scalars, run_of, write_event
+from rct_lightning.callbacks.common import StepCallback, log_scalars, run_of, write_event
+from rct_lightning.errors import Interrupted
 from rct_lightning.module import RelationalModule
 
 
-class Events(L.Callback):
+class Events(StepCallback):
     """Appends one JSON object an event and keeps the status current.
 
     Args:
@@ -21,10 +22,10 @@ class Events(L.Callback):
     """
 
     def __init__(self, every_n_steps: int = 10) -> None:
+        super().__init__()
         if every_n_steps < 1:
             raise ValueError("every_n_steps must be 1 or more")
         self.every_n_steps = every_n_steps
-        self.clock = StepClock()
         self.started = False
         self.tokens = 0
         self.since = time.monotonic()
@@ -33,7 +34,8 @@ class Events(L.Callback):
         """The run begins: with the evaluation of the base, if there is one before training."""
         if not self.started:
             self.started = True
-            write_event(trainer, "start")
+            if not run_of(trainer).events.exists():  # a resumed run has said so
+                write_event(trainer, "start")
             self._status(trainer, "running")
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -47,7 +49,7 @@ class Events(L.Callback):
         """Losses, speed and memory, every so many steps."""
         assert isinstance(pl_module, RelationalModule)
         self.tokens += batch.own.reply_tokens
-        if not self.clock.ticked(trainer) or trainer.global_step % self.every_n_steps:
+        if not self.step_ended(trainer) or trainer.global_step % self.every_n_steps:
             return
         now = time.monotonic()
         speed = {
@@ -71,8 +73,9 @@ class Events(L.Callback):
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         """The run has failed."""
-        write_event(trainer, "failed", error=f"{type(exception).__name__}: {exception}")
-        self._status(trainer, "failed")
+        state = "interrupted" if isinstance(exception, Interrupted) else "failed"
+        write_event(trainer, state, error=f"{type(exception).__name__}: {exception}")
+        self._status(trainer, state)
 
     def _status(self, trainer: L.Trainer, state: str) -> None:
         if trainer.is_global_zero:

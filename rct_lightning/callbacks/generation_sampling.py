@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import lightning as L
 
-from rct_lightning.callbacks.common import StepClock, as_markdown_table, run_of, tensorboard
+from rct_lightning.callbacks.common import StepCallback, as_markdown_table, run_of, tensorboard
 from rct_lightning.generation import GREEDY, SAMPLE_PROMPTS, SAMPLED, Sampling, generate
 from rct_lightning.module import RelationalModule
 
@@ -12,7 +14,7 @@ SAMPLE_SEED = 7
 """The same at every step, so that samples of different steps differ by the weights alone."""
 
 
-class GenerationSampling(L.Callback):
+class GenerationSampling(StepCallback):
     """Writes generation_samples.txt and a TensorBoard table, greedy and sampled.
 
     Args:
@@ -21,21 +23,30 @@ class GenerationSampling(L.Callback):
     """
 
     def __init__(self, every_n_steps: int = 200, max_new_tokens: int = 60) -> None:
+        super().__init__()
         if every_n_steps < 0 or max_new_tokens < 1:
             raise ValueError("every_n_steps must be 0 or more and max_new_tokens 1 or more")
         self.every_n_steps, self.max_new_tokens = every_n_steps, max_new_tokens
-        self.clock = StepClock()
         self.last_sampled = -1
+
+    def state_dict(self) -> dict[str, Any]:
+        """When it last spoke."""
+        return {"last_sampled": self.last_sampled}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.last_sampled = state_dict["last_sampled"]
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Step 0: what the base says."""
-        self.sample(trainer, pl_module)
+        if self.last_sampled < 0:
+            self.sample(trainer, pl_module)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         """Every ``every_n_steps`` optimizer steps."""
-        if self.clock.ticked(trainer) and self.every_n_steps and trainer.global_step % self.every_n_steps == 0:
+        if self.step_ended(trainer) and self.every_n_steps and trainer.global_step % self.every_n_steps == 0:
             self.sample(trainer, pl_module)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Literal
+from typing import Any, Literal
 
 import lightning as L
 
 from rct_lightning import health
-from rct_lightning.callbacks.common import StepClock, run_of, tensorboard, write_event
+from rct_lightning.callbacks.common import StepCallback, run_of, tensorboard, write_event
 from rct_lightning.data import RelationalDataset
 from rct_lightning.errors import UserError
 from rct_lightning.generation import Sampling, generate, repeated_4grams
@@ -19,7 +19,7 @@ from rct_lightning.markers import Lexicon
 from rct_lightning.module import RelationalModule, StepRecord
 
 
-class Health(L.Callback):
+class Health(StepCallback):
     """Alerts go to the console, events.jsonl and TensorBoard; those that are fatal always end the run.
 
     Args:
@@ -36,6 +36,7 @@ class Health(L.Callback):
         max_new_tokens: int = 80,
         every_n_steps: int = 10,
     ) -> None:
+        super().__init__()
         if on_alert not in ("warn", "stop"):
             raise ValueError("on_alert must be warn or stop")
         if replies == 1 or replies < 0 or max_new_tokens < 1 or every_n_steps < 1:
@@ -43,10 +44,24 @@ class Health(L.Callback):
         self.on_alert, self.replies, self.every_n_steps = on_alert, replies, every_n_steps
         self.sampling = Sampling(max_new_tokens=max_new_tokens)
         self.lexicon = Lexicon()
-        self.clock = StepClock()
         self.waiting: list[StepRecord] = []
         self.health: health.Health | None = None
         self.alerts: list[Alert] = []
+        self._remembered: dict[str, Any] | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that rules look at, and what they have said."""
+        return {
+            "waiting": [vars(record) for record in self.waiting],
+            "alerts": [asdict(alert) for alert in self.alerts],
+            "health": None if self.health is None else self.health.state_dict(),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.waiting = [StepRecord(**record) for record in state_dict["waiting"]]
+        self.alerts = [Alert(**alert) for alert in state_dict["alerts"]]
+        self._remembered = state_dict["health"]
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """The length of the run is known now."""
@@ -58,7 +73,7 @@ class Health(L.Callback):
     ) -> None:
         """Every so many steps, look at each of them."""
         assert isinstance(pl_module, RelationalModule)
-        if not self.clock.ticked(trainer):
+        if not self.step_ended(trainer):
             return
         self.waiting.append(pl_module.record)
         if len(self.waiting) >= self.every_n_steps:
@@ -98,6 +113,8 @@ class Health(L.Callback):
                 reply_tokens=sum(len(reply) - 1 for reply in replies) / len(replies),
             )
             self.health = health.Health(History(expected))
+            if self._remembered is not None:
+                self.health.load_state_dict(self._remembered)
         return self.health
 
     def _own_replies(self, trainer: L.Trainer, module: RelationalModule) -> RepliesSeen | None:

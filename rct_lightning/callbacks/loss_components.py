@@ -8,7 +8,7 @@ from typing import Any
 
 import lightning as L
 
-from rct_lightning.callbacks.common import StepClock, log_scalars, run_of, tensorboard
+from rct_lightning.callbacks.common import StepCallback, log_scalars, run_of, tensorboard
 from rct_lightning.figures import draw_losses
 from rct_lightning.losses import TERMS
 from rct_lightning.module import RelationalModule, eval_metric
@@ -17,7 +17,7 @@ COLUMNS = ("step", *(f"{term}_loss" for term in ("lm", *TERMS, "total")), "phase
 """``next_token_loss`` is the loss of predicting the reply's next token, whatever the objective calls its LM loss."""
 
 
-class LossComponents(L.Callback):
+class LossComponents(StepCallback):
     """One CSV row and one set of scalars a logged step; a figure of the curves at the end.
 
     A row holds the values of one whole optimizer step (all its micro-batches), or of one whole evaluation, and
@@ -28,18 +28,26 @@ class LossComponents(L.Callback):
     """
 
     def __init__(self, every_n_steps: int = 10) -> None:
+        super().__init__()
         if every_n_steps < 1:
             raise ValueError("every_n_steps must be 1 or more")
         self.every_n_steps = every_n_steps
-        self.clock = StepClock()
         self.rows: list[dict[str, Any]] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the figure at the end is drawn of."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.rows = state_dict["rows"]
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         """A training row when a logged optimizer step has ended."""
         assert isinstance(pl_module, RelationalModule)
-        if not self.clock.ticked(trainer):
+        if not self.step_ended(trainer):
             return
         record = pl_module.record
         if trainer.global_step % self.every_n_steps == 0 or record.gradients:

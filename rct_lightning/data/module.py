@@ -105,6 +105,7 @@ class RelationalDataModule(L.LightningDataModule):
         self.template, self.max_seq_length = template, max_seq_length
         self.batch_size, self.batch_tokens = batch_size, batch_tokens
         self.accumulate, self.seed = accumulate, seed
+        self._seen = 0, 0  # epoch, and micro-batches of it
         self._loader = partial(
             DataLoader,
             batch_size=None,
@@ -143,7 +144,20 @@ class RelationalDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled, length-bucketed micro-batches."""
-        return self._loader(self.train_set, sampler=self._train_sampler())
+        sampler = self._train_sampler()
+        sampler.go_on(*self._seen)
+        return self._loader(self.train_set, sampler=sampler)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Epoch, and how many of its micro-batches were seen."""
+        assert self.trainer is not None
+        epoch, seen = self.trainer.current_epoch, self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        over = seen >= self.trainer.num_training_batches  # and Lightning counts the next epoch already
+        return {"epoch": epoch, "batches": 0 if over else seen}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from there."""
+        self._seen = state_dict["epoch"], state_dict["batches"]
 
     def widest_batches(self, epochs: int = 5) -> Iterator[Batch]:
         """The micro-batches of the longest rows as the first epochs read them; twins differ from epoch to epoch."""

@@ -34,20 +34,30 @@ class StepSampler(Sampler[BatchRequest]):
 
     shuffle: bool
     epoch: int = 0
+    begin: int = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order comes next (Lightning calls this)."""
+        self.begin = self.begin if epoch == self.epoch else 0
         self.epoch = epoch
+
+    def go_on(self, epoch: int, batch: int) -> None:
+        """Begin an epoch in its midst: the first batches of it were seen."""
+        self.epoch, self.begin = epoch, batch
 
     @abstractmethod
     def steps(self) -> list[Step]:
         """The optimizer steps of the current epoch."""
 
     def __iter__(self) -> Iterator[BatchRequest]:
+        epoch, before = self.epoch if self.shuffle else None, self.begin
         for step in self.steps():
             of_step = tuple(index for rows in step for index in rows)
             for rows in step:
-                yield BatchRequest(tuple(rows), of_step, self.epoch if self.shuffle else None)
+                if before > 0:
+                    before -= 1
+                else:
+                    yield BatchRequest(tuple(rows), of_step, epoch)
 
 
 class LengthBucketedSampler(StepSampler):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from rct_lightning.health.history import History, RepliesSeen, Values
 from rct_lightning.health.rules import RULES, WINDOW, Watches
@@ -40,6 +41,27 @@ class Health:
 
     history: History
     standing: set[tuple[str, str]] = field(default_factory=set)  # what was said and still holds
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was reported and said so far, in numbers and words."""
+        history = self.history
+        return {
+            "steps": history.steps,
+            "gradients": history.gradients,
+            "evaluations": history.evaluations,
+            "replies": [(step, asdict(seen)) for step, seen in history.replies],
+            "moved": sorted(history.moved),
+            "standing": sorted(self.standing),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        history = self.history
+        history.steps, history.gradients = list(state["steps"]), list(state["gradients"])
+        history.evaluations = list(state["evaluations"])
+        history.replies = [(step, RepliesSeen(**seen)) for step, seen in state["replies"]]
+        history.moved = set(state["moved"])
+        self.standing = set(state["standing"])
 
     def step(self, step: int, values: Values) -> list[Alert]:
         """A training step: terms, total, and gradients where they were measured."""

@@ -1,0 +1,182 @@
+"""Training state every so many steps and when the process is asked to end: a run goes on as if it never had ended."""
+
+from __future__ import annotations
+
+import random
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.fabric.plugins import CheckpointIO
+from lightning.pytorch.callbacks import Checkpoint, Timer
+
+from rct_lightning import checkpoint
+from rct_lightning.callbacks.common import StepCallback, run_of, write_event
+from rct_lightning.errors import Interrupted
+
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name))
+
+
+class Checkpointing(StepCallback, Checkpoint):
+    """Writes ``checkpoints/step-N``; Lightning calls it after all other callbacks, so theirs is the state after step N.
+
+    SIGINT, SIGTERM and SIGUSR1 end the run within one optimizer step, with a checkpoint.
+
+    Args:
+        every_n_steps: Optimizer steps between checkpoints; 0 for none but those of signals.
+        keep_last: How many are kept.
+    """
+
+    def __init__(self, every_n_steps: int = 100, keep_last: int = 2) -> None:
+        super().__init__()
+        if every_n_steps < 0 or keep_last < 2:
+            raise ValueError("every_n_steps must be 0 or more, keep_last 2 or more: the newest may be damaged")
+        self.every_n_steps, self.keep_last = every_n_steps, keep_last
+        self.received: int | None = None
+        self._due = False
+        self._before: dict[int, Any] = {}
+        self._random: dict[str, Any] | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Every random state."""
+        return {"random": random_state()}
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """How long the run's files were."""
+        checkpoint["sizes"] = run_of(trainer).sizes()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """To be put back when the first batch is there: making a loader draws numbers, too."""
+        self._random = state_dict["random"]
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """From here on signals are waited for."""
+        super().on_train_start(trainer, pl_module)
+        if self._random is not None:
+            write_event(trainer, "resumed")
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._remember) for number in SIGNALS}
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """The first batch of a resumed run."""
+        if self._random is not None:
+            set_random_state(self._random)
+            self._random = None
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        """A checkpoint, where one is due or asked for; behind the evaluation, where one follows this step."""
+        if self.step_ended(trainer):
+            self._due = self.every_n_steps > 0 and trainer.global_step % self.every_n_steps == 0
+            if not (_last_of_epoch(trainer) or _evaluation_follows(trainer)):
+                self._save_where_due(trainer)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """An evaluation in the midst of an epoch."""
+        if trainer.state.fn == "fit" and not _last_of_epoch(trainer):
+            self._save_where_due(trainer)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """The last step of an epoch, evaluation and all."""
+        self._save_where_due(trainer)
+
+    def _save_where_due(self, trainer: L.Trainer) -> None:
+        asked = self._asked_to_end(trainer)
+        if self._due or asked is not None:
+            self._due = False
+            self.save(trainer)
+        if asked is not None:
+            raise asked
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Signals mean again what they meant before."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    def save(self, trainer: L.Trainer) -> None:
+        """Write now; what cannot be written is said, and the run goes on."""
+        parent = run_of(trainer).checkpoints
+        try:
+            trainer.save_checkpoint(parent / f"step-{trainer.global_step}")
+        except checkpoint.CheckpointError as error:
+            print(f"\ncheckpoint: {error}", flush=True)
+            write_event(trainer, "checkpoint_failed", error=str(error))
+            return
+        write_event(trainer, "checkpoint", name=f"step-{trainer.global_step}")
+        for old in checkpoint.committed(parent)[self.keep_last :]:
+            checkpoint.remove(old)
+
+    def _asked_to_end(self, trainer: L.Trainer) -> Interrupted | None:
+        """By a signal, or because trainer.max_time is over before the last step."""
+        if self.received is not None:
+            return Interrupted(signal.Signals(self.received).name, trainer.global_step, 128 + self.received)
+        remaining = [timer.time_remaining() for timer in trainer.callbacks if isinstance(timer, Timer)]  # type: ignore[attr-defined]
+        over = any(seconds is not None and seconds <= 0 for seconds in remaining)
+        if over and trainer.global_step < trainer.estimated_stepping_batches:
+            return Interrupted("trainer.max_time was over", trainer.global_step, 0)
+        return None
+
+    def _remember(self, number: int, frame: FrameType | None) -> None:
+        self.received = number
+
+
+class RunCheckpointIO(CheckpointIO):
+    """How Lightning writes and reads training state: see :mod:`rct_lightning.checkpoint`."""
+
+    def save_checkpoint(self, checkpoint_: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write the dictionary that Lightning puts together."""
+        checkpoint.write(Path(path), checkpoint_)
+
+    def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Read it, checked; the tensors are on the CPU."""
+        state = checkpoint.read(Path(path))
+        state["callbacks"].pop("Timer", None)  # trainer.max_time counts from the resumption
+        return state
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Take one away."""
+        checkpoint.remove(Path(path))
+
+
+def _last_of_epoch(trainer: L.Trainer) -> bool:
+    return trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
+
+
+def _evaluation_follows(trainer: L.Trainer) -> bool:
+    """As Lightning decides it, when it has told its callbacks that a batch has ended."""
+    fetcher = trainer.fit_loop._data_fetcher
+    return fetcher is not None and trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher)
+
+
+def random_state() -> dict[str, Any]:
+    """Of Python, numpy and torch, on every device, as numbers and tensors."""
+    of_numpy: Any = np.random.get_state(legacy=True)
+    _, keys, *rest = of_numpy
+    return {
+        "python": random.getstate(),
+        "numpy": [torch.from_numpy(keys.astype(np.int64)), *rest],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
+    }
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    """Put back what :func:`random_state` gave."""
+    random.setstate(state["python"])
+    keys, *rest = state["numpy"]
+    np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), *rest))
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])
+    if state["mps"] is not None and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(state["mps"])

@@ -1,0 +1,188 @@
+"""Training state on disk: whole or not at all, checked when read, and nothing in it is ever executed.
+
+A checkpoint is a directory of tensors (safetensors) and JSON. It is written beside its final place, listed with SHA-256
+sums in a manifest, moved into place in one step and then marked as committed. A process may be killed anywhere in
+between: what has no marker, or is not what the manifest says, is not a checkpoint.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+TENSORS, STATE, MANIFEST, MARKER = "tensors.safetensors", "state.json", "manifest.json", "COMMITTED"
+PART = ".part"
+"""End of the name of a directory that is still being written."""
+FAULT = "RCT_FAULT_AT"
+"""Environment variable that tests set: where this process is to be killed, or the disk to be full."""
+
+Tree = Any
+"""Dicts, lists, tuples, numbers, strings, None and tensors."""
+
+
+class CheckpointError(Exception):
+    """A checkpoint cannot be written or read; the message says which, why and what to do."""
+
+
+def write(folder: Path, state: Mapping[str, Tree]) -> None:
+    """Write a checkpoint; where one of this name stands already, it is replaced.
+
+    Args:
+        folder: Its place; the directory above is made where there is none.
+        state: What to keep.
+
+    Raises:
+        CheckpointError: It could not be written. Other checkpoints are as they were, and nothing half-written is left.
+    """
+    part = folder.with_name(f".{folder.name}{PART}")
+    tensors: dict[str, torch.Tensor] = {}
+    described = json.dumps(_describe(state, tensors)).encode()
+    needed = len(described) + sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        _fault("begun")
+        save_file(tensors, part / TENSORS)
+        _fault("tensors")
+        (part / STATE).write_bytes(described)
+        _fault("state")
+        manifest = {name: _sum(part / name) for name in (TENSORS, STATE)}
+        (part / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+        for name in (TENSORS, STATE, MANIFEST):
+            _sync(part / name)
+        _sync(part)
+        _fault("written")
+        remove(folder)
+        os.replace(part, folder)
+        _sync(folder.parent)
+        _fault("moved")
+        _commit(folder)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(part, ignore_errors=True)
+        if folder.is_dir() and not (folder / MARKER).is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+        raise CheckpointError(
+            f"{folder}: this checkpoint of {needed:,} bytes could not be written ({_reason(error)}). Earlier ones are "
+            f"as they were. Free some space, or write elsewhere with hydra.run.dir=DIR."
+        ) from error
+
+
+def read(folder: Path) -> dict[str, Tree]:
+    """A checkpoint's state, after every byte was compared with the manifest.
+
+    Raises:
+        CheckpointError: It is damaged or was never finished.
+    """
+    for name in (MARKER, MANIFEST, STATE, TENSORS):
+        if not (folder / name).is_file():
+            raise CheckpointError(f"{folder}: {name} is missing, so this checkpoint is not whole.")
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        if (folder / MARKER).read_text(encoding="ascii").strip() != _sum(folder / MANIFEST):
+            raise CheckpointError(f"{folder}: {MANIFEST} is not the one that was committed.")
+        for name in (STATE, TENSORS):
+            if manifest[name] != _sum(folder / name):
+                raise CheckpointError(f"{folder}: {name} is not what was written (its SHA-256 sum differs).")
+        state: dict[str, Tree] = _restore(json.loads((folder / STATE).read_bytes()), load_file(folder / TENSORS))
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise CheckpointError(f"{folder}: this checkpoint cannot be read ({_reason(error)}).") from error
+    return state
+
+
+def committed(parent: Path) -> list[Path]:
+    """The finished checkpoints in a directory, the newest first, by the number in their names."""
+    found = [path for path in parent.glob("step-*") if (path / MARKER).is_file()]
+    return sorted(found, key=lambda path: int(path.name.split("-")[1]), reverse=True)
+
+
+def remove(folder: Path) -> None:
+    """Take a checkpoint away, its marker first: half a checkpoint is none."""
+    (folder / MARKER).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _commit(folder: Path) -> None:
+    part = folder / f"{MARKER}{PART}"
+    part.write_text(_sum(folder / MANIFEST) + "\n", encoding="ascii")
+    _sync(part)
+    os.replace(part, folder / MARKER)
+    _sync(folder)
+    _fault("committed")
+
+
+def _describe(tree: Tree, tensors: dict[str, torch.Tensor]) -> Tree:
+    """The tree as JSON; tensors are collected and named in it."""
+    if isinstance(tree, torch.Tensor):
+        name = f"t{len(tensors)}"
+        tensors[name] = tree.detach().cpu().contiguous().clone()
+        return {"tensor": name}
+    if isinstance(tree, Mapping):
+        return {"map": [[_key(key), _describe(value, tensors)] for key, value in tree.items()]}
+    if isinstance(tree, list | tuple):
+        return {type(tree).__name__: [_describe(value, tensors) for value in tree]}
+    if tree is None or isinstance(tree, bool | int | float | str):
+        return tree
+    raise TypeError(f"a checkpoint holds tensors, numbers, text and what is made of them, not {type(tree).__name__}")
+
+
+def _key(key: Any) -> str | int:
+    if type(key) not in (str, int):
+        raise TypeError(f"keys are text or whole numbers, not {type(key).__name__}")
+    return key
+
+
+def _restore(tree: Tree, tensors: Mapping[str, torch.Tensor]) -> Tree:
+    if not isinstance(tree, dict):
+        return tree
+    ((kind, value),) = tree.items()
+    if kind == "tensor":
+        return tensors[value]
+    if kind == "map":
+        return {key: _restore(each, tensors) for key, each in value}
+    if kind in ("list", "tuple"):
+        items: Iterator[Tree] = (_restore(each, tensors) for each in value)
+        return list(items) if kind == "list" else tuple(items)
+    raise ValueError(f"{kind!r} is no kind of state")
+
+
+def _sum(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    """Wait until the disk has it. Directories can be waited for where the system knows that."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except PermissionError:  # a directory, on Windows
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'nothing more is known'}"
+
+
+def _fault(place: str) -> None:
+    """Where a test wants this process to end for good, or its disk to be full."""
+    wanted = os.environ.get(FAULT, "")
+    if wanted == f"kill:{place}":
+        os.kill(os.getpid(), 9)
+    if wanted == f"full:{place}":
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

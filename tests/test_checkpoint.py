@@ -1,0 +1,125 @@
+"""Training state on disk is whole or not there, and what was damaged is never taken for it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from rct_lightning import checkpoint
+from rct_lightning.checkpoint import MANIFEST, MARKER, STATE, TENSORS, CheckpointError
+
+STATE_OF_ANYTHING: dict[str, Any] = {
+    "optimizer": {"state": {0: {"step": torch.tensor(3.0), "moments": torch.randn(2, 3)}}, "groups": [{"lr": 1e-3}]},
+    "random": (3, (1, 2, 3), None),
+    "words": ["a", "\u00e9", ""],
+    "flags": {"on": True, "count": 2, "ratio": float("inf")},
+    "none": torch.zeros(0),
+}
+PLACES = ("begun", "tensors", "state", "written", "moved", "committed")
+BEFORE_THE_END = PLACES[:-1]
+
+
+def same(a: Any, b: Any) -> bool:
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b) and a.dtype == b.dtype
+    if isinstance(a, dict):
+        return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return type(a) is type(b) and len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    return type(a) is type(b) and a == b
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    checkpoint.write(tmp_path / "runs" / "step-3", STATE_OF_ANYTHING)
+    assert same(checkpoint.read(tmp_path / "runs" / "step-3"), STATE_OF_ANYTHING)
+    assert sorted(path.name for path in (tmp_path / "runs" / "step-3").iterdir()) == sorted(
+        (MANIFEST, MARKER, STATE, TENSORS)
+    )
+
+
+def test_one_of_the_same_name_is_replaced(tmp_path: Path) -> None:
+    for number in (1, 2):
+        checkpoint.write(tmp_path / "step-1", {"number": number})
+    assert checkpoint.read(tmp_path / "step-1") == {"number": 2}
+
+
+@pytest.mark.parametrize("wrong", [{"a": object()}, {"a": {1.5: 2}}, {"a": print}])
+def test_nothing_is_kept_that_would_have_to_be_executed(wrong: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(TypeError):
+        checkpoint.write(tmp_path / "step-1", wrong)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [TENSORS, STATE, MANIFEST, MARKER])
+@pytest.mark.parametrize("harm", ["gone", "emptied", "cut", "flipped", "of another"])
+def test_damage_is_told(name: str, harm: str, tmp_path: Path) -> None:
+    good, other = tmp_path / "step-1", tmp_path / "step-2"
+    checkpoint.write(good, STATE_OF_ANYTHING)
+    checkpoint.write(other, STATE_OF_ANYTHING | {"words": ["b", "", ""], "none": torch.ones(1)})
+    file, whole = good / name, (good / name).read_bytes()
+    middle = len(whole) // 2
+    if harm == "gone":
+        file.unlink()
+    else:
+        file.write_bytes({
+            "emptied": b"",
+            "cut": whole[:middle],
+            "flipped": whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :],
+            "of another": (other / name).read_bytes(),
+        }[harm])  # fmt: skip
+    with pytest.raises(CheckpointError, match="step-1"):
+        checkpoint.read(good)
+    assert same(checkpoint.read(other)["optimizer"], STATE_OF_ANYTHING["optimizer"])
+
+
+def test_json_that_names_anything_else_is_refused(tmp_path: Path) -> None:
+    checkpoint.write(tmp_path / "step-1", {"a": 1})
+    state = tmp_path / "step-1" / STATE
+    state.write_text(json.dumps({"object": ["os.system", "true"]}))
+    manifest = tmp_path / "step-1" / MANIFEST
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {STATE: checkpoint._sum(state)}))
+    (tmp_path / "step-1" / MARKER).write_text(checkpoint._sum(manifest))
+    with pytest.raises(CheckpointError, match="no kind of state"):
+        checkpoint.read(tmp_path / "step-1")
+
+
+@pytest.mark.parametrize("place", BEFORE_THE_END)
+def test_a_full_disk_leaves_what_was_there(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint.write(tmp_path / "step-1", STATE_OF_ANYTHING)
+    monkeypatch.setenv(checkpoint.FAULT, f"full:{place}")
+    with pytest.raises(CheckpointError, match=r"step-2: this checkpoint of [\d,]+ bytes .*no space left on device"):
+        checkpoint.write(tmp_path / "step-2", STATE_OF_ANYTHING)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-1"], "nothing half-written is left"
+    assert same(checkpoint.read(tmp_path / "step-1"), STATE_OF_ANYTHING)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_process_killed_while_it_writes_leaves_a_whole_one_or_none(place: str, tmp_path: Path) -> None:
+    checkpoint.write(tmp_path / "step-1", {"number": 1})
+    script = (
+        "from pathlib import Path; import sys, torch; from rct_lightning import checkpoint; "
+        "checkpoint.write(Path(sys.argv[1]), {'number': 2, 'tensor': torch.ones(1000)})"
+    )
+    env = os.environ | {checkpoint.FAULT: f"kill:{place}"}
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "step-2")], env=env, capture_output=True)
+    assert done.returncode == -9
+    newest = checkpoint.committed(tmp_path)[0]
+    assert newest.name == ("step-2" if place == "committed" else "step-1")
+    assert checkpoint.read(newest)["number"] == int(newest.name[-1])
+    checkpoint.write(tmp_path / "step-2", {"number": 2})  # what the dead process left is not in the way
+    assert checkpoint.read(checkpoint.committed(tmp_path)[0]) == {"number": 2}
+    assert not [path for path in tmp_path.iterdir() if path.name.endswith(checkpoint.PART)]
+
+
+def test_the_newest_is_found_by_its_number(tmp_path: Path) -> None:
+    for number in (90, 100, 9):
+        checkpoint.write(tmp_path / f"step-{number}", {"number": number})
+    (tmp_path / "step-1000").mkdir()  # not finished
+    assert [path.name for path in checkpoint.committed(tmp_path)] == ["step-100", "step-90", "step-9"]
+    checkpoint.remove(tmp_path / "step-100")
+    assert [path.name for path in checkpoint.committed(tmp_path)] == ["step-90", "step-9"]
