@@ -60,13 +60,14 @@ class StepRecord:
     """What one optimizer step saw: sums over its micro-batches, still on the device.
 
     ``terms`` are values (contributions added up), ``figures`` are (sum, count), ``gradients`` are filled on diagnostic
-    steps.
+    steps; ``skipped`` says that nothing was learnt, since the gradient was not finite.
     """
 
     step: int = 0
     terms: dict[str, Tensor] = field(default_factory=dict)
     figures: dict[str, Figure] = field(default_factory=dict)
     gradients: dict[str, float] = field(default_factory=dict)
+    skipped: bool = False
 
     def add(self, outcome: Outcome, batch: Batch) -> None:
         """Take in a micro-batch."""
@@ -90,7 +91,7 @@ class StepRecord:
         terms = {name: float(value) for name, value in self.terms.items()}
         result = {**terms, "total": weighted_total(terms, settings)}
         result |= {name: float(total / count) for name, (total, count) in self.figures.items() if count > 0}
-        return result | self.gradients
+        return result | self.gradients | ({"skipped": 1.0} if self.skipped else {})
 
 
 def weighted_total(terms: Mapping[str, float], settings: LossSettings) -> float:
@@ -161,6 +162,15 @@ class RelationalModule(L.LightningModule):
         self._show_progress(outcome, batch)
         # Lightning divides by the number of accumulated micro-batches; the terms are divided already.
         return outcome.total * self._accumulate
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Learn nothing from a gradient that is not finite: without any, AdamW leaves weights and moments alone."""
+        parameters = list(adapter_state(self.model).values())
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        if not bool(torch.nn.utils.get_total_norm(gradients).isfinite()):
+            self.record.skipped = True
+            for parameter in parameters:
+                parameter.grad = None
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Keep the process from growing."""

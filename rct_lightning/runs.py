@@ -109,13 +109,14 @@ class RunDir:
             return {}
 
     def read_events(self) -> list[dict[str, Any]]:
-        """Everything that happened; a last line that is still being written is left out."""
+        """Everything that happened, without figures that were no number and a last line that is still being written."""
         found = []
         for line in self.events.read_text(encoding="utf-8").splitlines():
             try:
-                found.append(json.loads(line))
+                event = json.loads(line)
             except ValueError:
                 continue
+            found.append({name: value for name, value in event.items() if value is not None})
         return found
 
     def read_loss_components(self) -> list[dict[str, Any]]:

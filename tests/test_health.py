@@ -62,9 +62,20 @@ def test_a_healthy_run_is_left_in_peace() -> None:
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_what_is_not_finite_is_fatal(bad: float) -> None:
+def test_what_is_not_finite_is_named(bad: float) -> None:
     (alert,) = after_steps([{}, {"presence": bad}])
-    assert (alert.rule, alert.step, alert.fatal) == ("not finite", 2, True) and "presence" in alert.seen
+    assert (alert.rule, alert.step, alert.fatal) == ("not finite", 2, False) and "presence" in alert.seen
+
+
+def test_five_skipped_steps_in_a_row_are_fatal() -> None:
+    skipped = {"skipped": 1.0}
+    four = [skipped] * 4
+    assert names(after_steps([*four, {}, *four])) == ["not finite", "not finite"], "it had gone in between"
+    alerts = after_steps([{}, *four, skipped])
+    assert [(alert.rule, alert.step, alert.fatal) for alert in alerts] == [
+        ("not finite", 2, False),
+        ("never finite", 6, True),
+    ]
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -40,7 +41,14 @@ def write_event(trainer: L.Trainer, kind: str, **values: object) -> None:
         path = run_of(trainer).events
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+            file.write(json.dumps(_plain(record), allow_nan=False) + "\n")
+
+
+def _plain(record: Mapping[str, object]) -> dict[str, object]:
+    """JSON knows no NaN and no infinity: such a figure is null."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in record.items()
+    }
 
 
 class StepCallback(L.Callback):

@@ -19,6 +19,8 @@ MEASUREMENTS = 3
 """Consecutive measurements of gradients, or evaluations, that make a tendency."""
 OPPOSED = -0.5
 """Cosine of a term's gradient with the LM gradient."""
+IN_A_ROW = 5
+"""Steps without a finite gradient that end a run."""
 WORSE_THAN_BASE, RISEN = 1.2, 1.02
 TOO_GOOD = 0.4
 """Share of the base's LM loss that no adapter gets to on unseen rows; the few counts of a small corpus say nothing."""
@@ -63,7 +65,16 @@ def _weighted(history: History) -> list[str]:
 
 
 def _not_finite(history: History) -> Seen:
-    yield from _wrong_numbers(history.steps[-1][1], "")
+    values = history.steps[-1][1]
+    yield from _wrong_numbers(values, "")
+    if "skipped" in values and all(map(math.isfinite, values.values())):
+        yield "", "the gradient was not finite"
+
+
+def _never_finite(history: History) -> Seen:
+    tail = [values for _, values in history.steps[-IN_A_ROW:]]
+    if len(tail) == IN_A_ROW and all("skipped" in values for values in tail):
+        yield "", f"{IN_A_ROW} steps in a row were skipped"
 
 
 def _not_finite_in_evaluation(history: History) -> Seen:
@@ -222,8 +233,11 @@ def _mixed_phases(history: History) -> Seen:
 
 RULES = (
     Rule("not finite", "step", "a loss or a gradient is NaN or infinite", _not_finite,
-         "The adapters are of no use from here on.",
-         "Lower optimizer.lr, look at trainer.precision and at the newest rows.", fatal=True),
+         "The step was skipped where its gradient was: adapters and AdamW's moments are as they were before it.",
+         "If it comes again, lower optimizer.lr and look at trainer.precision and at the rows."),
+    Rule("never finite", "step", f"{IN_A_ROW} steps in a row were skipped", _never_finite,
+         "Nothing is learnt any more.",
+         "Lower optimizer.lr, look at trainer.precision; the newest checkpoint is of before.", fatal=True),
     Rule("no number", "evaluation", "a figure of an evaluation is NaN or infinite", _not_finite_in_evaluation,
          "The adapters are of no use any more, or the base is not.",
          "Lower optimizer.lr, look at trainer.precision and at the evaluation rows.", fatal=True),
