@@ -105,7 +105,8 @@ def load_tokenizer(name_or_path: str) -> Any:
 
     _check_obtainable(name_or_path)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name_or_path)
+        # "<|endoftext|>" in somebody's text is these characters, and does not end a reply
+        tokenizer = AutoTokenizer.from_pretrained(name_or_path, split_special_tokens=True)
     except Exception as error:
         raise _not_loadable(name_or_path, "tokenizer", error) from error
     if tokenizer.eos_token_id is None:

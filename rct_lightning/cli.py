@@ -39,6 +39,7 @@ def health(
     from rct_lightning.errors import UserError
     from rct_lightning.health import bands, largest_proportions
     from rct_lightning.runs import RunDir
+    from rct_lightning.sanitize import printable
 
     found = [RunDir(path.parent) for root in runs for path in sorted(root.glob("**/events.jsonl"))]
     if not found:
@@ -51,7 +52,8 @@ def health(
         alerts = [event for event in events if event["event"] == "alert"]
         typer.echo(f"{run.root}: {len(alerts) or 'no'} alert{'s' if len(alerts) != 1 else ''}")
         for alert in alerts:
-            typer.echo(f"  {alert['rule']}, step {alert['step']}: {alert['seen']}. {alert['means']} {alert['remedy']}")
+            said = f"{alert['rule']}, step {alert['step']}: {alert['seen']}. {alert['means']} {alert['remedy']}"
+            typer.echo(f"  {printable(said)}")
         try:
             loss = load_run_config(run.config).loss
         except UserError:  # of another version, or half written: alerts are shown all the same

@@ -26,6 +26,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rct_lightning.errors import Interrupted, UserError
+from rct_lightning.sanitize import printable
 
 ALLOWED_TARGETS = frozenset(
     {
@@ -524,7 +525,7 @@ def run_command(main: Callable[[], Any]) -> None:
 
 
 def _tell(error: UserError) -> None:
-    print("\n".join(textwrap.wrap(f"Error: {error}", width=110, break_long_words=False)), file=sys.stderr)
+    print("\n".join(textwrap.wrap(printable(f"Error: {error}"), width=110, break_long_words=False)), file=sys.stderr)
 
 
 def _refuse(error: UserError) -> NoReturn:

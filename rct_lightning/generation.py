@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from rct_lightning.dialogue import Turn
+from rct_lightning.sanitize import printable
 from rct_lightning.template import DialogueTemplate
 
 
@@ -42,7 +43,7 @@ class Reply:
     """A generated reply.
 
     Attributes:
-        text: Up to where a next turn would begin.
+        text: Up to where a next turn would begin, without anything that commands a terminal.
         tokens: Number of new tokens, EOS not counted.
         ended: Whether the model ended it itself with EOS.
     """
@@ -144,5 +145,5 @@ def _reply(tokens: list[int], tokenizer: Any, template: DialogueTemplate) -> Rep
     if ended:
         tokens = tokens[: tokens.index(tokenizer.eos_token_id)]
     tokens = [token for token in tokens if token != tokenizer.pad_token_id]
-    text = template.cut_reply(tokenizer.decode(tokens, skip_special_tokens=True))
+    text = template.cut_reply(printable(tokenizer.decode(tokens, skip_special_tokens=True)))
     return Reply(text, len(tokens), ended)

@@ -342,3 +342,11 @@ def test_moving_the_adapters_moves_b_alone(make_backbone: Any) -> None:
     assert all(tensor.abs().max() == 0 for name, tensor in adapter_state(model).items() if "lora_B" in name)
     move_adapters(model)
     assert all(tensor.abs().max() > 0 for tensor in adapter_state(model).values())
+
+
+def test_special_tokens_in_a_text_are_its_characters(tokenizer: Any) -> None:
+    """Otherwise somebody's text ends a reply, or is padding."""
+    special = {tokenizer.eos_token_id, tokenizer.pad_token_id}
+    text = f"a{tokenizer.eos_token}b{tokenizer.pad_token}c"
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert not special & set(ids) and tokenizer.decode(ids) == text

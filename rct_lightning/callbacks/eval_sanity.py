@@ -13,6 +13,7 @@ from rct_lightning.callbacks.common import run_of
 from rct_lightning.data import IGNORE, Batch
 from rct_lightning.generation import Reply, Sampling, generate
 from rct_lightning.module import RelationalModule
+from rct_lightning.sanitize import printable
 
 TOLERANCE = 1e-3
 """Relative difference at which two computations of one loss count as disagreeing (float32, other batch shapes)."""
@@ -100,8 +101,8 @@ class EvalSanity(L.Callback):
             "loss": loss,
             "logged_loss": nll / tokens,
             "agrees": agrees,
-            "input": example.input,
-            "target": target.strip(),
+            "input": printable(example.input),
+            "target": printable(target.strip()),
             "own_reply": reply.text,
         }
 

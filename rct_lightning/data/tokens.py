@@ -88,4 +88,5 @@ def _fingerprint(tokenizer: Any) -> bytes:
     """Of everything that decides how a text is read."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     description = backend.to_str() if backend is not None else json.dumps(tokenizer.get_vocab(), sort_keys=True)
-    return _hash(f"{type(tokenizer).__name__} {description}")
+    splits = getattr(tokenizer, "split_special_tokens", False)
+    return _hash(f"{type(tokenizer).__name__} {splits} {description}")

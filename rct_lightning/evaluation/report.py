@@ -14,6 +14,7 @@ from rct_lightning.evaluation.endpoints import Comparison, Endpoint
 from rct_lightning.evaluation.subject import SIDES
 from rct_lightning.figures import draw_losses
 from rct_lightning.runs import RunDir
+from rct_lightning.sanitize import printable
 
 FIGURE_DPI = 120
 METRICS_FILE, PAGE_FILE = "metrics.json", "report.md"
@@ -130,7 +131,7 @@ def _markdown(report: Report, config: Mapping[str, Any], has_curves: bool) -> st
 
 def _quoted(name: str, text: str) -> list[str]:
     fence = "````"
-    return [f"{name}:", "", fence, text.replace(fence, "'''"), fence, ""]
+    return [f"{name}:", "", fence, printable(text).replace(fence, "'''"), fence, ""]
 
 
 def _draw_changes(comparison: Comparison) -> Any:

@@ -1,0 +1,60 @@
+"""Text that is not ours, made safe to show: no byte of it commands a terminal, and none turns a line around.
+
+A model's reply, a row of a corpus or a line of somebody's log may hold escape sequences that write the clipboard, clear
+the screen or hide what stands beside them. Everything of that kind passes through here once, on its way in.
+"""
+
+from __future__ import annotations
+
+import re
+
+_ESCAPES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # control sequences: colours, cursor, clear (ECMA-48)
+    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # strings: title, clipboard, links
+    r"|\x1b[ -/]*[0-~]"  # two bytes: reset, character sets
+)
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and newline, DEL, C1
+    "\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # direction, invisible, line separators
+    "\U000e0000-\U000e007f]"  # tags: text that nobody sees
+)
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_OPEN = re.compile(  # the beginning of any of these, at the end of a piece
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*$"
+    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*\x1b?$"
+    r"|\x1b[ -/]*$"
+)
+LONGEST_SEQUENCE = 4096
+"""Characters that a stream holds back at most while a sequence has not ended."""
+
+
+def printable(text: str) -> str:
+    """The text without escape sequences, control and direction characters; tabs and newlines stay.
+
+    A carriage return becomes a newline, a lone surrogate the replacement character.
+    """
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = _ESCAPES.sub("", text)
+    return _SURROGATES.sub("\ufffd", _CONTROLS.sub("", text))
+
+
+class Stream:
+    """The same for text that comes in pieces: what one piece begins and another ends is taken out as well."""
+
+    def __init__(self) -> None:
+        self._held = ""
+
+    def feed(self, piece: str) -> str:
+        """What can be shown now; the beginning of a sequence is held back until it is whole."""
+        text = self._held + piece
+        begun = _OPEN.search(text)
+        at = begun.start() if begun and len(text) - begun.start() <= LONGEST_SEQUENCE else len(text)
+        if text[:at].endswith("\r"):  # perhaps half of a line's end
+            at -= 1
+        self._held = text[at:]
+        return printable(text[:at])
+
+    def end(self) -> str:
+        """What was held back when nothing more comes."""
+        text, self._held = self._held, ""
+        return printable(text)
