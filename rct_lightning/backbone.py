@@ -22,6 +22,9 @@ Dequantize = Literal["auto", "once", "never"]
 TEMPLATE_FILE = "dialogue_template.json"
 
 NEOX_LINEARS = ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")
+CODE = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".py", ".pyc", ".so")
+"""Endings of files that are, or may be, unpickled or imported."""
+MAX_RANK = 4096
 FULL_WEIGHT_SHARE = 0.5
 """dequantize=auto holds the full weights if they take at most this share of the free memory."""
 
@@ -336,10 +339,7 @@ def _saved_adapters(model: Any, folder: Path) -> Any:
     from peft import PeftModel
     from safetensors import SafetensorError
 
-    if not (folder / "adapter_model.safetensors").is_file():
-        raise UserError(
-            f"{folder}: no adapter_model.safetensors here. The run has no finished adapter; train it first."
-        )
+    _check_adapter(folder)
     try:
         return PeftModel.from_pretrained(model, str(folder), is_trainable=True, use_safetensors=True)
     except SafetensorError as error:
@@ -349,6 +349,46 @@ def _saved_adapters(model: Any, folder: Path) -> Any:
     except (RuntimeError, ValueError, KeyError, TypeError) as error:
         first = str(error).splitlines()[0]
         raise UserError(f"{folder}: this adapter does not fit its base model ({first}).") from error
+
+
+def _check_adapter(folder: Path) -> None:
+    """Look at an adapter's files before any library does.
+
+    Raises:
+        UserError: There is none, it is no LoRA adapter of ours, or something in it could run code.
+    """
+    if not (folder / "adapter_model.safetensors").is_file():
+        raise UserError(
+            f"{folder}: no adapter_model.safetensors here. The run has no finished adapter; train it first."
+        )
+    code = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in CODE)
+    if code:
+        raise UserError(
+            f"{folder}: {', '.join(code)} could run code when it is loaded. Adapters are safetensors and JSON; remove "
+            f"this, or do not use what you do not trust."
+        )
+    file = folder / "adapter_config.json"
+    try:
+        config = dict(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{file}: not a readable adapter configuration ({type(error).__name__}).") from error
+    targets = config.get("target_modules")
+    named = isinstance(targets, str) or (
+        isinstance(targets, list) and bool(targets) and all(isinstance(name, str) for name in targets)
+    )
+    rank = config.get("r")
+    problems = [
+        said
+        for wrong, said in (
+            (config.get("peft_type") != "LORA", f"peft_type is {config.get('peft_type')!r}, not LORA"),
+            (type(rank) is not int or not 1 <= rank <= MAX_RANK, f"r is {rank!r}, not 1 to {MAX_RANK}"),
+            (not named, "target_modules names no modules"),
+            (config.get("auto_mapping") is not None, "auto_mapping names classes to import"),
+        )
+        if wrong
+    ]
+    if problems:
+        raise UserError(f"{file}: {'; '.join(problems)}. Use an adapter that this program wrote.")
 
 
 def _quicken_dropout(peft_model: nn.Module) -> None:

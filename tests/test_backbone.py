@@ -344,6 +344,37 @@ def test_moving_the_adapters_moves_b_alone(make_backbone: Any) -> None:
     assert all(tensor.abs().max() > 0 for tensor in adapter_state(model).values())
 
 
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        ("adapter_model.bin", r"adapter_model\.bin could run code"),
+        ("modeling_evil.py", r"modeling_evil\.py could run code"),
+        ({"peft_type": "PREFIX_TUNING"}, "peft_type is 'PREFIX_TUNING'"),
+        ({"r": 10**9}, "r is 1000000000"),
+        ({"r": True}, "r is True"),
+        ({"target_modules": [{"a": 1}]}, "target_modules names no modules"),
+        ({"target_modules": []}, "target_modules names no modules"),
+        ({"auto_mapping": {"base_model_class": "os", "parent_library": "os"}}, "auto_mapping names classes"),
+        ("[1, 2]", "not a readable adapter configuration"),
+        ("{", "not a readable adapter configuration"),
+    ],
+)
+def test_a_hostile_adapter_is_refused_before_it_is_loaded(
+    harm: Any, said: str, saved: Any, make_backbone: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, folder = saved
+    monkeypatch.setattr("peft.PeftModel.from_pretrained", lambda *_, **__: pytest.fail("it was loaded"))
+    file = folder / "adapter_config.json"
+    if isinstance(harm, dict):
+        file.write_text(json.dumps(json.loads(file.read_text()) | harm))
+    elif harm[0] in "[{":
+        file.write_text(harm)
+    else:
+        (folder / harm).write_bytes(b"cos\nsystem\n(S'true'\ntR.")
+    with pytest.raises(UserError, match=said):
+        make_backbone(trained=False, lora=None, adapter=folder)
+
+
 def test_special_tokens_in_a_text_are_its_characters(tokenizer: Any) -> None:
     """Otherwise somebody's text ends a reply, or is padding."""
     special = {tokenizer.eos_token_id, tokenizer.pad_token_id}
