@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import lightning as L
@@ -15,9 +16,11 @@ from torchmetrics import MeanMetric, RunningMean
 
 from rct_lightning.backbone import Backbone, adapter_state
 from rct_lightning.data import IGNORE, Batch
+from rct_lightning.errors import UserError
 from rct_lightning.losses import TERMS, LossSettings, Outcome
 from rct_lightning.losses.relational import Figure
 from rct_lightning.memory import Heap
+from rct_lightning.splitting import evaluate_in_parts, is_out_of_memory
 from rct_lightning.template import DialogueTemplate
 
 
@@ -136,6 +139,7 @@ class RelationalModule(L.LightningModule):
         self.heap: Heap | None = None
         # NaN is to stay NaN: "ignore" would drop it from the mean, and "disable" drops the weights (torchmetrics 1.9)
         self.eval_means: dict[str, MeanMetric] = defaultdict(lambda: MeanMetric(nan_strategy=math.nan))
+        self.parts = 1  # into which micro-batches are cut, since memory was not enough
         self.eval_rows: dict[int, tuple[float, int]] = {}
         self.eval_values: dict[str, float] = {}
         self.evaluated_at = -1  # optimizer step of the newest evaluation
@@ -154,7 +158,8 @@ class RelationalModule(L.LightningModule):
         """Loss of a micro-batch, scaled so that accumulation adds up to the step's loss."""
         if self._first_of_step(batch_idx):
             self.record, self.gradients = StepRecord(step=self.global_step + 1), {}
-        outcome = self.objective(self.model, batch, self.global_step)
+        self._batch = batch
+        outcome = self._evaluate(batch)
         self.record.add(outcome, batch)
         self._add_unweighted_terms(outcome, batch)
         if _due(self.record.step, self.diagnostics_every_n_steps):
@@ -162,6 +167,45 @@ class RelationalModule(L.LightningModule):
         self._show_progress(outcome, batch)
         # Lightning divides by the number of accumulated micro-batches; the terms are divided already.
         return outcome.total * self._accumulate
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Of a micro-batch; where memory is not enough, the gradient of former ones is put back and this one cut."""
+        before = _gradients_of(self.model)
+        try:
+            loss.backward()
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        else:
+            return
+        del loss
+        for parameter, gradient in zip(adapter_state(self.model).values(), before, strict=True):
+            parameter.grad = gradient
+        self._halve()
+        self.backward(self._evaluate(self._batch).total * self._accumulate)
+
+    def _evaluate(self, batch: Batch) -> Outcome:
+        """The loss of a micro-batch, in as few parts as memory allows."""
+        while True:
+            try:
+                if self.parts == 1:
+                    return self.objective(self.model, batch, self.global_step)
+                evaluate = partial(self.objective, self.model, step=self.global_step)
+                return evaluate_in_parts(evaluate, self.model, batch, min(self.parts, len(batch)))
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+            self._halve()
+
+    def _halve(self) -> None:
+        if self.parts >= len(self._batch):
+            raise UserError(
+                f"Memory was not enough for a single row of {self._batch.input_ids.shape[1]} tokens. Use "
+                f"model.gradient_checkpointing=true, model.dequantize=never, or a lower data.max_seq_length."
+            )
+        self.parts *= 2
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Learn nothing from a gradient that is not finite: without any, AdamW leaves weights and moments alone."""
@@ -232,11 +276,13 @@ class RelationalModule(L.LightningModule):
         return {name: value for name, value in super().state_dict(*args, **kwargs).items() if name in names}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """The newest evaluation."""
+        """The newest evaluation, and in how many parts micro-batches are read."""
+        checkpoint["parts"] = self.parts
         checkpoint["evaluated"] = {"at": self.evaluated_at, "values": self.eval_values}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on from there."""
+        self.parts = checkpoint["parts"]
         self.evaluated_at, self.eval_values = checkpoint["evaluated"]["at"], checkpoint["evaluated"]["values"]
 
     def _show_progress(self, outcome: Outcome, batch: Batch) -> None:
@@ -288,6 +334,12 @@ class RelationalModule(L.LightningModule):
                 cosine = torch.cosine_similarity(gradients[name], gradients["lm"], dim=0)
                 figures[f"grad/{name}_cosine_lm"] = float(cosine)
         return figures
+
+
+def _gradients_of(model: nn.Module) -> list[Tensor | None]:
+    """Copies of what micro-batches have added up so far; nothing where this one is the step's first."""
+    gradients = [parameter.grad for parameter in adapter_state(model).values()]
+    return [None if gradient is None else gradient.clone() for gradient in gradients]
 
 
 def eval_metric(name: str) -> str:

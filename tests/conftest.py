@@ -14,6 +14,7 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what deterministi
 
 import pytest
 import torch
+from short_runs import Corpus, make_corpus
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
@@ -185,6 +186,12 @@ def make_data(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Calla
         return RelationalDataModule(train, held, **(defaults | options))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Corpus:
+    """Files for runs of twenty steps."""
+    return make_corpus(tmp_path_factory.mktemp("short_runs"), tiny_base)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ FLOORS = [  # from the bottom; rooms of one floor do not know each other
     {"corpus", "scoring", "dropout", "checkpoint"},  # the audit of a corpus counts its markers
     {"data", "backbone", "generation"},
     {"losses", "footprint"},
+    {"splitting"},
     {"module", "figures"},
     {"callbacks", "guards", "evaluation", "nano"},
     {"experiment", "tui", "doctor"},

@@ -1,6 +1,5 @@
 """A run that was interrupted goes on as if it had not been: the same adapter, bit for bit, and the same files."""
 
-import copy
 import hashlib
 import json
 import os
@@ -10,64 +9,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from hydra import compose, initialize_config_dir
+from short_runs import ACCUMULATION, ROOT, Corpus, arguments, configured
 
 from rct_lightning import checkpoint, experiment
-from rct_lightning.backbone import adapter_state, nf4_problem
-from rct_lightning.config import Config, validate
+from rct_lightning.backbone import nf4_problem
+from rct_lightning.config import validate
 from rct_lightning.errors import UserError
-from rct_lightning.module import RelationalModule
 from rct_lightning.runs import RunDir
 
-ROOT = Path(__file__).parents[1]
 STEPS = 20
 SAVING = ("begun", "tensors", "state", "written", "moved", "committed")
-SETTINGS = (
-    "model=local data=jsonl trainer=cpu check=false trainer.max_epochs=2 trainer.check_val_every_n_epoch=1 "
-    "trainer.enable_progress_bar=false trainer.log_every_n_steps=3 diagnostics_every_n_steps=4 "
-    "callbacks.generation_sampling.every_n_steps=7 callbacks.generation_sampling.max_new_tokens=2 "
-    "callbacks.baseline_comparison.max_new_tokens=2 callbacks.eval_sanity.max_new_tokens=2 callbacks.health.replies=2 "
-    "callbacks.health.max_new_tokens=2 callbacks.checkpointing.every_n_steps=1 callbacks.checkpointing.keep_last=99 "
-    "data.token_cache=null model.lora.dropout=0.1 seed=3 logger=none"
-).split()
-"""Twenty steps in two epochs; everything that could disturb the order of random numbers is on."""
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """Files of a small corpus."""
-
-    train: Path
-    held: Path
-    base: Path
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Corpus:
-    folder = tmp_path_factory.mktemp("resume")
-    files = []
-    for side, count in (("train", 80), ("eval", 6)):
-        lines = (ROOT / "data" / "relational" / f"{side}.jsonl").read_text(encoding="utf-8").splitlines()
-        rows = sorted(lines, key=lambda line: (not json.loads(line)["context"], len(line)))[:count]
-        files.append(folder / f"{side}.jsonl")
-        files[-1].write_text("\n".join(rows) + "\n", encoding="utf-8")
-    return Corpus(*files, tiny_base)
-
-
-def arguments(corpus: Corpus, *overrides: str) -> list[str]:
-    files = [f"data.train_file={corpus.train}", f"data.eval_file={corpus.held}", f"model.name_or_path={corpus.base}"]
-    return [*SETTINGS, *files, *overrides]
-
-
-def configured(corpus: Corpus, run: Path, *overrides: str) -> Config:
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return validate(compose("train", [*arguments(corpus, *overrides), f"run_dir={run}"]))
 
 
 def resume(run: Path) -> None:
@@ -115,7 +71,6 @@ def whole(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Callable[
     return make
 
 
-ACCUMULATION = {1: ("data.batch_size=8",), 4: ("data.batch_size=2", "trainer.accumulate_grad_batches=4")}
 NF4 = ("model.quantization=nf4", "model.dequantize=never")
 
 
@@ -201,58 +156,6 @@ def test_a_resumed_run_keeps_no_other_settings(corpus: Corpus, tmp_path: Path) -
         done.stderr.split()
     )
     assert not any(path.is_file() for path in tmp_path.rglob("*"))
-
-
-# --- gradients that are not finite ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_of_a_gradient_that_is_not_finite_nothing_is_learnt(
-    bad: float, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    true, states = RelationalModule.training_step, []
-
-    def step(self: RelationalModule, batch: Any, batch_idx: int) -> Any:
-        return true(self, batch, batch_idx) * (bad if self.global_step == 3 else 1.0)
-
-    def remember(self: RelationalModule, *_: Any) -> None:
-        moments = self.trainer.optimizers[0].state_dict()["state"]
-        states.append((copy.deepcopy(adapter_state(self.model)), copy.deepcopy(moments)))
-
-    monkeypatch.setattr(RelationalModule, "training_step", step)
-    monkeypatch.setattr(RelationalModule, "on_train_batch_end", remember)
-    experiment.train(configured(corpus, tmp_path / "run", *ACCUMULATION[1], "trainer.max_steps=6"))
-    assert len(states) == 6
-    assert _equal(states[2], states[3]) and not _equal(states[3], states[4]) and not _equal(states[1], states[2])
-    events = RunDir(tmp_path / "run").read_events()
-    (alert,) = [event for event in events if event["event"] == "alert" and event["rule"] == "not finite"]
-    assert alert["step"] == 4 and "gradient" in alert["seen"]
-
-
-def test_five_such_steps_in_a_row_end_the_run_and_the_checkpoint_is_of_before(
-    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    true = RelationalModule.training_step
-
-    def step(self: RelationalModule, batch: Any, batch_idx: int) -> Any:
-        return true(self, batch, batch_idx) * (float("nan") if self.global_step >= 8 else 1.0)
-
-    monkeypatch.setattr(RelationalModule, "training_step", step)
-    run = RunDir(tmp_path / "run")
-    with pytest.raises(UserError, match="never finite, step 13: 5 steps in a row were skipped"):
-        experiment.train(configured(corpus, run.root, *ACCUMULATION[1]))
-    assert not run.adapter.exists() and run.read_status()["state"] == "failed"
-    kept = [checkpoint.read(folder)["state_dict"] for folder in checkpoint.committed(run.checkpoints)]
-    assert all(tensor.isfinite().all() for state in kept for tensor in state.values())
-    assert _equal(kept[0], kept[-8]), "of step 8: nothing was learnt since"
-
-
-def _equal(a: Any, b: Any) -> bool:
-    if isinstance(a, torch.Tensor):
-        return torch.equal(a, b)
-    if isinstance(a, dict):
-        return all(_equal(a[key], b[key]) for key in a)
-    return all(_equal(x, y) for x, y in zip(a, b, strict=True)) if isinstance(a, tuple) else a == b
 
 
 # --- real processes, really killed ----------------------------------------------------------------------------------

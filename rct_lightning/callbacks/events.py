@@ -27,7 +27,7 @@ class Events(StepCallback):
             raise ValueError("every_n_steps must be 1 or more")
         self.every_n_steps = every_n_steps
         self.started = False
-        self.tokens = 0
+        self.tokens, self.parts = 0, 1
         self.since = time.monotonic()
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
@@ -49,6 +49,10 @@ class Events(StepCallback):
         """Losses, speed and memory, every so many steps."""
         assert isinstance(pl_module, RelationalModule)
         self.tokens += batch.own.reply_tokens
+        if pl_module.parts != self.parts:
+            self.parts = pl_module.parts
+            print(f"\nmemory: was not enough; micro-batches are read in {self.parts} parts from here on", flush=True)
+            write_event(trainer, "halved", parts=self.parts)
         if not self.step_ended(trainer) or trainer.global_step % self.every_n_steps:
             return
         now = time.monotonic()

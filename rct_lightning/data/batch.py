@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -39,6 +39,9 @@ class Totals:
 
     def __add__(self, other: Totals) -> Totals:
         return Totals(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+
+_OF_WORDS = ("recurrent_row", "recurrent_position", "recurrent_source", "candidates")
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,34 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.input_ids)
+
+    def parts(self, count: int) -> Iterator[Batch]:
+        """The batch cut into some of nearly as many rows each; all of them are divided by the same totals."""
+        edges = [len(self) * at // count for at in range(count + 1)]
+        for start, stop in zip(edges, edges[1:], strict=False):
+            if stop > start:
+                yield self._rows(start, stop)
+
+    def _rows(self, start: int, stop: int) -> Batch:
+        twins = (self.twin_of >= start) & (self.twin_of < stop)
+        words = (self.recurrent_row >= start) & (self.recurrent_row < stop)
+        cut: dict[str, Any] = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, Tensor):
+                of = twins if f.name.startswith("twin_") else words if f.name in _OF_WORDS else slice(start, stop)
+                cut[f.name] = value[of]
+        cut["twin_of"], cut["recurrent_row"] = cut["twin_of"] - start, cut["recurrent_row"] - start
+        source = cut["recurrent_source"]
+        own = Totals(
+            reply_tokens=int((cut["labels"] != IGNORE).sum()),
+            pairs=len(cut["twin_of"]),
+            coherence_positions=int((source == COHERENCE).sum()),
+            continuity_positions=int((source == CONTINUITY).sum()),
+            prompts_without_history=2 * int((~cut["has_history"][cut["twin_of"]]).sum()),
+            rows=stop - start,
+        )
+        return replace(self, **cut, own=own)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
         """The batch with every tensor on a device."""

@@ -1,0 +1,67 @@
+"""A micro-batch for which memory will not do is learnt from in parts, with the gradient of the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from rct_lightning.data import Batch
+from rct_lightning.losses.relational import Outcome
+
+Evaluate = Callable[[Batch], Outcome]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that a device's memory was not enough; each device has words of its own."""
+    said = str(error).lower()
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(word in said for word in words)
+    )
+
+
+def evaluate_in_parts(evaluate: Evaluate, model: nn.Module, batch: Batch, parts: int) -> Outcome:
+    """The outcome of a batch whose parts were evaluated, and went backwards, one after the other.
+
+    The terms of a step are sums divided by counts of the whole step, so parts add up to it. Only one part's activations
+    are held at a time; what is left of each is its gradient, and ``total`` has the sum of these as its own.
+
+    Args:
+        evaluate: The loss of a batch, with gradient.
+        model: Whose trainable parameters are learnt.
+        batch: Of at least ``parts`` rows.
+        parts: Into how many to cut it.
+    """
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    gradients = [torch.zeros_like(parameter) for parameter in parameters]
+    outcomes = []
+    for part in batch.parts(parts):
+        outcome = evaluate(part)
+        found = torch.autograd.grad(outcome.total, parameters, allow_unused=True)
+        for total, gradient in zip(gradients, found, strict=True):
+            if gradient is not None:
+                total += gradient
+        outcomes.append(_without_gradient(outcome))
+    whole = _sum(outcomes)
+    carrier = torch.stack([(p * g).sum() for p, g in zip(parameters, gradients, strict=True)]).sum()
+    return Outcome(whole.total + carrier - carrier.detach(), whole.terms, whole.figures, whole.row_nll)
+
+
+def _without_gradient(outcome: Outcome) -> Outcome:
+    terms = {name: term.detach() for name, term in outcome.terms.items()}
+    return Outcome(outcome.total.detach(), terms, outcome.figures, outcome.row_nll)
+
+
+def _sum(outcomes: list[Outcome]) -> Outcome:
+    terms: dict[str, Tensor] = {}
+    figures: dict[str, tuple[Tensor, Tensor]] = {}
+    for outcome in outcomes:
+        for name, term in outcome.terms.items():
+            terms[name] = terms[name] + term if name in terms else term
+        for name, (value, count) in outcome.figures.items():
+            before = figures.get(name, (torch.zeros_like(value), torch.zeros_like(count)))
+            figures[name] = before[0] + value, before[1] + count
+    total = torch.stack([outcome.total for outcome in outcomes]).sum()
+    return Outcome(total, terms, figures, torch.cat([outcome.row_nll for outcome in outcomes]))

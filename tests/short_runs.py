@@ -1,0 +1,54 @@
+"""Runs of twenty steps on a base of two random layers, for tests that look at whole runs."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+
+from rct_lightning.config import Config, validate
+
+ROOT = Path(__file__).parents[1]
+SETTINGS = (
+    "model=local data=jsonl trainer=cpu check=false trainer.max_epochs=2 trainer.check_val_every_n_epoch=1 "
+    "trainer.enable_progress_bar=false trainer.log_every_n_steps=3 diagnostics_every_n_steps=4 "
+    "callbacks.generation_sampling.every_n_steps=7 callbacks.generation_sampling.max_new_tokens=2 "
+    "callbacks.baseline_comparison.max_new_tokens=2 callbacks.eval_sanity.max_new_tokens=2 callbacks.health.replies=2 "
+    "callbacks.health.max_new_tokens=2 callbacks.checkpointing.every_n_steps=1 callbacks.checkpointing.keep_last=99 "
+    "data.token_cache=null model.lora.dropout=0.1 seed=3 logger=none"
+).split()
+"""Twenty steps in two epochs; everything that could disturb the order of random numbers is on."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Files of a small corpus."""
+
+    train: Path
+    held: Path
+    base: Path
+
+
+def arguments(corpus: Corpus, *overrides: str) -> list[str]:
+    files = [f"data.train_file={corpus.train}", f"data.eval_file={corpus.held}", f"model.name_or_path={corpus.base}"]
+    return [*SETTINGS, *files, *overrides]
+
+
+def configured(corpus: Corpus, run: Path, *overrides: str) -> Config:
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return validate(compose("train", [*arguments(corpus, *overrides), f"run_dir={run}"]))
+
+
+def make_corpus(folder: Path, base: Path) -> Corpus:
+    """Eighty rows to train on and six to evaluate, as many of them with a history as there can be."""
+    files = []
+    for side, count in (("train", 80), ("eval", 6)):
+        lines = (ROOT / "data" / "relational" / f"{side}.jsonl").read_text(encoding="utf-8").splitlines()
+        rows = sorted(lines, key=lambda line: (not json.loads(line)["context"], len(line)))[:count]
+        files.append(folder / f"{side}.jsonl")
+        files[-1].write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return Corpus(*files, base)
+
+
+ACCUMULATION = {1: ("data.batch_size=8",), 4: ("data.batch_size=2", "trainer.accumulate_grad_batches=4")}
+"""Settings by micro-batches a step; eight rows in either case."""

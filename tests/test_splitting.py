@@ -1,0 +1,85 @@
+"""Where memory is not enough for a micro-batch it is learnt from in parts, with the gradient of the whole."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from short_runs import ACCUMULATION, Corpus, configured
+
+from rct_lightning import checkpoint, experiment
+from rct_lightning.errors import UserError
+from rct_lightning.losses import RelationalLoss
+from rct_lightning.runs import RunDir
+
+
+@pytest.mark.parametrize(
+    ("where", "accumulate"),
+    [
+        ("forward", 4),
+        ("backward", 1),
+        pytest.param("forward", 1, marks=pytest.mark.long),
+        pytest.param("backward", 4, marks=pytest.mark.long),
+    ],
+)
+def test_a_micro_batch_that_does_not_fit_is_cut_and_nothing_else_changes(
+    where: str, accumulate: int, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the fourth step on memory is enough for two rows (or one) of the eight (or two) of a micro-batch."""
+    quiet = (*ACCUMULATION[accumulate], "trainer.max_steps=8", "model.lora.dropout=0", "diagnostics_every_n_steps=0")
+    runs = [RunDir(tmp_path / name) for name in ("enough", "cut")]
+    experiment.train(configured(corpus, runs[0].root, *quiet))
+    true, most, sizes = RelationalLoss.__call__, 2 if accumulate == 1 else 1, []
+
+    def scarce(self: RelationalLoss, model: Any, batch: Any, step: int) -> Any:
+        outcome = true(self, model, batch, step)
+        if step < 3 or len(batch) <= most:
+            sizes.append(len(batch))
+            return outcome
+        if where == "forward":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return replace(outcome, total=_Scarce.apply(outcome.total))
+
+    monkeypatch.setattr(RelationalLoss, "__call__", scarce)
+    experiment.train(configured(corpus, runs[1].root, *quiet))
+    assert max(sizes) == 8 // accumulate and sizes[-1] == most
+    (halved,) = [event for event in runs[1].read_events() if event["event"] == "halved"]
+    assert (halved["step"], halved["parts"]) == (3 if accumulate == 4 else 4, 4 if accumulate == 1 else 2)
+    states = [checkpoint.read(run.checkpoints / "step-8")["state_dict"] for run in runs]
+    for name, tensor in states[0].items():
+        torch.testing.assert_close(states[1][name], tensor, atol=1e-5, rtol=1e-4)
+    losses = [[row["total_loss"] for row in run.read_loss_components()] for run in runs]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-4)
+
+
+def test_where_not_even_a_row_fits_the_run_says_what_to_do(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB)")
+
+    monkeypatch.setattr(RelationalLoss, "__call__", never)
+    with pytest.raises(UserError, match=r"not enough for a single row .* model\.gradient_checkpointing=true"):
+        experiment.train(configured(corpus, tmp_path / "run", *ACCUMULATION[1]))
+
+
+def test_another_error_is_not_taken_for_it(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(RelationalLoss, "__call__", wrong)
+    with pytest.raises(RuntimeError, match="mat1"):
+        experiment.train(configured(corpus, tmp_path / "run", *ACCUMULATION[1]))
+
+
+class _Scarce(torch.autograd.Function):
+    """Memory is used up on the way back."""
+
+    @staticmethod
+    def forward(ctx: Any, total: torch.Tensor) -> torch.Tensor:
+        return total.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
