@@ -15,7 +15,7 @@ SETTINGS = (
     "callbacks.generation_sampling.every_n_steps=7 callbacks.generation_sampling.max_new_tokens=2 "
     "callbacks.baseline_comparison.max_new_tokens=2 callbacks.eval_sanity.max_new_tokens=2 callbacks.health.replies=2 "
     "callbacks.health.max_new_tokens=2 callbacks.checkpointing.every_n_steps=1 callbacks.checkpointing.keep_last=99 "
-    "data.token_cache=null model.lora.dropout=0.1 seed=3 logger=none"
+    "model.lora.dropout=0.1 seed=3 logger=none"
 ).split()
 """Twenty steps in two epochs; everything that could disturb the order of random numbers is on."""
 

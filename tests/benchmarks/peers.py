@@ -74,7 +74,7 @@ def configuration(folder: Path, *overrides: str) -> Any:
         "data=jsonl", f"data.train_file={setting['train']}", f"data.eval_file={setting['eval']}", "check=false",
         "logger=none", "trainer=cpu", f"trainer.max_steps={setting['steps']}", "trainer.enable_progress_bar=false",
         "trainer.check_val_every_n_epoch=10", "callbacks.generation_sampling.every_n_steps=0",
-        "diagnostics_every_n_steps=0", "data.token_cache=null", f"run_dir={folder / 'run'}",
+        "diagnostics_every_n_steps=0", f"run_dir={folder / 'run'}",
     ]  # fmt: skip
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         return validate(compose("train", [*fixed, *overrides]))

@@ -43,10 +43,10 @@ def seconds(command: list[str]) -> float:
 
 
 def first_step(folder: Path) -> float:
-    """From the command to the end of the first step, without evaluations of the base before it."""
-    quiet = ["check=false", "logger=none", "trainer=cpu", "trainer.max_steps=1", "trainer.limit_val_batches=0",
+    """From the command to the end of the first step, with one batch of the base's evaluation before it."""
+    quiet = ["check=false", "logger=none", "trainer=cpu", "trainer.max_steps=1", "trainer.limit_val_batches=1",
              "~callbacks.generation_sampling", "~callbacks.baseline_comparison", "~callbacks.eval_sanity",
-             "~callbacks.health", "trainer.enable_progress_bar=false", "data.token_cache=null"]  # fmt: skip
+             "~callbacks.health", "trainer.enable_progress_bar=false"]  # fmt: skip
     return seconds([sys.executable, "train.py", *quiet, f"hydra.run.dir={folder}"])
 
 

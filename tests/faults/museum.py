@@ -52,7 +52,6 @@ SETTINGS = (
     "trainer.enable_progress_bar=false", "trainer.log_every_n_steps=2", "diagnostics_every_n_steps=10",
     "callbacks.generation_sampling.every_n_steps=0", "callbacks.generation_sampling.max_new_tokens=2",
     "callbacks.baseline_comparison.max_new_tokens=2", "callbacks.eval_sanity.max_new_tokens=2",
-    "data.token_cache=null",
 )  # fmt: skip
 """A run of sixty steps on the shortest rows of the corpus."""
 
