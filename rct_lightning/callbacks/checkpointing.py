@@ -126,6 +126,9 @@ class Checkpointing(StepCallback, Checkpoint):
         return None
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
+        """Once: end after this step. Twice: end now."""
+        if self.received is not None:
+            raise KeyboardInterrupt
         self.received = number
 
 
