@@ -499,6 +499,9 @@ def refusing(task: Callable[[DictConfig], T_co]) -> Callable[[DictConfig], T_co]
                 _tell(error)
                 raise  # Hydra goes on with the other jobs, and raises it again behind the last
             _refuse(error)
+        except Interrupted as ended:
+            print(f"Stopped: {ended}. Go on with python train.py resume=latest", file=sys.stderr)
+            raise SystemExit(ended.exit_code) from None
         finally:
             if HydraConfig.initialized():
                 _remove_empty(Path(HydraConfig.get().runtime.output_dir))
@@ -519,9 +522,6 @@ def run_command(main: Callable[[], Any]) -> None:
         _refuse(UserError(f"{error.filename}: {error.strerror}. hydra.run.dir=DIR writes a run elsewhere."))
     except UserError:
         raise SystemExit(2) from None  # of a job of a multirun: told when it was refused
-    except Interrupted as ended:
-        print(f"Stopped: {ended}. Go on with python train.py resume=latest", file=sys.stderr)
-        raise SystemExit(ended.exit_code) from None
 
 
 def _tell(error: UserError) -> None:

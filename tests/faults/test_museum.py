@@ -11,6 +11,7 @@ from faults.museum import (
     EXHIBITS,
     HEALTHY,
     MUSEUM_AT,
+    NOTHING,
     RULES_AT,
     TABLE_OF,
     Exhibit,
@@ -19,8 +20,6 @@ from faults.museum import (
     rules_table,
     visit,
 )
-
-NOTHING = Exhibit("nothing", ())
 
 
 @pytest.mark.parametrize("exhibit", EXHIBITS[::7], ids=lambda exhibit: exhibit.fault)
