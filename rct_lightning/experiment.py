@@ -219,6 +219,7 @@ def prepare(config: Config) -> Prepared:
         module.objective.phrase_tokens,
         footprint.free_for_training(device, backbone.free_memory(device)),
     )
+    module.step_bytes = step_memory.footprint.total
     if step_memory.footprint.checkpointing:
         backbone.checkpoint_activations(base.model)
     return Prepared(accelerator, device, data, base, step_memory, module)

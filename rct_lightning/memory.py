@@ -9,6 +9,8 @@ from pathlib import Path
 
 HEADROOM = 896 << 20
 """Bytes by which a process may outgrow what it held after its heap was last trimmed."""
+STEPS_OF_ROOM = 2
+"""And at least so many times what a training step takes: less, and each step would empty what the next one needs."""
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h
 _LARGEST = 32 << 20  # glibc takes no higher threshold
@@ -23,11 +25,12 @@ class Heap:
     library than glibc this does nothing.
 
     Args:
-        headroom: Bytes.
+        step: Bytes that a training step takes, where that is known.
+        headroom: Bytes, at least.
     """
 
-    def __init__(self, headroom: int = HEADROOM) -> None:
-        self.headroom = headroom
+    def __init__(self, step: int = 0, *, headroom: int = HEADROOM) -> None:
+        self.headroom = headroom = max(headroom, STEPS_OF_ROOM * step)
         _glibc("mallopt", _MMAP_THRESHOLD, _LARGEST)
         _glibc("mallopt", _TRIM_THRESHOLD, min(headroom, 2**31 - 1))
         self._trim()

@@ -137,6 +137,7 @@ class RelationalModule(L.LightningModule):
         self.record = StepRecord()
         self.gradients: dict[str, Tensor] = {}  # of each term, summed over the micro-batches of a measured step
         self.heap: Heap | None = None
+        self.step_bytes = 0  # that a training step takes, where that was estimated
         # NaN is to stay NaN: "ignore" would drop it from the mean, and "disable" drops the weights (torchmetrics 1.9)
         self.eval_means: dict[str, MeanMetric] = defaultdict(lambda: MeanMetric(nan_strategy=math.nan))
         self.parts = 1  # into which micro-batches are cut, since memory was not enough
@@ -147,7 +148,7 @@ class RelationalModule(L.LightningModule):
 
     def on_fit_start(self) -> None:
         """Put the model in training mode: a loaded model is in evaluation mode, and dropout would stay off."""
-        self.heap = Heap() if self.device.type == "cpu" else None
+        self.heap = Heap(self.step_bytes) if self.device.type == "cpu" else None
         self.train()
 
     def on_train_epoch_start(self) -> None:

@@ -54,3 +54,11 @@ def test_a_system_that_does_not_tell_holds_nothing(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(memory.Path, "read_text", absent)
     assert memory.resident_bytes() == 0 and Heap().tidy() is False
+
+
+def test_a_large_step_has_room_for_itself(said: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise each step would empty what the next one needs, and fault it in anew."""
+    holding(monkeypatch, 500 * MIB, 1400 * MIB, 1701 * MIB, 500 * MIB, 500 * MIB)
+    heap = Heap(600 * MIB, headroom=100 * MIB)
+    assert [heap.tidy() for _ in range(2)] == [False, True]
+    assert Heap(10 * MIB, headroom=100 * MIB).headroom == 100 * MIB
