@@ -94,8 +94,7 @@ def train(config: Config) -> Trained:
 
     data.tokens.keep()
     save_run_config(config, run.config)
-    choices = {"precision": prepared.base.precision.line(), "memory": prepared.step_memory.line()}
-    run.write_json(run.environment, environment(config, prepared.device) | choices)
+    run.write_json(run.environment, environment(config, prepared.device) | choices(prepared))
     run.write_json(run.checks, [asdict(finding) for finding in findings])
     trainer.validate(module, data, verbose=False)  # the adapters start as zero: this is the base
     _stop_before_training(trainer, run)
@@ -118,8 +117,15 @@ def resume(config: Config) -> Trained:
     beside = {"max_time": given["max_time"]}  # the time that is left, not the time that was
     if given["enable_progress_bar"] is not None:
         beside["enable_progress_bar"] = given["enable_progress_bar"]
-    stored = stored.model_copy(update={"trainer": stored.trainer.model_copy(update=beside), "run_dir": str(run.root)})
-    _check_same_data(stored, run)
+    noted = _read_environment(run)
+    _check_same_data(stored, run, noted)
+    stored = stored.model_copy(
+        update={
+            "trainer": stored.trainer.model_copy(update=beside),
+            "model": stored.model.model_copy(update=noted["chosen"]),  # memory may be another now
+            "run_dir": str(run.root),
+        }
+    )
     folder, state = _newest_checkpoint(run)
     prepared = prepare(stored)
     trainer = make_trainer(stored, prepared.accelerator, run, purge_step=state["global_step"] + 1)
@@ -146,12 +152,23 @@ def _newest_checkpoint(run: RunDir) -> tuple[Path, dict[str, Any]]:
     )
 
 
-def _check_same_data(config: Config, run: RunDir) -> None:
+def _read_environment(run: RunDir) -> dict[str, Any]:
+    """What a run noted of its data and of the choices that were left to it."""
     try:
-        noted = json.loads(run.environment.read_text(encoding="utf-8"))["data"]
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{run.environment}: cannot be read, so its data cannot be compared. Train anew.") from error
-    changed = [name for name, found in data_hashes(config).items() if noted.get(name) != found]
+        noted = dict(json.loads(run.environment.read_text(encoding="utf-8")))
+        once, again = noted["chosen"]["dequantize"], noted["chosen"]["gradient_checkpointing"]
+        if once not in ("auto", "once", "never") or not isinstance(again, bool) or not isinstance(noted["data"], dict):
+            raise ValueError("not as a run writes it")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{run.environment}: cannot be read ({error}), so it is not known whether the data are as they were. Train "
+            f"anew."
+        ) from error
+    return noted
+
+
+def _check_same_data(config: Config, run: RunDir, noted: Mapping[str, Any]) -> None:
+    changed = [name for name, found in data_hashes(config).items() if noted["data"].get(name) != found]
     if changed:
         raise UserError(
             f"{run.root}: {', '.join(changed)} changed since this run began, and it would not go on as it was. Put the "
@@ -455,6 +472,17 @@ def environment(config: Config, device: str) -> dict[str, Any]:
         "seed": config.seed,
         "commit": _commit(),
         "data": data_hashes(config),
+    }
+
+
+def choices(prepared: Prepared) -> dict[str, Any]:
+    """What was chosen where the configuration left it open, and why."""
+    precision, memory = prepared.base.precision, prepared.step_memory
+    dequantize = {"nf4": "never", "nf4, dequantized once": "once"}.get(precision.effective, "auto")
+    return {
+        "precision": precision.line(),
+        "memory": memory.line(),
+        "chosen": {"dequantize": dequantize, "gradient_checkpointing": memory.footprint.checkpointing},
     }
 
 
