@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what deterministi
 
 import pytest
 import torch
+from hypothesis.configuration import set_hypothesis_home_dir
 from short_runs import Corpus, make_corpus
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 from transformers.utils.logging import disable_progress_bar
@@ -29,6 +31,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "rct_lightning_hypothesis")  # not in the checkout
     config.addinivalue_line("filterwarnings", r"error:::rct_lightning(\.|$)")
 
 
