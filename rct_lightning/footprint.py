@@ -93,7 +93,7 @@ class Choice:
         if self.footprint.total > self.free:
             line += (
                 "\nmemory: this may not fit. Halve data.batch_size and double trainer.accumulate_grad_batches (the "
-                "same steps, bit for bit but for rounding), or lower data.max_seq_length."
+                "same steps but for rounding), or lower data.max_seq_length."
             )
         return line
 

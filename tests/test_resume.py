@@ -74,10 +74,10 @@ def whole(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Callable[
 NF4 = ("model.quantization=nf4", "model.dequantize=never")
 
 
-@pytest.mark.parametrize(("step", "accumulate"), [(10, 1), (11, 4), (20, 1)])
-def test_a_resumed_run_is_the_run(step: int, accumulate: int, whole: Any, tmp_path: Path) -> None:
-    """At the end of an epoch, in the midst of one, and behind the last step."""
-    straight = whole(*ACCUMULATION[accumulate])
+@pytest.mark.parametrize(("step", "accumulate", "workers"), [(10, 1, 2), (11, 4, 0), (20, 1, 0)])
+def test_a_resumed_run_is_the_run(step: int, accumulate: int, workers: int, whole: Any, tmp_path: Path) -> None:
+    """At the end of an epoch (loader processes read ahead of it), in the midst of one, and behind the last step."""
+    straight = whole(*ACCUMULATION[accumulate], *([f"data.num_workers={workers}"] if workers else []))
     again = cut(straight, tmp_path / "run", step)
     resume(again)
     assert left_by(again) == left_by(straight)

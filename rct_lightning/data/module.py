@@ -152,8 +152,8 @@ class RelationalDataModule(L.LightningDataModule):
         """Epoch, and how many of its micro-batches were seen."""
         assert self.trainer is not None
         epoch, seen = self.trainer.current_epoch, self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
-        over = seen >= self.trainer.num_training_batches  # and Lightning counts the next epoch already
-        return {"epoch": epoch, "batches": 0 if over else seen}
+        over = seen >= self.trainer.num_training_batches  # the next epoch begins, which Lightning does not count yet
+        return {"epoch": epoch + over, "batches": 0 if over else seen}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from there."""
