@@ -13,7 +13,6 @@ import os
 import re
 import shlex
 import sys
-import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
@@ -25,8 +24,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from rct_lightning.console import EXIT_CODE, tell
 from rct_lightning.errors import Interrupted, UserError
-from rct_lightning.sanitize import printable
 
 ALLOWED_TARGETS = frozenset(
     {
@@ -496,7 +495,7 @@ def refusing(task: Callable[[DictConfig], T_co]) -> Callable[[DictConfig], T_co]
             return task(cfg)
         except UserError as error:
             if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
-                _tell(error)
+                tell(error)
                 raise  # Hydra goes on with the other jobs, and raises it again behind the last
             _refuse(error)
         except Interrupted as ended:
@@ -521,16 +520,12 @@ def run_command(main: Callable[[], Any]) -> None:
     except (PermissionError, FileExistsError, NotADirectoryError) as error:
         _refuse(UserError(f"{error.filename}: {error.strerror}. hydra.run.dir=DIR writes a run elsewhere."))
     except UserError:
-        raise SystemExit(2) from None  # of a job of a multirun: told when it was refused
-
-
-def _tell(error: UserError) -> None:
-    print("\n".join(textwrap.wrap(printable(f"Error: {error}"), width=110, break_long_words=False)), file=sys.stderr)
+        raise SystemExit(EXIT_CODE) from None  # of a job of a multirun: told when it was refused
 
 
 def _refuse(error: UserError) -> NoReturn:
-    _tell(error)
-    raise SystemExit(2)
+    tell(error)
+    raise SystemExit(EXIT_CODE)
 
 
 def _remove_empty(output: Path) -> None:

@@ -66,7 +66,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 def test_health_of_no_run_is_a_mistake(tmp_path: Path) -> None:
     said = CliRunner().invoke(app, ["health", str(tmp_path)])
-    assert said.exit_code == 2 and "there is no run in" in said.output
+    assert said.exit_code == 2 and "There is no run in" in said.output
 
 
 def test_a_folder_that_is_not_there_is_no_model_of_the_hub(tmp_path: Path) -> None:

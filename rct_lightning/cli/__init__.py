@@ -7,12 +7,18 @@ from typing import Annotated
 
 import typer
 
+from rct_lightning.cli import corpus
+from rct_lightning.cli.refusing import refusing
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.callback()
 def rct() -> None:
     """Tools around train.py and evaluate.py."""
+
+
+app.add_typer(corpus.app, name="corpus")
 
 
 @app.command()
@@ -31,6 +37,7 @@ def doctor(
 
 
 @app.command()
+@refusing
 def health(
     runs: Annotated[list[Path], typer.Argument(help="Run directories, or a multirun's.")],
 ) -> None:
@@ -43,10 +50,7 @@ def health(
 
     found = [RunDir(path.parent) for root in runs for path in sorted(root.glob("**/events.jsonl"))]
     if not found:
-        typer.echo(
-            f"Error: there is no run in {', '.join(map(str, runs))}. Give the folder that train.py printed.", err=True
-        )
-        raise typer.Exit(2)
+        raise UserError(f"There is no run in {', '.join(map(str, runs))}. Give the folder that train.py printed.")
     told = [run.read_events() for run in found]
     for run, events in zip(found, told, strict=True):
         alerts = [event for event in events if event["event"] == "alert"]

@@ -1,0 +1,7 @@
+"""``rct corpus``: from a chat export to a corpus, one step a command."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="From a chat export to a corpus: import, clean, split, audit, show.")

@@ -1,0 +1,72 @@
+"""The folder in which a corpus comes into being: what each step reads and leaves. Nobody else spells these names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rct_lightning.errors import UserError
+
+
+@dataclass(frozen=True)
+class CorpusDir:
+    """Paths inside the folder of a corpus.
+
+    Each step reads what the former one left: import, clean, split, audit.
+    """
+
+    root: Path
+
+    @property
+    def imported(self) -> Path:
+        """Rows as they were imported."""
+        return self.root / "imported.jsonl"
+
+    @property
+    def import_report(self) -> Path:
+        """What was read, and what was left out and why."""
+        return self.root / "import.json"
+
+    @property
+    def clean(self) -> Path:
+        """Rows that passed every rule."""
+        return self.root / "clean.jsonl"
+
+    @property
+    def quarantine(self) -> Path:
+        """Rows that did not, each with rule and reason."""
+        return self.root / "quarantine.jsonl"
+
+    @property
+    def clean_report(self) -> Path:
+        """What each rule found."""
+        return self.root / "clean.json"
+
+    @property
+    def train(self) -> Path:
+        """Rows to learn from."""
+        return self.root / "train.jsonl"
+
+    @property
+    def eval(self) -> Path:
+        """Rows to measure with."""
+        return self.root / "eval.jsonl"
+
+    @property
+    def audit(self) -> Path:
+        """The audit's page; ``.md`` and ``.html`` beside each other."""
+        return self.root / "audit.md"
+
+    def existing(self, *candidates: Path) -> Path:
+        """The first of some of these files that is there.
+
+        Raises:
+            UserError: None of them is.
+        """
+        if not self.root.is_dir():
+            raise UserError(f"{self.root}: there is no such folder. Give the one that `rct corpus import` wrote.")
+        for path in candidates:
+            if path.is_file():
+                return path
+        names, where = " or ".join(path.name for path in candidates), self.root
+        raise UserError(f"{where}: the folder holds no {names}. `rct corpus import PATH --out {where}` begins one.")
