@@ -130,11 +130,11 @@ def test_sides_are_apart_and_have_the_same_mix(corpus, lexicon):
 
 def test_probes(corpus, lexicon):
     probes = corpus.probes["probes"]
-    assert len(probes) == 120 and len(corpus.probes["probes_dev"]) == 50
+    assert len(probes) == 120 and len(corpus.probes["probes_dev"]) == 130
     kinds = Counter(probe["kind"] for probe in probes)
     assert kinds == {"twin": 40, "recall": 40, "harmful": 20, "impostor": 10, "ordinary": 10}
     everything = [probe for file in corpus.probes.values() for probe in file]
-    assert len({probe["id"] for probe in everything}) == 170
+    assert len({probe["id"] for probe in everything}) == 250
     for probe in everything:
         if "marked" in probe:
             assert (lexicon.strength(probe["input"]) > 0) == probe["marked"], probe["id"]
