@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -172,27 +173,49 @@ def checkpoint_activations(model: Any) -> None:
     model.get_base_model().gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
 
+@dataclass(frozen=True)
+class AdapterCard:
+    """What an adapter's folder says of where it comes from.
+
+    Attributes:
+        base: A hub name or a bundled model's name, never this machine's path.
+        trained: One sentence on how it was trained.
+    """
+
+    base: str = "an unnamed base"
+    trained: str = ""
+
+    def text(self, measured: str) -> str:
+        """Of README.md, with one sentence on what was measured."""
+        template = f"The dialogue template is in {TEMPLATE_FILE}."
+        return f"# LoRA adapter for {self.base}\n\n{self.trained} {measured} {template}\n"
+
+
 def save_adapter(
-    model: nn.Module, tokenizer: Any, template: DialogueTemplate, folder: Path, *, base_name: str, card: str
+    model: nn.Module, tokenizer: Any, template: DialogueTemplate, folder: Path, card: AdapterCard, measured: str
 ) -> None:
-    """Write a PEFT folder: safetensors, tokenizer, template and model card.
+    """Write a PEFT folder: safetensors, tokenizer, template and model card; whole, or not at all.
 
     Args:
         model: The PEFT model.
         tokenizer: Saved beside the weights.
         template: Role names; every later use of the adapter reads them from here.
-        folder: Made if absent.
-        base_name: What to record as the base: a hub name or a bundled model's name, never this machine's path.
-        card: The text of README.md.
+        folder: Its place; one that is there is replaced.
+        card: Of the adapter.
+        measured: A sentence for the card.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)  # type: ignore[operator]
-    config_file = folder / "adapter_config.json"
-    config = json.loads(config_file.read_text(encoding="utf-8")) | {"base_model_name_or_path": base_name}
+    part = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    model.save_pretrained(str(part), safe_serialization=True, save_embedding_layers=False)  # type: ignore[operator]
+    config_file = part / "adapter_config.json"
+    config = json.loads(config_file.read_text(encoding="utf-8")) | {"base_model_name_or_path": card.base}
     config_file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    tokenizer.save_pretrained(str(folder))
-    (folder / TEMPLATE_FILE).write_text(json.dumps(template.to_json(), indent=2) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(card, encoding="utf-8")
+    tokenizer.save_pretrained(str(part))
+    (part / TEMPLATE_FILE).write_text(json.dumps(template.to_json(), indent=2) + "\n", encoding="utf-8")
+    (part / "README.md").write_text(card.text(measured), encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(part, folder)
 
 
 def adapter_state(model: nn.Module) -> dict[str, torch.Tensor]:

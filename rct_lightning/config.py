@@ -37,6 +37,7 @@ ALLOWED_TARGETS = frozenset(
         "lightning.pytorch.callbacks.RichProgressBar",
         "lightning.pytorch.callbacks.TQDMProgressBar",
         "rct_lightning.callbacks.BaselineComparison",
+        "rct_lightning.callbacks.BestAdapter",
         "rct_lightning.callbacks.Checkpointing",
         "rct_lightning.callbacks.EvalSanity",
         "rct_lightning.callbacks.Events",
@@ -227,6 +228,11 @@ BESIDE_RESUME = frozenset({"resume", "trainer.max_time", "trainer.enable_progres
 """What may be asked for when a run is resumed: nothing that changes what it learns."""
 
 
+def _is_some_time(value: Any) -> bool:
+    """Whether Lightning's Timer reads this as a time, and it is not over before the first step."""
+    return re.fullmatch(r"\d+(:\d\d){3}", str(value)) is not None and str(value).strip("0:") != ""
+
+
 class TrainerConfig(BaseModel):
     """Arguments of Lightning's Trainer; the ones that have limits of ours are typed here."""
 
@@ -253,6 +259,8 @@ class TrainerConfig(BaseModel):
                 problems.append(f"trainer.{name} is not an argument of Lightning's Trainer.{hint}")
             elif name == "limit_val_batches" and value[name] == 0:
                 problems.append("trainer.limit_val_batches=0: base and tuned are compared on these rows; use some.")
+            elif name == "max_time" and not (value[name] is None or _is_some_time(value[name])):
+                problems.append(f"trainer.max_time={value[name]}: give days:hours:minutes:seconds, as 00:08:00:00.")
         if problems:
             raise ValueError(" ".join(problems))
         return value
@@ -320,11 +328,14 @@ class EvaluateConfig(Section):
     bootstrap_samples: Annotated[int, Field(ge=100)]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     output: str | None
+    adapter: Literal["last", "best"]
 
     @model_validator(mode="after")
     def _one_of_both(self) -> EvaluateConfig:
         if (self.run is None) == (self.study is None):
             raise ValueError("give either run=DIR (or run=latest), or study=DIR with the runs of a multirun")
+        if self.study is not None and self.adapter == "best":
+            raise ValueError("adapter=best goes with run=DIR; the arms of a study are compared after equal training")
         return self
 
 
@@ -499,7 +510,7 @@ def refusing(task: Callable[[DictConfig], T_co]) -> Callable[[DictConfig], T_co]
                 raise  # Hydra goes on with the other jobs, and raises it again behind the last
             _refuse(error)
         except Interrupted as ended:
-            print(f"Stopped: {ended}. Go on with python train.py resume=latest", file=sys.stderr)
+            print(f"Stopped: {ended}", file=sys.stderr)
             raise SystemExit(ended.exit_code) from None
         finally:
             if HydraConfig.initialized():

@@ -16,6 +16,6 @@ class Interrupted(Exception):
         exit_code: Of the process: 128 plus the number of a signal, as shells have it; 0 where its time was over.
     """
 
-    def __init__(self, why: str, step: int, exit_code: int) -> None:
-        super().__init__(f"{why} after step {step}")
+    def __init__(self, why: str, step: int, how_to_go_on: str, exit_code: int) -> None:
+        super().__init__(f"{why} after step {step}. {how_to_go_on}")
         self.exit_code = exit_code

@@ -171,8 +171,8 @@ def _check_same_data(config: Config, run: RunDir, noted: Mapping[str, Any]) -> N
     changed = [name for name, found in data_hashes(config).items() if noted["data"].get(name) != found]
     if changed:
         raise UserError(
-            f"{run.root}: {', '.join(changed)} changed since this run began, and it would not go on as it was. Put the "
-            f"former file back, or train anew."
+            f"{run.root}: what {', '.join(changed)} names changed since this run began, and it would not go on as it "
+            f"was. Put the former file back, or train anew."
         )
 
 
@@ -182,7 +182,7 @@ def _finish(config: Config, trainer: L.Trainer, module: RelationalModule, run: R
     if module.evaluated_at != trainer.global_step:
         trainer.validate(module, data, verbose=False)
 
-    _save_adapter(config, module, run)
+    module.save_adapter(run.adapter)
     comparison = _compare(trainer, module)
     _log_hyperparameters(config, trainer, module)
     print(f"\n{comparison}\n\nRun directory: {run.root}\nNext: python evaluate.py {as_override('run', str(run.root))}")
@@ -302,7 +302,7 @@ def evaluate_study(config: EvaluateConfig, folder: str) -> None:
     study.check_arms([(arm, c.seed) for arm, c in zip(arms, configs, strict=True)])
     for run, c in zip(found, configs, strict=True):
         print(f"\n{run.root}", flush=True)
-        if stands(run.report, _made_from(config, c, run)):
+        if stands(run.report, _made_from(config, c, run.adapter, run)):
             print(f"Report: {run.report / PAGE_FILE}, made of the same adapter, data, probes and code")
         else:
             evaluate_run(config, run)
@@ -317,20 +317,31 @@ def evaluate_study(config: EvaluateConfig, folder: str) -> None:
     print(f"\n{table}\n\nStudy: {target}")
 
 
-def _made_from(config: EvaluateConfig, trained_with: Config, run: RunDir) -> str:
+def _made_from(config: EvaluateConfig, trained_with: Config, adapter: Path, run: RunDir) -> str:
     data = [Path(name) for name in (trained_with.data.train_file, trained_with.data.eval_file) if name]
-    files = [run.config, *sorted(run.adapter.iterdir()), Path(config.probes_file), *data]
+    files = [run.config, *sorted(adapter.iterdir()), Path(config.probes_file), *data]
     missing = [path for path in files if not path.is_file()]
     return "" if missing else fingerprint(files, config.bootstrap_samples, config.seed)
+
+
+def _adapter_to_evaluate(config: EvaluateConfig, run: RunDir) -> Path:
+    """The last one, or the one of the best evaluation."""
+    if config.adapter == "last":
+        return run.adapter
+    best = run.best_adapters()
+    if not best:
+        raise UserError(f"{run.root}: no best evaluation's adapter was kept. Leave adapter=best out.")
+    return best[0]
 
 
 def evaluate_run(config: EvaluateConfig, run: RunDir) -> None:
     """Compare a run's adapter with its own base on held-out rows and probes, and write the report."""
     trained_with = load_run_config(run.config)
+    adapter = _adapter_to_evaluate(config, run)
     accelerator = backbone.resolve_accelerator(config.accelerator)
     device = backbone.placement(accelerator)
     L.seed_everything(config.seed, workers=True, verbose=False)
-    template = backbone.load_template(run.adapter)
+    template = backbone.load_template(adapter)
     tokenizer = backbone.load_tokenizer(trained_with.model.name_or_path)
     data = make_data(trained_with, tokenizer, accelerator, template)
     base = backbone.load_backbone(
@@ -339,13 +350,14 @@ def evaluate_run(config: EvaluateConfig, run: RunDir) -> None:
         device=device,
         quantization=trained_with.model.quantization,
         dequantize=trained_with.model.dequantize,
-        adapter=run.adapter,
+        adapter=adapter,
     )
     subject = Subject(base.model, tokenizer, template, device, trained_with.data.max_seq_length, config.batch_size)
     evaluator = Evaluator(subject, data.eval_set.examples, Path(config.probes_file), make_lexicon(trained_with))
     report = Report(evaluator.compare(samples=config.bootstrap_samples, seed=config.seed))
-    folder = Path(config.output) if config.output and config.study is None else run.report
-    write_report(report, run, folder, trained_with.plain(), _made_from(config, trained_with, run))
+    folder = run.report if config.adapter == "last" else run.report_of_best
+    folder = Path(config.output) if config.output and config.study is None else folder
+    write_report(report, run, folder, trained_with.plain(), _made_from(config, trained_with, adapter, run))
     print(f"{report.table()}\n\nReport: {folder / PAGE_FILE}")
 
 
@@ -403,6 +415,7 @@ def make_module(config: Config, base: backbone.Backbone, data: RelationalDataMod
         max_length=config.data.max_seq_length,
         diagnostics_every_n_steps=config.diagnostics_every_n_steps,
         observe_every_n_steps=config.trainer.log_every_n_steps,
+        card=make_card(config),
     )
 
 
@@ -487,16 +500,17 @@ def choices(prepared: Prepared) -> dict[str, Any]:
 
 
 def data_hashes(config: Config) -> dict[str, str]:
-    """SHA-256 sums of the corpus files by their names.
+    """SHA-256 sums of the corpus files by the keys that name them.
 
     Raises:
         UserError: A file is not there any more.
     """
-    files = [Path(config.data.train_file), *([Path(config.data.eval_file)] if config.data.eval_file else [])]
-    gone = [str(file) for file in files if not file.is_file()]
+    files = {"data.train_file": config.data.train_file, "data.eval_file": config.data.eval_file}
+    given = {key: Path(file) for key, file in files.items() if file}
+    gone = [str(file) for file in given.values() if not file.is_file()]
     if gone:
         raise UserError(f"{', '.join(gone)}: does not exist any more. Put it back.")
-    return {file.name: content_hash(file) for file in files}
+    return {key: content_hash(file) for key, file in given.items()}
 
 
 def _instantiate(spec: Mapping[str, Any]) -> Any:
@@ -546,15 +560,11 @@ def _alert_that_stopped(trainer: L.Trainer) -> Alert | None:
     return next((alert for callback in watching if callback.on_alert == "stop" for alert in callback.alerts), None)
 
 
-def _save_adapter(config: Config, module: RelationalModule, run: RunDir) -> None:
+def make_card(config: Config) -> backbone.AdapterCard:
+    """What the adapter's folder will say of it."""
     name = config.model.name if config.model.name in ("nano", "local") else config.model.name_or_path
-    card = (
-        f"# LoRA adapter for {name}\n\nTrained by rct_lightning with loss={config.loss.name}, "
-        f"lambda={config.loss.lambda_:g}, seed={config.seed}. Evaluation LM loss "
-        f"{module.eval_values['lm']:.4f} nats per reply token. The dialogue template is in "
-        f"{backbone.TEMPLATE_FILE}.\n"
-    )
-    backbone.save_adapter(module.model, module.tokenizer, module.template, run.adapter, base_name=name, card=card)
+    how = f"loss={config.loss.name}, lambda={config.loss.lambda_:g}, seed={config.seed}"
+    return backbone.AdapterCard(name, f"Trained by rct_lightning with {how}.")
 
 
 def _log_hyperparameters(config: Config, trainer: L.Trainer, module: RelationalModule) -> None:

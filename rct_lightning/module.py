@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 import lightning as L
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, RunningMean
 
-from rct_lightning.backbone import Backbone, adapter_state
+from rct_lightning.backbone import AdapterCard, Backbone, adapter_state, save_adapter
 from rct_lightning.data import IGNORE, Batch
 from rct_lightning.errors import UserError
 from rct_lightning.losses import TERMS, LossSettings, Outcome
@@ -113,6 +114,7 @@ class RelationalModule(L.LightningModule):
         max_length: Tokens a prompt keeps at most when sampling.
         diagnostics_every_n_steps: Optimizer steps between measurements of each term's gradient; 0 for never.
         observe_every_n_steps: Optimizer steps between looks at terms that have no weight; 0 for never.
+        card: What the adapter's folder says of it.
     """
 
     strict_loading = False
@@ -127,11 +129,12 @@ class RelationalModule(L.LightningModule):
         max_length: int = 512,
         diagnostics_every_n_steps: int = 50,
         observe_every_n_steps: int = 10,
+        card: AdapterCard | None = None,
     ) -> None:
         super().__init__()
         self.model = backbone.model
         self.tokenizer, self.template, self.max_length = backbone.tokenizer, template, max_length
-        self.objective, self.optimizer_settings = objective, optimizer
+        self.objective, self.optimizer_settings, self.card = objective, optimizer, card or AdapterCard()
         self.diagnostics_every_n_steps = diagnostics_every_n_steps
         self.observe_every_n_steps = observe_every_n_steps
         self.record = StepRecord()
@@ -275,6 +278,13 @@ class RelationalModule(L.LightningModule):
         """Adapter tensors only: the base is frozen and comes from its own files."""
         names = {f"model.{name}" for name in adapter_state(self.model)}
         return {name: value for name, value in super().state_dict(*args, **kwargs).items() if name in names}
+
+    def save_adapter(self, folder: Path) -> None:
+        """The adapter as it is now, as a PEFT folder that says how well it did in the newest evaluation."""
+        measured = (
+            f"Evaluation LM loss {self.eval_values['lm']:.4f} nats per reply token after step {self.evaluated_at}."
+        )
+        save_adapter(self.model, self.tokenizer, self.template, folder, self.card, measured)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The newest evaluation, and in how many parts micro-batches are read."""

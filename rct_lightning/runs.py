@@ -87,6 +87,20 @@ class RunDir:
         return self.root / "report"
 
     @property
+    def report_of_best(self) -> Path:
+        """What evaluation writes of the best evaluation's adapter."""
+        return self.root / "report_best"
+
+    def best_adapter(self, step: int) -> Path:
+        """The adapter after a step, where no evaluation was better."""
+        return self.checkpoints / f"best-step-{step}"
+
+    def best_adapters(self) -> list[Path]:
+        """Those that are there, the newest first: one, or two where a run was killed while it kept one."""
+        found = self.checkpoints.glob("best-step-*")
+        return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+
+    @property
     def appended(self) -> tuple[Path, ...]:
         """Files that grow while a run trains."""
         return self.loss_components, self.generation_samples, self.eval_sanity, self.events

@@ -10,6 +10,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from rct_lightning import backbone as room
 from rct_lightning.backbone import (
+    AdapterCard,
     Lora,
     adapter_state,
     checkpoint_activations,
@@ -267,7 +268,7 @@ def saved(make_backbone: Any, tokenizer: Any, tmp_path: Path) -> tuple[Any, Path
     trained = make_backbone()
     folder = tmp_path / "adapter"
     template = DialogueTemplate("Mensch", "Aelara")
-    save_adapter(trained.model, tokenizer, template, folder, base_name="nano", card="# Card\n")
+    save_adapter(trained.model, tokenizer, template, folder, AdapterCard("nano", "Trained."), "Measured.")
     return trained, folder
 
 
@@ -277,7 +278,8 @@ def test_a_saved_adapter_is_safetensors_with_tokenizer_template_and_card(saved: 
     assert {"adapter_model.safetensors", "adapter_config.json", "tokenizer.json", "README.md"} <= names
     assert not [name for name in names if Path(name).suffix in (".bin", ".pt", ".pkl", ".ckpt")]
     assert load_template(folder) == DialogueTemplate("Mensch", "Aelara")
-    assert (folder / "README.md").read_text(encoding="utf-8") == "# Card\n"
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert card.startswith("# LoRA adapter for nano\n") and "Trained. Measured." in card
 
 
 def test_no_saved_file_tells_a_local_path(saved: Any, tiny_base: Path) -> None:

@@ -205,6 +205,8 @@ def test_a_wrong_type_or_range_names_its_key(default: DictConfig, key: str, valu
             ["limit_train_batches=10", "multiple"],
         ),
         (["trainer.accumulate_grad_batches=4", "trainer.limit_train_batches=0.5"], ["limit_train_batches=0.5"]),
+        (["trainer.max_time=00:00:00:00"], ["trainer.max_time=00:00:00:00", "00:08:00:00"]),
+        (["trainer.max_time=8h"], ["trainer.max_time=8h", "00:08:00:00"]),
         (["+trainer.overfit_batches=1"], ["trainer.overfit_batches cannot be set", "train_file"]),
     ],
 )

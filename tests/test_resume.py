@@ -19,7 +19,8 @@ from short_runs import ACCUMULATION, ROOT, Corpus, arguments, configured
 from rct_lightning import checkpoint, experiment
 from rct_lightning.backbone import nf4_problem
 from rct_lightning.config import validate
-from rct_lightning.errors import UserError
+from rct_lightning.errors import Interrupted, UserError
+from rct_lightning.losses import RelationalLoss
 from rct_lightning.runs import RunDir
 
 STEPS = 20
@@ -36,6 +37,8 @@ def left_by(run: Path) -> dict[str, str]:
     files = RunDir(run)
     kept = [files.adapter / "adapter_model.safetensors", files.loss_components, files.generation_samples]
     sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in [*kept, files.eval_sanity]}
+    (best,) = files.best_adapters()
+    sums[best.name] = hashlib.sha256((best / "adapter_model.safetensors").read_bytes()).hexdigest()
     events = [
         {name: value for name, value in event.items() if name != "time" and not name.startswith("perf/")}
         for event in files.read_events()
@@ -144,14 +147,44 @@ def test_what_cannot_be_gone_on_with_is_refused(whole: Any, corpus: Corpus, tmp_
         resume(without)
     changed = cut(straight, tmp_path / "changed", 13)
     noted = RunDir(changed).environment
-    noted.write_text(noted.read_text().replace('"train.jsonl": "', '"train.jsonl": "0'))
-    with pytest.raises(UserError, match=r"train\.jsonl changed since this run began"):
+    noted.write_text(noted.read_text().replace('"data.train_file": "', '"data.train_file": "0'))
+    with pytest.raises(UserError, match=r"what data\.train_file names changed since this run began"):
         resume(changed)
     assert not (changed / "adapter").exists()
     unknown = cut(straight, tmp_path / "unknown", 13)
     RunDir(unknown).environment.write_text("{}")
     with pytest.raises(UserError, match=r"environment\.json: cannot be read"):
         resume(unknown)
+
+
+BRIEFLY = "trainer.max_time=00:00:00:01"
+
+
+@pytest.fixture
+def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty steps take four seconds at least."""
+    evaluate = RelationalLoss.__call__
+    monkeypatch.setattr(RelationalLoss, "__call__", lambda *given: [time.sleep(0.2), evaluate(*given)][1])
+
+
+def test_a_run_whose_time_is_over_ends_well_and_goes_on(
+    whole: Any, corpus: Corpus, tmp_path: Path, slowly: None
+) -> None:
+    straight, run = whole(*ACCUMULATION[1]), tmp_path / "run"
+    with pytest.raises(Interrupted, match=r"max_time was over after step \d+. Go on with python train.py") as ended:
+        experiment.train(configured(corpus, run, *ACCUMULATION[1], BRIEFLY))
+    assert ended.value.exit_code == 0 and RunDir(run).read_status()["state"] == "interrupted"
+    resume(run)
+    assert left_by(run) == left_by(straight)
+
+
+def test_who_cannot_go_on_is_not_promised_it(
+    corpus: Corpus, tmp_path: Path, slowly: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full from the first checkpoint on: there is nothing to go on from."""
+    monkeypatch.setenv(checkpoint.FAULT, "full:state")
+    with pytest.raises(Interrupted, match=r"after step \d+. There is no checkpoint"):
+        experiment.train(configured(corpus, tmp_path / "run", *ACCUMULATION[1], BRIEFLY))
 
 
 def test_what_was_chosen_by_memory_is_not_chosen_again(

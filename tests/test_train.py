@@ -445,7 +445,8 @@ def test_the_configuration_reloads(run: RunDir, place: Place) -> None:
 
 def test_the_environment_is_recorded(run: RunDir, place: Place) -> None:
     found = json.loads(run.environment.read_text(encoding="utf-8"))
-    data = {path.name: content_hash(path) for path in (place.folder / "data" / "relational").iterdir()}
+    folder = place.folder / "data" / "relational"
+    data = {f"data.{side}_file": content_hash(folder / f"{side}.jsonl") for side in ("train", "eval")}
     assert (found["data"], found["seed"], found["device"]) == (data, 1, "cpu")
     assert all(found["packages"].values())
 

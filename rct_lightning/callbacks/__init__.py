@@ -1,6 +1,7 @@
 """What watches a run: one file each. A callback reads the module; the module knows none of them."""
 
 from rct_lightning.callbacks.baseline_comparison import BaselineComparison
+from rct_lightning.callbacks.best_adapter import BestAdapter
 from rct_lightning.callbacks.checkpointing import Checkpointing, RunCheckpointIO
 from rct_lightning.callbacks.eval_sanity import EvalSanity
 from rct_lightning.callbacks.events import Events
@@ -10,6 +11,7 @@ from rct_lightning.callbacks.loss_components import LossComponents
 
 __all__ = [
     "BaselineComparison",
+    "BestAdapter",
     "Checkpointing",
     "EvalSanity",
     "Events",

@@ -7,7 +7,7 @@ import signal
 import threading
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning as L
 import numpy as np
@@ -20,6 +20,11 @@ from rct_lightning.callbacks.common import StepCallback, run_of, write_event
 from rct_lightning.errors import Interrupted
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name))
+
+
+class _End(NamedTuple):
+    why: str
+    exit_code: int
 
 
 class Checkpointing(StepCallback, Checkpoint):
@@ -94,7 +99,7 @@ class Checkpointing(StepCallback, Checkpoint):
             self._due = False
             self.save(trainer)
         if asked is not None:
-            raise asked
+            raise Interrupted(asked.why, trainer.global_step, self._how_to_go_on(trainer), asked.exit_code)
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Signals mean again what they meant before."""
@@ -115,14 +120,21 @@ class Checkpointing(StepCallback, Checkpoint):
         for old in checkpoint.committed(parent)[self.keep_last :]:
             checkpoint.remove(old)
 
-    def _asked_to_end(self, trainer: L.Trainer) -> Interrupted | None:
+    def _how_to_go_on(self, trainer: L.Trainer) -> str:
+        """From the newest checkpoint, which is that of this step unless it could not be written."""
+        run = run_of(trainer)
+        found = checkpoint.committed(run.checkpoints)
+        if not found:
+            return "There is no checkpoint, so it cannot go on."
+        here = found[0].name == f"step-{trainer.global_step}"
+        return f"Go on{'' if here else f' from {found[0].name}'} with python train.py resume={run.root}"
+
+    def _asked_to_end(self, trainer: L.Trainer) -> _End | None:
         """By a signal, or because trainer.max_time is over before the last step."""
         if self.received is not None:
-            return Interrupted(signal.Signals(self.received).name, trainer.global_step, 128 + self.received)
-        remaining = [timer.time_remaining() for timer in trainer.callbacks if isinstance(timer, Timer)]  # type: ignore[attr-defined]
-        over = any(seconds is not None and seconds <= 0 for seconds in remaining)
-        if over and trainer.global_step < trainer.estimated_stepping_batches:
-            return Interrupted("trainer.max_time was over", trainer.global_step, 0)
+            return _End(signal.Signals(self.received).name, 128 + self.received)
+        if _time_is_over(trainer) and trainer.global_step < trainer.estimated_stepping_batches:
+            return _End("trainer.max_time was over", 0)
         return None
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
@@ -155,9 +167,22 @@ def _last_of_epoch(trainer: L.Trainer) -> bool:
 
 
 def _evaluation_follows(trainer: L.Trainer) -> bool:
-    """As Lightning decides it, when it has told its callbacks that a batch has ended."""
-    fetcher = trainer.fit_loop._data_fetcher
-    return fetcher is not None and trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher)
+    """As Lightning decides it, when it has told its callbacks that a batch has ended.
+
+    But not the one that it adds because trainer.max_time is over: an uninterrupted run has none there.
+    """
+    fetcher, stopping = trainer.fit_loop._data_fetcher, trainer.should_stop
+    try:
+        trainer.should_stop = stopping and not _time_is_over(trainer)
+        return fetcher is not None and trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher)
+    finally:
+        trainer.should_stop = stopping
+
+
+def _time_is_over(trainer: L.Trainer) -> bool:
+    timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
+    remaining = [timer.time_remaining() for timer in timers]
+    return any(seconds is not None and seconds <= 0 for seconds in remaining)
 
 
 def random_state() -> dict[str, Any]:

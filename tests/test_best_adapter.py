@@ -1,0 +1,52 @@
+"""The adapter of the best evaluation is kept, whole and for any PEFT, whatever becomes of the run after it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from short_runs import ACCUMULATION, Corpus, configured
+from transformers import AutoModelForCausalLM
+
+from rct_lightning import checkpoint, experiment
+from rct_lightning.callbacks import BestAdapter
+from rct_lightning.runs import RunDir
+
+QUICK = (*ACCUMULATION[1], "trainer.limit_train_batches=4")
+
+
+def test_the_best_evaluation_is_kept_where_later_ones_are_worse(corpus: Corpus, tmp_path: Path) -> None:
+    run = RunDir(tmp_path / "run")
+    experiment.train(configured(corpus, run.root, *QUICK, "optimizer.lr=1.0", "trainer.max_epochs=3"))
+    losses = {event["step"]: event["lm"] for event in run.read_events() if event["event"] == "eval" and event["step"]}
+    best = min(losses, key=lambda step: losses[step])
+    assert best != max(losses), "a rate of 1 does harm, otherwise this test shows nothing"
+    assert [folder.name for folder in run.best_adapters()] == [f"best-step-{best}"]
+
+    plain = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(corpus.base), run.best_adapter(best))
+    found = {name: value for name, value in plain.named_parameters() if "lora_" in name}
+    there = checkpoint.read(run.checkpoints / f"step-{best}")["state_dict"]
+    assert len(found) == len(there) > 0
+    for name, value in there.items():
+        torch.testing.assert_close(found[name.removeprefix("model.")], value, rtol=0, atol=0)
+    card = (run.best_adapter(best) / "README.md").read_text()
+    assert f"{losses[best]:.4f} nats per reply token after step {best}" in card
+
+
+def test_a_full_disk_leaves_the_former_best(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, keep = RunDir(tmp_path / "run"), BestAdapter._keep
+
+    def full(self: BestAdapter, trainer: object, module: object) -> None:
+        if self.step > 4:
+            monkeypatch.setattr("rct_lightning.backbone.os.replace", _no_space)
+        keep(self, trainer, module)  # type: ignore[arg-type]
+        monkeypatch.undo()
+        monkeypatch.setattr(BestAdapter, "_keep", full)
+
+    monkeypatch.setattr(BestAdapter, "_keep", full)
+    experiment.train(configured(corpus, run.root, *QUICK))
+    assert [folder.name for folder in run.best_adapters()] == ["best-step-4"]
+
+
+def _no_space(*_: object) -> None:
+    raise OSError(28, "No space left on device")
