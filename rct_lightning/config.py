@@ -24,6 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from rct_lightning import processes
 from rct_lightning.console import EXIT_CODE, tell
 from rct_lightning.errors import Interrupted, UserError
 
@@ -216,9 +217,7 @@ RESERVED_TRAINER_ARGUMENTS = {
     "default_root_dir": "the run directory is hydra.run.dir=...",
     "plugins": "4-bit loading is model.quantization, not a Lightning plugin",
     "use_distributed_sampler": "the sampler keeps rows of one optimizer step together",
-    "num_nodes": "a run has one device so far",
-    "strategy": "a run has one device so far",
-    "sync_batchnorm": "a run has one device so far",
+    "sync_batchnorm": "no model here has any",
     "enable_checkpointing": "the run keeps its adapter, not Lightning checkpoints",
     "overfit_batches": "it replaces the sampler that keeps rows of a step together; give a small train_file",
 }
@@ -239,7 +238,9 @@ class TrainerConfig(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
 
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"]
-    devices: Literal[1]
+    devices: Count
+    num_nodes: Count = 1
+    strategy: Literal["auto", "ddp"] = "auto"
     max_epochs: Annotated[int, Field(ge=-1)] | None
     max_steps: Annotated[int, Field(ge=-1)]
     accumulate_grad_batches: Count
@@ -272,6 +273,13 @@ class TrainerConfig(BaseModel):
                 "trainer.max_epochs and trainer.max_steps leave the run without an end, and the learning rate comes "
                 "down over its length: give one of the two."
             )
+        if self.devices * self.num_nodes > 1 and self.strategy != "ddp":
+            raise ValueError(
+                f"trainer.devices={self.devices}: several devices train together with trainer=ddp "
+                f"trainer.devices={self.devices}."
+            )
+        if self.devices > 1 and self.accelerator == "mps":
+            raise ValueError("trainer.devices: mps is one device. Use trainer.devices=1.")
         limit, accumulate = (self.model_extra or {}).get("limit_train_batches"), self.accumulate_grad_batches
         if limit not in (None, 1.0) and accumulate > 1 and (isinstance(limit, float) or limit % accumulate):
             raise ValueError(
@@ -349,7 +357,31 @@ def validate(cfg: DictConfig) -> Config:
     _check_targets({"callbacks": config.callbacks, "logger": config.logger or {}})
     if config.resume is not None and HydraConfig.initialized():
         _check_alone(list(HydraConfig.get().overrides.task))
+    if config.trainer.devices * config.trainer.num_nodes > 1:
+        _check_several(config)
     return config
+
+
+def _check_several(config: Config) -> None:
+    """What several processes cannot do together."""
+    if config.data.batch_tokens is not None:
+        raise UserError(
+            "data.batch_tokens: micro-batches by a number of tokens cannot be shared out evenly. Use data.batch_size "
+            "with several devices."
+        )
+    if not HydraConfig.initialized():
+        return
+    hydra = HydraConfig.get()
+    if hydra.mode == RunMode.MULTIRUN:
+        raise UserError(
+            "trainer=ddp: Lightning starts the processes of one run, not of one after another. Train each job of the "
+            "multirun with a command of its own, or with trainer.devices=1."
+        )
+    if "RANK" in os.environ and not any(given.startswith("hydra.run.dir=") for given in hydra.overrides.hydra):
+        raise UserError(
+            "hydra.run.dir: processes that were started one by one (torchrun) would each name the run directory by its "
+            "own clock. Give the same hydra.run.dir=DIR to all."
+        )
 
 
 def _check_alone(overrides: list[str]) -> None:
@@ -510,6 +542,8 @@ def refusing(task: Callable[[DictConfig], T_co]) -> Callable[[DictConfig], T_co]
                 raise  # Hydra goes on with the other jobs, and raises it again behind the last
             _refuse(error)
         except Interrupted as ended:
+            if not processes.is_first():
+                raise SystemExit(0) from None  # Lightning takes anything else for a failure, and kills the others
             print(f"Stopped: {ended}", file=sys.stderr)
             raise SystemExit(ended.exit_code) from None
         finally:

@@ -22,7 +22,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from rct_lightning import backbone, checkpoint, footprint, guards, runs
+from rct_lightning import backbone, checkpoint, footprint, guards, processes, runs
 from rct_lightning.callbacks import BaselineComparison, EvalSanity, Health, RunCheckpointIO
 from rct_lightning.config import Config, EvaluateConfig, as_override, load_run_config, save_run_config
 from rct_lightning.data import Counterfactual, Recurrence, RelationalDataModule
@@ -83,23 +83,28 @@ def train(config: Config) -> Trained:
     if config.resume is not None:
         return resume(config)
     run = RunDir(Path(config.run_dir))
-    if run.config.exists():
+    if processes.is_first() and run.config.exists():
         raise UserError(f"{run.root}: this folder holds a run already. Give another hydra.run.dir, or remove it.")
     prepared = prepare(config)
     data, module = prepared.data, prepared.module
     trainer = make_trainer(config, prepared.accelerator, run)
-    print(f"run: {run.root}")
-    _announce(config, prepared)
-    findings = inspect(config, prepared) if config.check else []
-
-    data.tokens.keep()
-    save_run_config(config, run.config)
-    run.write_json(run.environment, environment(config, prepared.device) | choices(prepared))
-    run.write_json(run.checks, [asdict(finding) for finding in findings])
+    if processes.is_first():
+        _begin(config, prepared, run)
     trainer.validate(module, data, verbose=False)  # the adapters start as zero: this is the base
     _stop_before_training(trainer, run)
     trainer.fit(module, data)
     return _finish(config, trainer, module, run)
+
+
+def _begin(config: Config, prepared: Prepared, run: RunDir) -> None:
+    """Check the run, and write down what it is."""
+    print(f"run: {run.root}")
+    _announce(config, prepared)
+    findings = inspect(config, prepared) if config.check else []
+    prepared.data.tokens.keep()
+    save_run_config(config, run.config)
+    run.write_json(run.environment, environment(config, prepared.device) | choices(prepared))
+    run.write_json(run.checks, [asdict(finding) for finding in findings])
 
 
 def resume(config: Config) -> Trained:
@@ -129,9 +134,10 @@ def resume(config: Config) -> Trained:
     folder, state = _newest_checkpoint(run)
     prepared = prepare(stored)
     trainer = make_trainer(stored, prepared.accelerator, run, purge_step=state["global_step"] + 1)
-    run.cut_back(state["sizes"])
-    print(f"run: {run.root}\nresumed behind step {state['global_step']} ({folder})")
-    _announce(stored, prepared)
+    if processes.is_first():
+        run.cut_back(state["sizes"])
+        print(f"run: {run.root}\nresumed behind step {state['global_step']} ({folder})")
+        _announce(stored, prepared)
     trainer.fit(prepared.module, prepared.data, ckpt_path=str(folder))
     if trainer.global_step == state["global_step"]:  # nothing was left to train, and Lightning says nothing of an end
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
@@ -182,12 +188,14 @@ def _finish(config: Config, trainer: L.Trainer, module: RelationalModule, run: R
     if module.evaluated_at != trainer.global_step:
         trainer.validate(module, data, verbose=False)
 
-    module.save_adapter(run.adapter)
     comparison = _compare(trainer, module)
     _log_hyperparameters(config, trainer, module)
-    print(f"\n{comparison}\n\nRun directory: {run.root}\nNext: python evaluate.py {as_override('run', str(run.root))}")
     stopped_by = _alert_that_stopped(trainer)
-    run.write_json(run.status, {"state": "stopped" if stopped_by else "finished", "step": trainer.global_step})
+    if trainer.is_global_zero:
+        module.save_adapter(run.adapter)
+        next_command = f"python evaluate.py {as_override('run', str(run.root))}"
+        print(f"\n{comparison}\n\nRun directory: {run.root}\nNext: {next_command}")
+        run.write_json(run.status, {"state": "stopped" if stopped_by else "finished", "step": trainer.global_step})
     if stopped_by:
         early = trainer.global_step < trainer.estimated_stepping_batches
         ended = f"was ended at step {trainer.global_step}" if early else "had come to its end"
@@ -215,7 +223,7 @@ def prepare(config: Config) -> Prepared:
     """Load the corpus and the model and make the module; nothing is printed or written yet."""
     _quiet_libraries()
     accelerator = backbone.resolve_accelerator(config.trainer.accelerator)
-    device = backbone.placement(accelerator)
+    device = backbone.placement(accelerator, processes.place_on_machine())
     L.seed_everything(config.seed, workers=True, verbose=False)
     tokenizer = backbone.load_tokenizer(config.model.name_or_path)
     data = make_data(config, tokenizer, accelerator)
@@ -234,11 +242,14 @@ def prepare(config: Config) -> Prepared:
         base.model,
         list(data.widest_batches()),
         module.objective.phrase_tokens,
-        footprint.free_for_training(device, backbone.free_memory(device)),
+        footprint.free_for_training(device, backbone.free_memory(device))
+        // (1 if device != "cpu" else config.trainer.devices),
     )
     module.step_bytes = step_memory.footprint.total
     if step_memory.footprint.checkpointing:
         backbone.checkpoint_activations(base.model)
+    if not processes.is_first():  # it keeps the state that a single one would have; another's dropout is another
+        torch.manual_seed(config.seed + processes.number())
     return Prepared(accelerator, device, data, base, step_memory, module)
 
 
@@ -389,6 +400,7 @@ def make_data(
         rebuild_context=config.data.rebuild_context,
         seed=config.seed,
         num_workers=config.data.num_workers,
+        processes=config.trainer.devices * config.trainer.num_nodes,
         pin_memory=accelerator == "gpu",
         token_cache=Path(config.data.token_cache) if config.data.token_cache else None,
     )
@@ -550,7 +562,8 @@ def _stop_before_training(trainer: L.Trainer, run: RunDir) -> None:
     """End a run whose base already makes a rule speak: fitting anew forgets that a callback asked to stop."""
     alert = _alert_that_stopped(trainer)
     if alert is not None:
-        run.write_json(run.status, {"state": "stopped", "step": 0})
+        if trainer.is_global_zero:
+            run.write_json(run.status, {"state": "stopped", "step": 0})
         raise UserError(f"Nothing was trained, by health.on_alert=stop. {alert.line()} health.on_alert=warn goes on.")
 
 
@@ -623,4 +636,5 @@ def _quiet_libraries() -> None:
     warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # its sampler is
+    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # every process evaluates every row
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")

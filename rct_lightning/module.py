@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, RunningMean
 
+from rct_lightning import processes
 from rct_lightning.backbone import AdapterCard, Backbone, adapter_state, save_adapter
 from rct_lightning.data import IGNORE, Batch
 from rct_lightning.errors import UserError
@@ -90,6 +91,23 @@ class StepRecord:
         before = self.figures.get(name, (0.0, 0.0))
         self.figures[name] = (before[0] + figure[0], before[1] + figure[1])
 
+    def on_cpu(self) -> StepRecord:
+        """A copy that another process can read."""
+        terms = {name: value.cpu() for name, value in self.terms.items()}
+        figures = {name: (total.cpu(), count.cpu()) for name, (total, count) in self.figures.items()}
+        return replace(self, terms=terms, figures=figures)
+
+    @classmethod
+    def of_processes(cls, parts: Sequence[StepRecord]) -> StepRecord:
+        """One step of which each process saw a part; gradients were measured together."""
+        whole = replace(parts[0], terms={}, figures={})
+        for part in parts:
+            for name, value in part.terms.items():
+                whole.add_term(name, value)
+            for name, figure in part.figures.items():
+                whole.add_figure(name, figure)
+        return whole
+
     def values(self, settings: LossSettings) -> dict[str, float]:
         """Numbers for a log: every term, the total, and every figure that anything counted towards (one sync)."""
         terms = {name: float(value) for name, value in self.terms.items()}
@@ -142,12 +160,15 @@ class RelationalModule(L.LightningModule):
         self.heap: Heap | None = None
         self.step_bytes = 0  # that a training step takes, where that was estimated
         # NaN is to stay NaN: "ignore" would drop it from the mean, and "disable" drops the weights (torchmetrics 1.9)
-        self.eval_means: dict[str, MeanMetric] = defaultdict(lambda: MeanMetric(nan_strategy=math.nan))
+        # every process evaluates every row, so there is nothing to add up over them
+        self.eval_means: dict[str, MeanMetric] = defaultdict(
+            lambda: MeanMetric(nan_strategy=math.nan, sync_on_compute=False)
+        )
         self.parts = 1  # into which micro-batches are cut, since memory was not enough
         self.eval_rows: dict[int, tuple[float, int]] = {}
         self.eval_values: dict[str, float] = {}
         self.evaluated_at = -1  # optimizer step of the newest evaluation
-        self.running_lm, self.running_relational = RunningMean(window=20), RunningMean(window=20)
+        self.running_lm, self.running_relational = (RunningMean(window=20, sync_on_compute=False) for _ in range(2))
 
     def on_fit_start(self) -> None:
         """Put the model in training mode: a loaded model is in evaluation mode, and dropout would stay off."""
@@ -169,8 +190,15 @@ class RelationalModule(L.LightningModule):
         if _due(self.record.step, self.diagnostics_every_n_steps):
             self.record.gradients = self._gradient_diagnostics(outcome)
         self._show_progress(outcome, batch)
-        # Lightning divides by the number of accumulated micro-batches; the terms are divided already.
-        return outcome.total * self._accumulate
+        # Lightning divides by accumulated micro-batches and DDP by processes; the terms are divided already.
+        return outcome.total * self._parts_of_step
+
+    def figures_of(self, records: Sequence[StepRecord]) -> list[dict[str, float]]:
+        """Numbers for a log, of steps as all processes together saw them; all of them must ask."""
+        if processes.are_several():
+            everyones = processes.gather([record.on_cpu() for record in records])
+            records = [StepRecord.of_processes(parts) for parts in zip(*everyones, strict=True)]
+        return [record.values(self.objective.settings) for record in records]
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Of a micro-batch; where memory is not enough, the gradient of former ones is put back and this one cut."""
@@ -186,7 +214,7 @@ class RelationalModule(L.LightningModule):
         for parameter, gradient in zip(adapter_state(self.model).values(), before, strict=True):
             parameter.grad = gradient
         self._halve()
-        self.backward(self._evaluate(self._batch).total * self._accumulate)
+        self.backward(self._evaluate(self._batch).total * self._parts_of_step)
 
     def _evaluate(self, batch: Batch) -> Outcome:
         """The loss of a micro-batch, in as few parts as memory allows."""
@@ -202,6 +230,11 @@ class RelationalModule(L.LightningModule):
             self._halve()
 
     def _halve(self) -> None:
+        if processes.are_several():  # the others would wait for a gradient that comes another way
+            raise UserError(
+                f"Memory was not enough for a micro-batch of {len(self._batch)} rows, and several processes cannot cut "
+                f"theirs. Use a lower data.batch_size and a higher trainer.accumulate_grad_batches."
+            )
         if self.parts >= len(self._batch):
             raise UserError(
                 f"Memory was not enough for a single row of {self._batch.input_ids.shape[1]} tokens. Use "
@@ -308,6 +341,11 @@ class RelationalModule(L.LightningModule):
     def _accumulate(self) -> int:
         return int(self.trainer.accumulate_grad_batches)
 
+    @property
+    def _parts_of_step(self) -> int:
+        """Micro-batches over which gradients are averaged."""
+        return self._accumulate * int(self.trainer.world_size)
+
     def _first_of_step(self, batch_idx: int) -> bool:
         return batch_idx % self._accumulate == 0
 
@@ -339,6 +377,7 @@ class RelationalModule(L.LightningModule):
                 pairs = zip(parts, parameters, strict=True)
                 part = torch.cat([(torch.zeros_like(p) if g is None else g).flatten() for g, p in pairs])
                 gradients[name] = gradients[name] + part if name in gradients else part
+        gradients = _sum_over_processes(gradients)
         figures = {f"grad/{name}_norm": float(gradient.norm()) for name, gradient in gradients.items()}
         for name in TERMS:
             if name in gradients and figures[f"grad/{name}_norm"] > 0:
@@ -351,6 +390,16 @@ def _gradients_of(model: nn.Module) -> list[Tensor | None]:
     """Copies of what micro-batches have added up so far; nothing where this one is the step's first."""
     gradients = [parameter.grad for parameter in adapter_state(model).values()]
     return [None if gradient is None else gradient.clone() for gradient in gradients]
+
+
+def _sum_over_processes(gradients: dict[str, Tensor]) -> dict[str, Tensor]:
+    if not processes.are_several():
+        return gradients
+    whole: dict[str, Tensor] = {}
+    for part in processes.gather({name: gradient.cpu() for name, gradient in gradients.items()}):
+        for name, gradient in part.items():
+            whole[name] = whole[name] + gradient if name in whole else gradient
+    return whole
 
 
 def eval_metric(name: str) -> str:

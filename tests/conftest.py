@@ -16,8 +16,7 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what deterministi
 import pytest
 import torch
 from hypothesis.configuration import set_hypothesis_home_dir
-from short_runs import Corpus, make_corpus
-from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
+from short_runs import Corpus, make_base, make_corpus
 from transformers.utils.logging import disable_progress_bar
 
 from rct_lightning.backbone import Backbone, Lora, adapter_state, load_backbone, load_tokenizer
@@ -52,24 +51,7 @@ def tokenizer() -> Any:
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Path:
     """A GPT-NeoX of two layers with random weights, saved as float32 safetensors."""
-    config = GPTNeoXConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=64,  # NF4 works on blocks of 64
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=512,
-        initializer_range=0.07,
-        bos_token_id=tokenizer.eos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    folder = tmp_path_factory.mktemp("tiny_base")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        GPTNeoXForCausalLM(config).float().save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return make_base(tmp_path_factory.mktemp("tiny_base"), tokenizer)
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,11 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import torch
 from hydra import compose, initialize_config_dir
+from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
 from rct_lightning.config import Config, validate
 
@@ -37,6 +40,27 @@ def arguments(corpus: Corpus, *overrides: str) -> list[str]:
 def configured(corpus: Corpus, run: Path, *overrides: str) -> Config:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         return validate(compose("train", [*arguments(corpus, *overrides), f"run_dir={run}"]))
+
+
+def make_base(folder: Path, tokenizer: Any) -> Path:
+    """A GPT-NeoX of two layers with random weights, saved as float32 safetensors."""
+    config = GPTNeoXConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=64,  # NF4 works on blocks of 64
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=512,
+        initializer_range=0.07,
+        bos_token_id=tokenizer.eos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        GPTNeoXForCausalLM(config).float().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
 
 
 def make_corpus(folder: Path, base: Path) -> Corpus:

@@ -9,7 +9,7 @@ import pytest
 PACKAGE = "rct_lightning"
 ROOT = Path(__file__).parents[1]
 FLOORS = [  # from the bottom; rooms of one floor do not know each other
-    {"errors", "memory", "sanitize"},
+    {"errors", "memory", "sanitize", "processes"},
     {"dialogue", "console"},
     {"template", "markers", "runs", "config", "health"},
     {"corpus", "scoring", "dropout", "checkpoint"},  # the audit of a corpus counts its markers
@@ -28,7 +28,17 @@ ONLY_IN = {
     "peft": {"backbone.py"},
     "bitsandbytes": {"backbone.py"},
 }
-WITHOUT_TORCH = {*FLOORS[0], "dialogue", "console", "template", "markers", "runs", "config", "corpus", "health"}
+WITHOUT_TORCH = {
+    *FLOORS[0] - {"processes"},
+    "dialogue",
+    "console",
+    "template",
+    "markers",
+    "runs",
+    "config",
+    "corpus",
+    "health",
+}
 HEAVY = {"torch", "lightning", "transformers", "peft", "bitsandbytes", "torchmetrics", "safetensors"}
 
 SOURCES = {path.relative_to(ROOT): path for path in sorted((ROOT / PACKAGE).rglob("*.py"))}

@@ -31,7 +31,8 @@ class BestAdapter(L.Callback):
             return
         if self.best is None or found < self.best:  # false where the figure is no number
             self.best, self.step = found, trainer.global_step
-            self._keep(trainer, pl_module)
+            if trainer.is_global_zero:
+                self._keep(trainer, pl_module)
 
     def _keep(self, trainer: L.Trainer, module: RelationalModule) -> None:
         run = run_of(trainer)

@@ -15,7 +15,7 @@ import torch
 from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.callbacks import Checkpoint, Timer
 
-from rct_lightning import checkpoint
+from rct_lightning import checkpoint, processes
 from rct_lightning.callbacks.common import StepCallback, run_of, write_event
 from rct_lightning.errors import Interrupted
 
@@ -45,11 +45,11 @@ class Checkpointing(StepCallback, Checkpoint):
         self.received: int | None = None
         self._due = False
         self._before: dict[int, Any] = {}
-        self._random: dict[str, Any] | None = None
+        self._random: list[dict[str, Any]] | None = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Every random state."""
-        return {"random": random_state()}
+        """Every random state, of every process."""
+        return {"random": processes.gather(random_state())}
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """How long the run's files were."""
@@ -72,7 +72,7 @@ class Checkpointing(StepCallback, Checkpoint):
     ) -> None:
         """The first batch of a resumed run."""
         if self._random is not None:
-            set_random_state(self._random)
+            set_random_state(self._random[trainer.global_rank])
             self._random = None
 
     def on_train_batch_end(
@@ -81,20 +81,20 @@ class Checkpointing(StepCallback, Checkpoint):
         """A checkpoint, where one is due or asked for; behind the evaluation, where one follows this step."""
         if self.step_ended(trainer):
             self._due = self.every_n_steps > 0 and trainer.global_step % self.every_n_steps == 0
-            if not (_last_of_epoch(trainer) or _evaluation_follows(trainer)):
-                self._save_where_due(trainer)
+            asked = self._asked_to_end(trainer)
+            if not (_last_of_epoch(trainer) or _evaluation_follows(trainer, asked)):
+                self._save_where_due(trainer, asked)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """An evaluation in the midst of an epoch."""
         if trainer.state.fn == "fit" and not _last_of_epoch(trainer):
-            self._save_where_due(trainer)
+            self._save_where_due(trainer, self._asked_to_end(trainer))
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """The last step of an epoch, evaluation and all."""
-        self._save_where_due(trainer)
+        self._save_where_due(trainer, self._asked_to_end(trainer))
 
-    def _save_where_due(self, trainer: L.Trainer) -> None:
-        asked = self._asked_to_end(trainer)
+    def _save_where_due(self, trainer: L.Trainer, asked: _End | None) -> None:
         if self._due or asked is not None:
             self._due = False
             self.save(trainer)
@@ -109,12 +109,14 @@ class Checkpointing(StepCallback, Checkpoint):
 
     def save(self, trainer: L.Trainer) -> None:
         """Write now; what cannot be written is said, and the run goes on."""
-        parent = run_of(trainer).checkpoints
-        try:
-            trainer.save_checkpoint(parent / f"step-{trainer.global_step}")
-        except checkpoint.CheckpointError as error:
-            print(f"\ncheckpoint: {error}", flush=True)
-            write_event(trainer, "checkpoint_failed", error=str(error))
+        parent, io = run_of(trainer).checkpoints, trainer.strategy.checkpoint_io
+        assert isinstance(io, RunCheckpointIO)
+        trainer.save_checkpoint(parent / f"step-{trainer.global_step}")
+        if not trainer.is_global_zero:
+            return
+        if io.failed is not None:
+            print(f"\ncheckpoint: {io.failed}", flush=True)
+            write_event(trainer, "checkpoint_failed", error=str(io.failed))
             return
         write_event(trainer, "checkpoint", name=f"step-{trainer.global_step}")
         for old in checkpoint.committed(parent)[self.keep_last :]:
@@ -130,10 +132,12 @@ class Checkpointing(StepCallback, Checkpoint):
         return f"Go on{'' if here else f' from {found[0].name}'} with python train.py resume={run.root}"
 
     def _asked_to_end(self, trainer: L.Trainer) -> _End | None:
-        """By a signal, or because trainer.max_time is over before the last step."""
-        if self.received is not None:
-            return _End(signal.Signals(self.received).name, 128 + self.received)
-        if _time_is_over(trainer) and trainer.global_step < trainer.estimated_stepping_batches:
+        """By a signal to any process, or because trainer.max_time is over before the last step."""
+        everyones = processes.gather((self.received, _time_is_over(trainer)))
+        received = next((number for number, _ in everyones if number is not None), None)
+        if received is not None:
+            return _End(signal.Signals(received).name, 128 + received)
+        if everyones[0][1] and trainer.global_step < trainer.estimated_stepping_batches:
             return _End("trainer.max_time was over", 0)
         return None
 
@@ -147,9 +151,16 @@ class Checkpointing(StepCallback, Checkpoint):
 class RunCheckpointIO(CheckpointIO):
     """How Lightning writes and reads training state: see :mod:`rct_lightning.checkpoint`."""
 
+    def __init__(self) -> None:
+        self.failed: checkpoint.CheckpointError | None = None
+
     def save_checkpoint(self, checkpoint_: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write the dictionary that Lightning puts together."""
-        checkpoint.write(Path(path), checkpoint_)
+        """Write the dictionary that Lightning puts together; an error is noted, since other processes wait for this."""
+        self.failed = None
+        try:
+            checkpoint.write(Path(path), checkpoint_)
+        except checkpoint.CheckpointError as error:
+            self.failed = error
 
     def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Read it, checked; the tensors are on the CPU."""
@@ -166,14 +177,14 @@ def _last_of_epoch(trainer: L.Trainer) -> bool:
     return trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
 
 
-def _evaluation_follows(trainer: L.Trainer) -> bool:
+def _evaluation_follows(trainer: L.Trainer, asked: _End | None) -> bool:
     """As Lightning decides it, when it has told its callbacks that a batch has ended.
 
-    But not the one that it adds because trainer.max_time is over: an uninterrupted run has none there.
+    But not the one that it adds because the run is to stop for now: an uninterrupted run has none there.
     """
     fetcher, stopping = trainer.fit_loop._data_fetcher, trainer.should_stop
     try:
-        trainer.should_stop = stopping and not _time_is_over(trainer)
+        trainer.should_stop = stopping and asked is None
         return fetcher is not None and trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher)
     finally:
         trainer.should_stop = stopping

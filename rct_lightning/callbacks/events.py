@@ -56,13 +56,14 @@ class Events(StepCallback):
         if not self.step_ended(trainer) or trainer.global_step % self.every_n_steps:
             return
         now = time.monotonic()
+        (figures,) = pl_module.figures_of([pl_module.record])
         speed = {
-            "perf/reply_tokens_per_s": self.tokens / max(now - self.since, 1e-9),
+            "perf/reply_tokens_per_s": self.tokens * trainer.world_size / max(now - self.since, 1e-9),
             "perf/peak_memory_mib": peak_memory_mib(),
         }
         self.tokens, self.since = 0, now
         log_scalars(trainer, speed, trainer.global_step)
-        write_event(trainer, "step", **pl_module.record.values(pl_module.objective.settings), **speed)
+        write_event(trainer, "step", **figures, **speed)
         self._status(trainer, "running")
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

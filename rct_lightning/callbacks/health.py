@@ -83,8 +83,9 @@ class Health(StepCallback):
         """Look at the steps that are left, and at what was logged of them."""
         assert isinstance(pl_module, RelationalModule)
         self._look_at_steps(trainer, pl_module)
-        logged = [(row["step"], row["phase"]) for row in run_of(trainer).read_loss_components()]
-        self._say(trainer, self._judge(trainer, pl_module).ended(trainer.global_step, logged))
+        if trainer.is_global_zero:  # the one that wrote it
+            logged = [(row["step"], row["phase"]) for row in run_of(trainer).read_loss_components()]
+            self._say(trainer, self._judge(trainer, pl_module).ended(trainer.global_step, logged))
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Look at the evaluation, and at replies of the model's own."""
@@ -100,8 +101,8 @@ class Health(StepCallback):
     def _look_at_steps(self, trainer: L.Trainer, module: RelationalModule) -> None:
         judge, waiting = self._judge(trainer, module), self.waiting
         self.waiting = []
-        for record in waiting:
-            self._say(trainer, judge.step(record.step, record.values(module.objective.settings)))
+        for record, figures in zip(waiting, module.figures_of(waiting), strict=True):
+            self._say(trainer, judge.step(record.step, figures))
 
     def _judge(self, trainer: L.Trainer, module: RelationalModule) -> health.Health:
         if self.health is None:

@@ -51,7 +51,7 @@ class LossComponents(StepCallback):
             return
         record = pl_module.record
         if trainer.global_step % self.every_n_steps == 0 or record.gradients:
-            values = record.values(pl_module.objective.settings)
+            (values,) = pl_module.figures_of([record])
             values["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
             log_scalars(trainer, {_train_metric(n): v for n, v in values.items()}, trainer.global_step)
             if trainer.global_step % self.every_n_steps == 0:

@@ -72,6 +72,7 @@ class RelationalDataModule(L.LightningDataModule):
         rebuild_context: Take earlier rows of a conversation as context where a row has none.
         seed: Of the order.
         num_workers: Loader processes.
+        processes: That train together; each has ``batch_size`` rows of its own.
         pin_memory: For copies to a GPU.
         token_cache: Folder of tokens that earlier runs kept; None: none.
 
@@ -98,13 +99,14 @@ class RelationalDataModule(L.LightningDataModule):
         rebuild_context: bool = True,
         seed: int = 42,
         num_workers: int = 0,
+        processes: int = 1,
         pin_memory: bool = False,
         token_cache: Path | None = None,
     ) -> None:
         super().__init__()
         self.template, self.max_seq_length = template, max_seq_length
         self.batch_size, self.batch_tokens = batch_size, batch_tokens
-        self.accumulate, self.seed = accumulate, seed
+        self.accumulate, self.seed, self.processes = accumulate, seed, processes
         self._seen = 0, 0  # epoch, and micro-batches of it
         self._loader = partial(
             DataLoader,
@@ -175,7 +177,10 @@ class RelationalDataModule(L.LightningDataModule):
         lengths = self.train_set.lengths
         if self.batch_tokens is not None:
             return TokenBudgetSampler(lengths, self.batch_tokens, self.accumulate, seed=self.seed)
-        return LengthBucketedSampler(lengths, self.batch_size, self.accumulate, seed=self.seed)
+        rank = self.trainer.global_rank if self.trainer is not None else 0
+        return LengthBucketedSampler(
+            lengths, self.batch_size, self.accumulate, seed=self.seed, processes=self.processes, rank=rank
+        )
 
     def _padded_tokens(self, indices: Sequence[int]) -> int:
         return len(indices) * int(self.train_set.lengths[list(indices)].max())

@@ -30,11 +30,14 @@ class StepSampler(Sampler[BatchRequest]):
     """Micro-batches in an order that depends on seed and epoch alone; as many in every epoch.
 
     Every row is seen once an epoch. The last step may be smaller: Lightning ends an epoch with what has accumulated.
+    Several processes take turns within each step, so that all of them are in the same one and have equally many.
     """
 
     shuffle: bool
     epoch: int = 0
     begin: int = 0
+    processes: int = 1
+    rank: int = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order comes next (Lightning calls this)."""
@@ -42,7 +45,7 @@ class StepSampler(Sampler[BatchRequest]):
         self.epoch = epoch
 
     def go_on(self, epoch: int, batch: int) -> None:
-        """Begin an epoch in its midst: the first batches of it were seen."""
+        """Begin an epoch in its midst: the first batches that this process has of it were seen."""
         self.epoch, self.begin = epoch, batch
 
     @abstractmethod
@@ -53,7 +56,7 @@ class StepSampler(Sampler[BatchRequest]):
         epoch, before = self.epoch if self.shuffle else None, self.begin
         for step in self.steps():
             of_step = tuple(index for rows in step for index in rows)
-            for rows in step:
+            for rows in step[self.rank :: self.processes]:
                 if before > 0:
                     before -= 1
                 else:
@@ -76,18 +79,29 @@ class LengthBucketedSampler(StepSampler):
         seed: int = 0,
         shuffle: bool = True,
         window: int = 16,
+        processes: int = 1,
+        rank: int = 0,
     ) -> None:
         self.lengths, self.batch_size, self.accumulate = lengths, batch_size, accumulate
         self.seed, self.shuffle, self.window = seed, shuffle, window
+        self.processes, self.rank = processes, rank
+        if len(lengths) < processes:
+            raise ValueError(f"{len(lengths)} rows are too few for {processes} processes")
+
+    @property
+    def step_size(self) -> int:
+        """Rows of an optimizer step."""
+        return self.batch_size * self.accumulate * self.processes
 
     def __len__(self) -> int:
-        step = self.batch_size * self.accumulate
-        full, rest = divmod(len(self.lengths), step)
-        return full * self.accumulate + -(-rest // self.batch_size)
+        full, rest = divmod(len(self.lengths), self.step_size)
+        if full and rest < self.processes:  # they join the step before
+            rest = 0
+        return full * self.accumulate + self._count(rest) // self.processes
 
     def steps(self) -> list[Step]:
         """The optimizer steps of the current epoch, rows of each sorted by length."""
-        size = self.batch_size * self.accumulate
+        size = self.step_size
         random = np.random.default_rng([self.seed, self.epoch])
         order = random.permutation(len(self.lengths)) if self.shuffle else np.arange(len(self.lengths))
         bucketed = []
@@ -99,7 +113,24 @@ class LengthBucketedSampler(StepSampler):
             whole = [step for step in steps if len(step) == size]
             short = [step for step in steps if len(step) < size]
             steps = [whole[i] for i in random.permutation(len(whole))] + short
-        return [_cut(step, self.batch_size) for step in steps]
+        if len(steps) > 1 and len(steps[-1]) < self.processes:
+            steps[-2:] = [steps[-2] + steps[-1]]
+        return [self._micro_batches(step) for step in steps]
+
+    def _micro_batches(self, step: list[int]) -> list[list[int]]:
+        """Of ``batch_size`` rows, or of nearly as many where that would not be as many for each process."""
+        count = self._count(len(step))
+        if count == -(-len(step) // self.batch_size):
+            return _cut(step, self.batch_size)
+        edges = [len(step) * at // count for at in range(count + 1)]
+        return [step[start:stop] for start, stop in zip(edges, edges[1:], strict=False)]
+
+    def _count(self, rows: int) -> int:
+        """Micro-batches of a step of so many rows: a multiple of the processes, and none without a row."""
+        least = -(-rows // self.batch_size)
+        more = -(-least // self.processes) * self.processes
+        most = min(rows, self.accumulate * self.processes)
+        return more if more <= most else most // self.processes * self.processes
 
 
 class TokenBudgetSampler(StepSampler):
