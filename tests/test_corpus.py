@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rct_lightning.corpus import audit
+from rct_lightning.corpus import card
 from rct_lightning.corpus import measures as measure
 from rct_lightning.corpus.measures import Corpus
 from rct_lightning.corpus.overlap import Passage, coverage, overlap, overlaps, shingles, words
@@ -24,7 +24,7 @@ THIRD = 1 / 3
 
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
-    return audit.load(ROOT / "data" / "relational")
+    return card.load(ROOT / "data" / "relational")
 
 
 @pytest.fixture(scope="module")
@@ -156,17 +156,17 @@ def test_nothing_of_the_probes_is_trained_on(corpus):
     assert measure.probe_sentences_in_train(corpus) == set()
 
 
-def test_data_card_holds_the_numbers_of_the_audit(corpus, lexicon):
-    card = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
-    printed = card.split("<!-- audit -->\n")[1].split("<!-- /audit -->")[0]
-    assert printed == audit.render(audit.tables(corpus, lexicon))
+def test_data_card_holds_the_numbers_of_the_corpus(corpus, lexicon):
+    page = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
+    printed = page.split("<!-- numbers -->\n")[1].split("<!-- /numbers -->")[0]
+    assert printed == card.render(card.tables(corpus, lexicon))
     assert re.search(r"\| all +\| +730 \| +82 \| +812 \|", printed)
-    assert "python -m rct_lightning.corpus.audit" in card and "CC BY 4.0" in card
+    assert "python -m rct_lightning.corpus.card" in page and "CC BY 4.0" in page
 
 
 def test_the_command_prints_the_card_without_torch():
     code = (
-        "import sys; from rct_lightning.corpus.audit import main; code = main([]); "
+        "import sys; from rct_lightning.corpus.card import main; code = main([]); "
         "sys.exit(code or 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -267,23 +267,23 @@ def test_overlap_by_hand():
     assert coverage(["a b c d"], ["b c d e"], size=3) == 0.5
 
 
-def test_audit_of_a_bad_folder_says_what_to_do(tmp_path, capsys, corpus):
-    assert audit.main([str(tmp_path / "nowhere")]) == 2
+def test_the_card_of_a_bad_folder_says_what_to_do(tmp_path, capsys, corpus):
+    assert card.main([str(tmp_path / "nowhere")]) == 2
     assert "train.jsonl" in capsys.readouterr().err
     write_jsonl(tmp_path / "train.jsonl", corpus.train[:3])
-    assert audit.main([str(tmp_path)]) == 2
+    assert card.main([str(tmp_path)]) == 2
     assert "eval.jsonl" in capsys.readouterr().err
     (tmp_path / "probes.jsonl").write_text('{"id": 1}\n[1]\n')
     with pytest.raises(UserError, match="line 2"):
-        audit.read_probes(tmp_path / "probes.jsonl")
+        card.read_probes(tmp_path / "probes.jsonl")
 
 
-def test_audit_of_a_plain_corpus_without_our_fields(tmp_path, capsys):
+def test_the_card_of_a_plain_corpus_without_our_fields(tmp_path, capsys):
     folder = tmp_path / "mine"
     folder.mkdir()
     for side in ("train", "eval"):
         rows = [Example(f"{side}-{n}", f"{side}-{n}", f"{side} question {n}", f"{side} answer {n}") for n in range(3)]
         write_jsonl(folder / f"{side}.jsonl", rows)
-    assert audit.main([str(folder)]) == 0
+    assert card.main([str(folder)]) == 0
     printed = capsys.readouterr().out
     assert re.search(r"\| all +\| +3 \| +3 \| +6 \|", printed) and "Probes" not in printed

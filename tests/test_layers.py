@@ -145,7 +145,7 @@ def test_a_lawful_import_is_not(file: str, source: str) -> None:
         ("losses/seed.py", "import peft.utils"),
         ("generation.py", "def f():\n    import bitsandbytes as bnb"),
         ("markers.py", "import torch.nn"),
-        ("corpus/audit.py", "from transformers import AutoTokenizer"),
+        ("corpus/card.py", "from transformers import AutoTokenizer"),
     ],
 )
 def test_a_planted_library_is_found(file: str, source: str) -> None:

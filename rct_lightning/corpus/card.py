@@ -1,4 +1,4 @@
-"""Every number of the data card, recomputed: ``python -m rct_lightning.corpus.audit [DIR]``."""
+"""Every number of the data card, recomputed: ``python -m rct_lightning.corpus.card [DIR]``."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def _render_body(table: Table) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the audit of a folder; 2 where the folder cannot be audited."""
+    """Print the numbers of a folder; 2 where it cannot be read."""
     try:
         if len(arguments) > 1:
             raise UserError(f"Give one folder at most, found {len(arguments)}: {' '.join(arguments)}.")
