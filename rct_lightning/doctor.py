@@ -6,28 +6,14 @@ import logging
 import platform
 import shutil
 import sys
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import Literal
 
-Status = Literal["ok", "warn", "fail"]
+from rct_lightning.console import Line
+
 PYTHONS = ((3, 11), (3, 13))
 DISK_GIB = 10.0
 """Free space below which a download of Pythia-2.8B (5.7 GB) and its runs become tight."""
-
-
-@dataclass(frozen=True)
-class Line:
-    """One finding: ok, warn or fail; what it is about; what was seen; what to do."""
-
-    status: Status
-    what: str
-    seen: str
-    remedy: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.status:4}  {self.what:12}  {self.seen}{f'. {self.remedy}' if self.remedy else ''}"
 
 
 def examine(model: str, disk: Path, *, quick: bool = False) -> list[Line]:

@@ -13,6 +13,7 @@ from rct_lightning.corpus import card
 from rct_lightning.corpus import measures as measure
 from rct_lightning.corpus.measures import Corpus
 from rct_lightning.corpus.overlap import Passage, coverage, overlap, overlaps, shingles, words
+from rct_lightning.corpus.tables import render
 from rct_lightning.dialogue import Example, Turn, write_jsonl
 from rct_lightning.errors import UserError
 from rct_lightning.markers import Lexicon
@@ -159,7 +160,7 @@ def test_nothing_of_the_probes_is_trained_on(corpus):
 def test_data_card_holds_the_numbers_of_the_corpus(corpus, lexicon):
     page = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
     printed = page.split("<!-- numbers -->\n")[1].split("<!-- /numbers -->")[0]
-    assert printed == card.render(card.tables(corpus, lexicon))
+    assert printed == render(card.tables(corpus, lexicon))
     assert re.search(r"\| all +\| +730 \| +82 \| +812 \|", printed)
     assert "python -m rct_lightning.corpus.card" in page and "CC BY 4.0" in page
 

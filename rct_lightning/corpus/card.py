@@ -6,14 +6,13 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
-from typing import Any
 
 from rct_lightning.corpus import measures as measure
 from rct_lightning.corpus.measures import Corpus, Probe, Rows
 from rct_lightning.corpus.overlap import Overlap, coverage
+from rct_lightning.corpus.tables import Table, render, share
 from rct_lightning.dialogue import TYPES, read_jsonl
 from rct_lightning.errors import UserError
 from rct_lightning.markers import Lexicon
@@ -21,15 +20,6 @@ from rct_lightning.markers import Lexicon
 DEFAULT_DIRECTORY = Path("data/relational")
 PROBE_FILES = ("probes", "probes_dev")
 COVERAGE_WORDS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A titled table of ready-made text; the first column is left-aligned."""
-
-    title: str
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
 
 
 def load(directory: Path) -> Corpus:
@@ -90,7 +80,7 @@ def type_table(corpus: Corpus, lexicon: Lexicon) -> Table:
     chosen["all"] = [list(rows) for rows in sides.values()]
     body = []
     for name, columns in chosen.items():
-        shares = [_share(measure.marked(rows, lexicon), rows) for rows in columns]
+        shares = [share(measure.marked(rows, lexicon), rows) for rows in columns]
         body.append([name, *(str(len(rows)) for rows in columns), *shares])
     header = ["type", *sides, *(f"marked, {side}" for side in sides)]
     return Table("Rows by type, and the share whose user text is marked", header, body)
@@ -172,7 +162,7 @@ def _row_checks(rows: Rows, lexicon: Lexicon) -> dict[str, str]:
     disagreeing = measure.presence_disagreements(rows, lexicon)
     return {
         "rows whose has_presence disagrees with their text": str(len(disagreeing)),
-        "marked rows with bond language in the reply": _share(measure.bond_replies(marked, lexicon), marked),
+        "marked rows with bond language in the reply": share(measure.bond_replies(marked, lexicon), marked),
         "unmarked rows with bond language in the reply": str(len(measure.bond_replies(unmarked, lexicon))),
         "rows whose context is not the conversation so far": str(len(measure.broken_contexts(rows))),
         "rows that claim a memory without any history": str(len(measure.false_memories(rows, lexicon))),
@@ -192,25 +182,8 @@ def probe_table(corpus: Corpus) -> Table:
     return Table("Probes by kind", ["kind", *(f"{name}.jsonl" for name in corpus.probes)], body)
 
 
-def _share(part: Sequence[Any], whole: Sequence[Any]) -> str:
-    return f"{len(part) / len(whole):.1%}" if whole else "-"
-
-
 def _largest(found: Sequence[Overlap]) -> str:
     return f"{found[0].share:.1%}" if found else "0.0%"
-
-
-def render(found: Sequence[Table]) -> str:
-    """Tables as Markdown with aligned columns, readable in a terminal and in the data card."""
-    return "\n\n".join(f"### {table.title}\n\n{_render_body(table)}" for table in found) + "\n"
-
-
-def _render_body(table: Table) -> str:
-    lines = [list(table.header), *map(list, table.rows)]
-    widths = [max(3, *(len(line[column]) for line in lines)) for column in range(len(table.header))]
-    lines.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
-    cells = ([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])] for line in lines)
-    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -9,16 +9,19 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from itertools import pairwise
+from typing import Any
 
 from rct_lightning.corpus.overlap import Overlap, Passage, overlaps, sentences, words
 from rct_lightning.dialogue import Example, Turn
-from rct_lightning.markers import Lexicon, normalise
+from rct_lightning.markers import Bank, Lexicon, normalise
 
 SENTENCE_WORDS = 5
 """Sentences with fewer words ("I'm home.", "Are you with me?") are everyday speech and may occur anywhere."""
 COMMON_ONE_IN = 20
 """A word that more than one conversation in so many uses in its replies is common, not specific."""
+BANKS: tuple[Bank, ...] = ("bond", "rupture", "memory_claim")
+"""Phrase banks that evaluation scores and that a reply may happen to quote."""
 HARM = "harm:"
 OUT_OF_CHARACTER = re.compile(
     r"\bas an ai\b|\bguidelines\b|\bmy (?:rules|polic(?:y|ies)|programming|training)\b"
@@ -150,10 +153,21 @@ def out_of_character(rows: Rows) -> list[str]:
 
 def heldout_phrases(rows: Rows, lexicon: Lexicon) -> list[tuple[str, str]]:
     """Held-out phrases of the lexicon that occur in replies, as (row id, phrase)."""
-    banks: tuple[Literal["bond", "rupture", "memory_claim"], ...] = ("bond", "rupture", "memory_claim")
-    phrases = [phrase for bank in banks for phrase in lexicon.phrases(bank, "heldout")]
-    texts = [(row.id, words(row.output)) for row in rows]
-    return [(row_id, phrase) for row_id, text in texts for phrase in phrases if _holds(text, words(phrase))]
+    return phrases_said(rows, [phrase for bank in BANKS for phrase in lexicon.phrases(bank, "heldout")])
+
+
+def phrases_said(rows: Rows, phrases: Iterable[str]) -> list[tuple[str, str]]:
+    """Phrases that occur in replies word for word, whatever the case and punctuation, as (row id, phrase)."""
+    by_opening: dict[tuple[str, ...], list[tuple[list[str], str]]] = defaultdict(list)
+    for phrase in phrases:
+        by_opening[tuple(words(phrase)[:2])].append((words(phrase), phrase))
+    said = []
+    for row in rows:
+        reply = words(row.output)
+        openings = dict.fromkeys([*pairwise(reply), *((word,) for word in reply)])
+        begun = [found for opening in openings for found in by_opening.get(opening, ())]
+        said += [(row.id, phrase) for wanted, phrase in begun if _holds(reply, wanted)]
+    return said
 
 
 def unnamed_people(rows: Rows) -> list[str]:
