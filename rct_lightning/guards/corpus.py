@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from rct_lightning.corpus.overlap import Passage, coverage, overlaps
+from rct_lightning.corpus.leakage import MOST_COVERED, TEXTS, leakage
+from rct_lightning.corpus.limits import CUT_ROWS, MARKED_SHARE, REPLY_TOKENS_KEPT
 from rct_lightning.data import IGNORE, RelationalDataset
 from rct_lightning.guards.finding import Finding, Run, ok, spread, stop, warn
 from rct_lightning.losses.relational import BANKS
-
-MARKED_SHARE = (0.1, 0.9)
-CUT_ROWS_WARN, REPLY_TOKENS_KEPT = 0.05, 0.95
-NEAR_DUPLICATE, SHARED_8_GRAMS = 0.8, 0.2
 
 
 def check_labels(run: Run) -> Finding:
@@ -118,7 +115,7 @@ def check_truncation(run: Run) -> Finding:
         longest = max(len(row.encoded.ids) + row.encoded.reply_tokens_cut + row.encoded.input_tokens_cut
                       for row in run.data.train_set.rows)  # fmt: skip
         return stop(name, seen, f"Replies would be learnt in part. data.max_seq_length={longest} holds every reply.")
-    if cut > CUT_ROWS_WARN:
+    if cut > CUT_ROWS:
         return warn(name, seen, "The oldest turns are missing there. A larger data.max_seq_length keeps them.")
     return ok(name, seen)
 
@@ -126,21 +123,17 @@ def check_truncation(run: Run) -> Finding:
 def check_leakage(run: Run) -> Finding:
     """Nothing of the evaluation side is on the training side."""
     train, held = run.data.train_set.examples, run.data.eval_set.examples
-    shared = {row.conversation for row in train} & {row.conversation for row in held}
-    problems = [f"{len(shared)} conversations are on both sides"] if shared else []
-    known = {(row.input, row.output) for row in train}
-    same = sum((row.input, row.output) in known for row in held)
+    leaked = leakage(train, held)
+    problems = [f"{len(leaked.conversations)} conversations are on both sides"] if leaked.conversations else []
+    same = leaked.count("same row")
     problems += [f"{same} evaluation rows stand word for word among the training rows"] if same else []
-    for what in ("input", "output"):
-        passages = [[Passage(row.id, getattr(row, what)) for row in side if len(getattr(row, what).split()) >= 8]
-                    for side in (held, train)]  # fmt: skip
-        near = {pair.first for pair in overlaps(*passages) if pair.share >= NEAR_DUPLICATE}
-        problems += [f"{len(near)} evaluation rows have nearly the {what} of a training row"] if near else []
-    seen_before = coverage([row.output for row in held], [row.output for row in train], 8)
-    if seen_before > SHARED_8_GRAMS:
-        problems.append(f"{seen_before:.0%} of the 8-grams of evaluation replies occur in training replies")
+    for what, same_text, near_text in TEXTS:
+        near = leaked.count(same_text, near_text)
+        problems += [f"{near} evaluation rows have nearly the {what} of a training row"] if near else []
+    if leaked.covered > MOST_COVERED:
+        problems.append(f"{leaked.covered:.0%} of the 8-grams of evaluation replies occur in training replies")
     if not problems:
-        return ok("leakage", f"no conversation and no row on both sides; shared 8-grams {seen_before:.1%}")
+        return ok("leakage", f"no conversation and no row on both sides; shared 8-grams {leaked.covered:.1%}")
     return stop(
         "leakage",
         "; ".join(problems),
