@@ -23,9 +23,7 @@ from rct_lightning.data import (
     Row,
     TokenBudgetSampler,
     Totals,
-    split_by_conversation,
 )
-from rct_lightning.dialogue import Example
 from rct_lightning.errors import UserError
 from rct_lightning.markers import Lexicon
 
@@ -627,33 +625,6 @@ def test_totals_are_the_sums_over_the_step(make_data: Any, accumulate: int, rena
 
 
 # --- split and loaders ----------------------------------------------------------------------------------------------
-
-
-def in_conversations(*sizes: int) -> list[Example]:
-    return [Example(f"{c}-{i}", f"c{c}", "x", "y") for c, size in enumerate(sizes) for i in range(size)]
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_a_split_keeps_conversations_whole(seed: int) -> None:
-    examples = in_conversations(*[1, 2, 3, 4] * 5)
-    train, held = split_by_conversation(examples, 10, seed)
-    assert not {e.conversation for e in train} & {e.conversation for e in held}
-    assert sorted(e.id for e in [*train, *held]) == sorted(e.id for e in examples)
-    assert 7 <= len(held) <= 10
-    again = split_by_conversation(list(reversed(examples)), 10, seed)
-    assert {e.id for e in again[1]} == {e.id for e in held}, "the split does not depend on the order of the file"
-
-
-def test_another_seed_splits_otherwise() -> None:
-    examples = in_conversations(*[1] * 30)
-    held = [{e.id for e in split_by_conversation(examples, 10, seed)[1]} for seed in (0, 1)]
-    assert held[0] != held[1]
-
-
-@pytest.mark.parametrize(("sizes", "eval_size"), [((5,), 2), ((5,), 5), ((3, 3), 2), ((1, 1), 2)])
-def test_what_cannot_be_split_is_an_error(sizes: tuple[int, ...], eval_size: int) -> None:
-    with pytest.raises(UserError, match="cannot be split"):
-        split_by_conversation(in_conversations(*sizes), eval_size, 0)
 
 
 def test_without_an_eval_file_rows_are_split_off(make_data: Any, tokenizer: Any, data: Any, tmp_path: Path) -> None:

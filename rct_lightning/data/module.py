@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from rct_lightning.corpus.split import split
 from rct_lightning.data.batch import Batch
 from rct_lightning.data.dataset import RelationalDataset
 from rct_lightning.data.recurrence import ContentVocabulary, Recurrence
@@ -57,7 +56,7 @@ class RelationalDataModule(L.LightningDataModule):
 
     Args:
         train_file: JSONL of training rows.
-        eval_file: JSONL of evaluation rows; None splits them off by conversation.
+        eval_file: JSONL of evaluation rows; None splits them off as `rct corpus split` does.
         eval_size: Rows to split off when there is no ``eval_file``.
         split_seed: Of that split.
         tokenizer: Of the backbone.
@@ -119,7 +118,8 @@ class RelationalDataModule(L.LightningDataModule):
         )
         train = read_jsonl(train_file, rebuild_context=rebuild_context)
         if eval_file is None:
-            train, held = split_by_conversation(train, eval_size, split_seed)
+            sides = split(train, eval_size, split_seed, lexicon)
+            train, held = sides.train, sides.held
         else:
             held = read_jsonl(eval_file, rebuild_context=rebuild_context)
         self.tokens = RememberedTokens(tokenizer, token_cache, str(train_file.resolve()))
@@ -192,33 +192,6 @@ class RelationalDataModule(L.LightningDataModule):
                 f"data.max_seq_length={self.max_seq_length} is shorter than every prompt (the shortest has {shortest} "
                 f"tokens without any reply), so nothing could be learnt. Use at least {2 * shortest}, or 512."
             )
-
-
-def split_by_conversation(
-    examples: Sequence[Example], eval_size: int, seed: int
-) -> tuple[list[Example], list[Example]]:
-    """Hold out whole conversations until exactly or just under ``eval_size`` rows are held out.
-
-    Raises:
-        UserError: No conversation fits, or nothing would be left to train on.
-    """
-    groups: dict[str, list[Example]] = defaultdict(list)
-    for example in examples:
-        groups[example.conversation].append(example)
-    names = sorted(groups)
-    held: set[str] = set()
-    taken = 0
-    for i in np.random.default_rng(seed).permutation(len(names)):
-        if taken + len(groups[names[i]]) <= eval_size:
-            held.add(names[i])
-            taken += len(groups[names[i]])
-    train = [example for example in examples if example.conversation not in held]
-    if not held or not train:
-        raise UserError(
-            f"data.eval_size={eval_size}: {len(examples)} rows in {len(groups)} conversation(s) cannot be split so "
-            f"that both sides have rows and no conversation is on both. Give data.eval_file, or another data.eval_size."
-        )
-    return train, [example for example in examples if example.conversation in held]
 
 
 def _truncation(rows: Sequence[Encoded]) -> TruncationReport:
