@@ -1,6 +1,5 @@
 """``rct corpus split``: whole conversations, ties, exact sizes, the mix, and nothing that depends on order or names."""
 
-import json
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from rct_lightning.corpus.leakage import leakage, ties
 from rct_lightning.corpus.near import NEARLY_THE_SAME, WINDOW, Likeness, alike
 from rct_lightning.corpus.overlap import Passage, overlaps, words
 from rct_lightning.corpus.split import group, split
-from rct_lightning.dialogue import Example, Turn, read_jsonl, write_jsonl
+from rct_lightning.dialogue import Example, Turn, read_jsonl
 from rct_lightning.errors import UserError
 from rct_lightning.markers import Lexicon
 

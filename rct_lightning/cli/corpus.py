@@ -4,4 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from rct_lightning.cli import audit, show, split
+
 app = typer.Typer(no_args_is_help=True, help="From a chat export to a corpus: import, clean, split, audit, show.")
+app.command("split")(split.split)
+app.command("audit")(audit.audit)
+app.command("show")(show.show)

@@ -1,0 +1,52 @@
+"""``rct corpus audit``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rct_lightning.cli.refusing import refusing
+
+
+@refusing
+def audit(
+    path: Annotated[
+        Path, typer.Argument(help="A corpus folder: train.jsonl and eval.jsonl, else what it holds.")
+    ] = Path("data/relational"),
+    tokenizer: Annotated[Path, typer.Option(help="A model's folder; its tokenizer counts.")] = Path("data/nano"),
+    max_seq_length: Annotated[int, typer.Option(min=8, help="Tokens of a row in training.")] = 512,
+    rules: Annotated[Path | None, typer.Option(help="Own rules and markers (TOML).")] = None,
+    no_files: Annotated[bool, typer.Option("--no-files", help="Print only; leave no audit.md and audit.html.")] = False,
+) -> None:
+    """Whether a corpus is fit to learn from and to measure with. Exit code 1: a line fails."""
+    from rct_lightning.corpus.audit import audit as ask
+    from rct_lightning.corpus.audit_page import markdown, page
+    from rct_lightning.corpus.files import put
+    from rct_lightning.corpus.folder import CorpusDir
+    from rct_lightning.corpus.labels import labels_of
+    from rct_lightning.corpus.lengths import Lengths
+    from rct_lightning.corpus.sides import Sides
+    from rct_lightning.corpus.tables import render
+    from rct_lightning.corpus.tokens import FolderTokenizer
+    from rct_lightning.dialogue import content_hash, read_jsonl
+    from rct_lightning.sanitize import printable
+    from rct_lightning.template import DialogueTemplate
+
+    folder = CorpusDir(path)
+    whole = folder.existing(folder.train, folder.clean, folder.imported)
+    files = [whole, *([folder.eval] if whole == folder.train and folder.eval.is_file() else [])]
+    train, held = ([*map(read_jsonl, files), []])[:2]
+    lengths = Lengths.of([*train, *held], FolderTokenizer(tokenizer), max_seq_length, DialogueTemplate())
+    found = ask(Sides(train, held, labels_of(rules), lengths))
+    for line in found.lines:
+        typer.echo(line.wrapped())
+    typer.echo(printable("\n" + render(found.tables)), nl=False)
+    if not no_files:
+        hashes = {file.name: content_hash(file) for file in files}
+        put({folder.audit: markdown(found, path.name, hashes),
+             folder.audit.with_suffix(".html"): page(found, path.name, hashes)})  # fmt: skip
+        typer.echo(f"\nWritten: {folder.audit} and {folder.audit.with_suffix('.html').name} beside it")
+    if found.failed:
+        raise typer.Exit(1)

@@ -1,0 +1,49 @@
+"""``rct corpus split``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rct_lightning.cli.refusing import refusing
+
+
+@refusing
+def split(
+    path: Annotated[Path, typer.Argument(help="A corpus folder (clean.jsonl, else imported.jsonl), or a JSONL file.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of train.jsonl and eval.jsonl; by default that of PATH.")
+    ] = None,
+    eval_size: Annotated[int, typer.Option(min=1, help="Rows to hold out.")] = 82,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed holds out other rows.")] = 0,
+    rules: Annotated[Path | None, typer.Option(help="Own rules and markers (TOML) for rows without a type.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace train.jsonl and eval.jsonl.")] = False,
+) -> None:
+    """Hold out whole conversations; what is alike stays on one side, the mix of types on both."""
+    from rct_lightning.corpus.files import as_jsonl, put
+    from rct_lightning.corpus.folder import CorpusDir
+    from rct_lightning.corpus.labels import labels_of
+    from rct_lightning.corpus.split import split as split_rows
+    from rct_lightning.corpus.split_report import lines, table
+    from rct_lightning.corpus.tables import aligned
+    from rct_lightning.dialogue import read_jsonl
+    from rct_lightning.errors import UserError
+    from rct_lightning.sanitize import printable
+
+    source = path if path.is_file() else CorpusDir(path).existing(CorpusDir(path).clean, CorpusDir(path).imported)
+    folder = CorpusDir(out or source.parent)
+    taken = [file for file in (folder.train, folder.eval) if file.exists()]
+    if source.resolve() in [file.resolve() for file in taken]:
+        raise UserError(f"{source} would be overwritten by its own part. Give another folder with --out.")
+    if taken and not force:
+        raise UserError(f"{taken[0]} is there already. Give another folder with --out, or --force to replace it.")
+    labels = labels_of(rules)
+    rows = labels.fill(read_jsonl(source))
+    found = split_rows(rows, eval_size, seed, labels.lexicon)
+    put({folder.train: as_jsonl(found.train), folder.eval: as_jsonl(found.held)})
+    typer.echo(printable(aligned(table(found, labels.lexicon))) + "\n")
+    for line in lines(found):
+        typer.echo(line.wrapped())
+    typer.echo(f"\nWritten: {folder.train}, {folder.eval}\nNext: rct corpus audit {folder.root}")

@@ -1,0 +1,71 @@
+"""How many tokens rows have, and what a limit cuts off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from statistics import median
+
+from rct_lightning.corpus.tables import Table
+from rct_lightning.corpus.tokens import FolderTokenizer, LengthsOnly
+from rct_lightning.dialogue import Example
+from rct_lightning.template import DialogueTemplate, Encoded
+
+WITHOUT_LIMIT = 1 << 30
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Tokens of rows as the template writes them, and what of it fits.
+
+    Attributes:
+        limit: Tokens of a row at most (``data.max_seq_length``).
+        whole: Tokens of each row if nothing were cut, its end-of-sequence token included.
+        replies: Those of its reply.
+        encoded: Each row within the limit; only the numbers in it mean something.
+    """
+
+    limit: int
+    whole: list[int]
+    replies: list[int]
+    encoded: list[Encoded]
+
+    @classmethod
+    def of(cls, rows: Sequence[Example], tokenizer: FolderTokenizer, limit: int, template: DialogueTemplate) -> Lengths:
+        """Count the tokens of rows."""
+        texts = [" " + turn.content.strip() for row in rows for turn in row.context]
+        texts += [" " + text.strip() for row in rows for text in (row.input, row.output)]
+        encode = partial(template.encode, tokenizer=LengthsOnly(tokenizer, tokenizer.lengths(texts)))
+        whole = [encode(row, max_length=WITHOUT_LIMIT) for row in rows]
+        return cls(
+            limit,
+            [len(row.ids) for row in whole],
+            [len(row.ids) - row.prompt_length for row in whole],
+            [encode(row, max_length=limit) for row in rows],
+        )
+
+    @property
+    def cut_rows(self) -> int:
+        """Rows that lose something, mostly their oldest turns."""
+        return sum(row.turns_cut + row.input_tokens_cut + row.reply_tokens_cut > 0 for row in self.encoded)
+
+    @property
+    def reply_tokens_kept(self) -> float:
+        """Share of the reply tokens that fit."""
+        return 1 - sum(row.reply_tokens_cut for row in self.encoded) / max(sum(self.replies), 1)
+
+    @property
+    def limit_for_replies(self) -> int:
+        """The least limit at which no reply and no present user text is cut."""
+        lost = (row.input_tokens_cut + row.reply_tokens_cut for row in self.encoded)
+        return max(len(row.ids) + cut for row, cut in zip(self.encoded, lost, strict=True))
+
+    def table(self) -> Table:
+        """Least, median, 95th of a hundred, and most."""
+        body = []
+        for name, counts in (("row", self.whole), ("reply", self.replies)):
+            ordered = sorted(counts)
+            high = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
+            body.append([name, str(ordered[0]), f"{median(ordered):g}", str(high), str(ordered[-1])])
+        return Table("Length in tokens", ["", "least", "median", "95%", "most"], body)
