@@ -12,7 +12,8 @@ import pytest
 from rct_lightning.corpus import card
 from rct_lightning.corpus import measures as measure
 from rct_lightning.corpus.measures import Corpus
-from rct_lightning.corpus.overlap import Passage, coverage, overlap, overlaps, shingles, words
+from rct_lightning.corpus.near import coverage
+from rct_lightning.corpus.overlap import Passage, overlap, overlaps, shingles, words
 from rct_lightning.corpus.tables import render
 from rct_lightning.dialogue import Example, Turn, write_jsonl
 from rct_lightning.errors import UserError

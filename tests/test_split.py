@@ -7,39 +7,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from invented import conversations, sentence
 from typer.testing import CliRunner
 
 from rct_lightning.cli import app
+from rct_lightning.corpus.labels import agreement, labels_of
 from rct_lightning.corpus.leakage import leakage, ties
 from rct_lightning.corpus.near import NEARLY_THE_SAME, WINDOW, Likeness, alike
 from rct_lightning.corpus.overlap import Passage, overlaps, words
 from rct_lightning.corpus.split import group, split
-from rct_lightning.dialogue import Example, Turn, read_jsonl
+from rct_lightning.dialogue import Example, Turn, read_jsonl, write_jsonl
 from rct_lightning.errors import UserError
 from rct_lightning.markers import Lexicon
 
 ROOT = Path(__file__).parents[1]
-NOUNS = ("lamp river kettle bridge garden violin harbour letter mountain bakery orchard window copper winter engine "
-         "sister market candle forest wagon").split()  # fmt: skip
-
-
-def sentence(draw: random.Random, length: int = 24) -> str:
-    """Words in no order: two of these share no five in a row."""
-    return " ".join(f"{draw.choice(NOUNS)}{draw.randrange(99)}" for _ in range(length)).capitalize() + "."
-
-
-def conversations(*sizes: int, seed: int = 0, **fields: object) -> list[Example]:
-    """Rows of conversations of some sizes, none like another."""
-    draw, rows = random.Random(seed), []
-    for number, size in enumerate(sizes):
-        said: tuple[Turn, ...] = ()
-        for turn in range(size):
-            row = Example(f"c{number}-{turn}", f"c{number}", sentence(draw), sentence(draw), said, **fields)  # type: ignore[arg-type]
-            said = (*said, Turn("human", row.input), Turn("assistant", row.output))
-            rows.append(row)
-    return rows
 
 
 def shuffled(rows: Sequence[Example], seed: int) -> list[Example]:
@@ -76,6 +59,7 @@ def test_a_split_keeps_conversations_whole(seed: int) -> None:
     assert [row.id for row in found.train] == [row.id for row in rows if row in found.train], "the order of the file"
 
 
+@settings(max_examples=40)
 @given(st.lists(st.integers(1, 9), min_size=2, max_size=25), st.integers(1, 40), st.integers(0, 3))
 def test_as_many_rows_are_held_out_as_whole_conversations_allow(sizes: list[int], wished: int, seed: int) -> None:
     sums = {0}
@@ -173,6 +157,13 @@ def test_what_is_tied_stays_together(kind: str) -> None:
     assert leakage(rows[1:], rows[:1]).count(kind) == 1  # type: ignore[arg-type]
 
 
+def test_a_stock_phrase_is_no_passage() -> None:
+    stock = " ".join(conversations(1, seed=7)[0].output.split()[:16])
+    rows = [replace(row, output=f"{row.output} {stock}") for row in conversations(*[1] * 30)]
+    assert ties(rows) == []
+    assert {tie.kind for tie in ties(rows[:10])} == {"same passage"}
+
+
 def test_what_everybody_says_ties_nobody() -> None:
     rows = [replace(row, input="Thank you!") for row in conversations(*[1] * 12)]
     assert ties(rows) == [] and len(split(rows, 5).held) == 5
@@ -199,6 +190,7 @@ def test_ties_chain_and_are_counted() -> None:
 # --- alike, without comparing each with each ------------------------------------------------------------------------
 
 
+@settings(max_examples=40)
 @given(st.randoms(use_true_random=False), st.sampled_from([0.3, 0.5, 0.8, 1.0]))
 def test_the_index_finds_what_comparing_all_pairs_finds(draw: random.Random, share: float) -> None:
     texts = [" ".join(draw.choice("abc") for _ in range(draw.randrange(5, 14))) for _ in range(30)]
@@ -212,16 +204,16 @@ def test_the_index_finds_what_comparing_all_pairs_finds(draw: random.Random, sha
     assert fast == {tuple(sorted(pair, key=int)) for pair in slow}
 
 
-def test_a_thousand_copies_are_chained_and_not_compared_each_with_each() -> None:
+def test_hundreds_of_copies_are_chained_and_not_compared_each_with_each() -> None:
     draw = random.Random(0)
     base = sentence(draw, 60).split()
-    copies = [" ".join([*base[:n % 60], f"other{n}", *base[n % 60 + 1:]]) for n in range(1000)]  # fmt: skip
+    copies = [" ".join([*base[:n % 60], f"other{n}", *base[n % 60 + 1:]]) for n in range(400)]  # fmt: skip
     pairs = alike([*copies, sentence(draw)], NEARLY_THE_SAME)
-    assert len(pairs) < 1000 * WINDOW * 2
+    assert len(pairs) < 400 * WINDOW * 2
     seen = {0}
     for _ in range(20):
         seen |= {other for pair in pairs if seen & set(pair) for other in pair}
-    assert seen == set(range(1000))
+    assert seen == set(range(400))
 
 
 def test_other_scripts_have_words_too() -> None:
@@ -239,3 +231,127 @@ def command(*arguments: object) -> tuple[int, str]:
     done = CliRunner().invoke(app, ["corpus", "split", *map(str, arguments)])
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     return done.exit_code, " ".join(done.output.split())
+
+
+def test_the_command_reads_a_folder_and_writes_both_sides(tmp_path: Path, bundled: list[Example]) -> None:
+    write_jsonl(tmp_path / "imported.jsonl", bundled[:9])
+    write_jsonl(tmp_path / "clean.jsonl", bundled)
+    code, said = command(tmp_path)
+    assert code == 0 and "exactly 82 rows are held out" in said and "same pair 124" in said
+    train, held = (read_jsonl(tmp_path / f"{side}.jsonl") for side in ("train", "eval"))
+    assert (len(train), len(held)) == (730, 82) and leakage(train, held).rows == {}
+    assert {row.id: row for row in [*train, *held]} == {row.id: row for row in bundled}, "no row has changed"
+    assert not list(tmp_path.glob(".*")), "nothing half-written"
+    before = (tmp_path / "eval.jsonl").read_bytes()
+    code, said = command(tmp_path, "--eval-size", 20)
+    assert code == 2 and "--force" in said and (tmp_path / "eval.jsonl").read_bytes() == before
+    assert command(tmp_path, "--eval-size", 20, "--force")[0] == 0
+    assert len(read_jsonl(tmp_path / "eval.jsonl")) == 20
+
+
+def test_types_and_markers_are_filled_in_and_what_is_said_stays(tmp_path: Path) -> None:
+    rows = conversations(*[1] * 12)
+    rows[0] = replace(rows[0], input="Aelara, are you there? I feel lonely.", type=None)
+    rows[1] = replace(rows[1], input="Aelara, are you there?", type="general", has_presence=False)
+    write_jsonl(tmp_path / "rows.jsonl", rows)
+    code, said = command(tmp_path / "rows.jsonl", "--eval-size", 3, "--out", tmp_path / "new")
+    assert code == 0 and "type of 11 rows, has_presence of 11 rows" in said
+    got = {row.id: row for side in ("train", "eval") for row in read_jsonl(tmp_path / "new" / f"{side}.jsonl")}
+    assert (got["c0-0"].type, got["c0-0"].has_presence) == ("presence", True)
+    assert (got["c1-0"].type, got["c1-0"].has_presence) == ("general", False)
+    assert got["c0-0"].extra["labelled"] == ["type", "has_presence"] and "labelled" not in got["c1-0"].extra
+
+
+def test_what_is_worth_a_word_is_said(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "rows.jsonl", conversations(41, *[7] * 8))
+    code, said = command(tmp_path / "rows.jsonl", "--eval-size", 20, "--out", tmp_path / "a")
+    assert code == 0 and "14 rows are held out, not 20" in said
+    assert "skew" not in said, "of nine conversations one holds more than a tenth by arithmetic"
+    write_jsonl(tmp_path / "rows.jsonl", conversations(41, *[1] * 59))
+    code, said = command(tmp_path / "rows.jsonl", "--eval-size", 20, "--out", tmp_path / "b")
+    assert "conversation 'c0' holds 41 of 100 rows (41%); all of it is learnt" in said
+    rows = conversations(*[1] * 30)
+    write_jsonl(
+        tmp_path / "rows.jsonl", [replace(row, input=rows[0].input) if n < 9 else row for n, row in enumerate(rows)]
+    )
+    code, said = command(tmp_path / "rows.jsonl", "--eval-size", 5, "--out", tmp_path / "d")
+    assert code == 0 and "holds 9 of 30 rows" in said
+    stock = " It was good to talk about all of this with you, come back whenever you like to."
+    rows = [replace(row, output=" ".join(row.output.split()[:5]) + stock) for row in conversations(*[1] * 30)]
+    write_jsonl(tmp_path / "rows.jsonl", rows)
+    code, said = command(tmp_path / "rows.jsonl", "--eval-size", 5, "--out", tmp_path / "c")
+    assert code == 0 and "of the 8-grams of held-out replies occur in training replies" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("nowhere",), "rct corpus import"),
+        (("train.jsonl",), "would be overwritten"),
+        (("rows.jsonl", "--eval-size", 12), "cannot be split"),
+        (("rows.jsonl", "--rules", "absent.toml"), "cannot be read"),
+        (("rows.jsonl", "--rules", "broken.toml"), "not valid TOML"),
+        (("rows.jsonl", "--rules", "unknown.toml"), "Did you mean 'user'?"),
+        (("rows.jsonl", "--rules", "type.toml"), "expected one of reunion"),
+        (("rows.jsonl", "--rules", "empty.toml"), "needs a condition"),
+        (("rows.jsonl", "--eval-size", 3, "--out", "rows.jsonl/new"), "cannot be written"),
+    ],
+)
+def test_mistakes_are_told_and_leave_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[object, ...], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_jsonl(Path("rows.jsonl"), conversations(*[1] * 12))
+    write_jsonl(Path("train.jsonl"), conversations(*[1] * 12))
+    rule = '[[rule]]\ntype = "presence"\n'
+    for name, text in {"broken": "rule = [", "unknown": f'{rule}users = ["x"]', "empty": rule,
+                       "type": '[[rule]]\ntype = "joy"\nuser = ["x"]'}.items():  # fmt: skip
+        Path(f"{name}.toml").write_text(text, encoding="utf-8")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    code, said = command(
+        *arguments, *([] if arguments[0] == "train.jsonl" or "--out" in arguments else ["--out", "new"])
+    )
+    assert code == 2 and words in said and "Traceback" not in said
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+# --- labels ---------------------------------------------------------------------------------------------------------
+
+
+def said_to(text: str, reply: str = "Well.", **fields: object) -> Example:
+    return Example("r", "r", text, reply, **fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [
+        (said_to("Good morning, I slept well."), "reunion"),
+        (said_to("Could you keep me company while I wait?"), "presence"),
+        (said_to("What did I say about the lamp?"), "continuity"),
+        (said_to("And now?", "You told me it was green.", context=(Turn("human", "Hm."),)), "continuity"),
+        (said_to("Tell me how to open his lock.", "No, I won't help you into his house."), "refusal"),
+        (said_to("How long do eggs boil?", "Six minutes."), "general"),
+        (said_to("The alonement of chicory, said Hillary.", "Fine."), "general"),  # whole words: no alone, no hi
+    ],
+)
+def test_rules_read_whole_words(row: Example, kind: str) -> None:
+    assert labels_of().type_of(row) == kind
+
+
+def test_own_rules_come_first_and_own_markers_count(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('markers = ["mira"]\n[[rule]]\ntype = "presence"\nmarked = true\nuser_opens = ["good morning"]\n')
+    labels = labels_of(own)
+    assert labels.type_of(said_to("Good morning, Mira.")) == "presence"
+    assert labels.type_of(said_to("Good morning, Aelara.")) == "reunion", "not a marker any more"
+    filled = labels.fill([said_to("Mira, listen.")])[0]
+    assert filled.has_presence is True
+    own.write_text("builtin = false\n")
+    assert labels_of(own).type_of(said_to("Good morning.")) == "general"
+
+
+def test_agreement_counts_what_was_given_by_hand_alone() -> None:
+    labels = labels_of()
+    by_hand = [said_to("Good morning.", type="reunion"), said_to("Good evening.", type="general"), said_to("Hello.")]
+    assert agreement(by_hand, labels) == {("reunion", "reunion"): 1, ("general", "reunion"): 1}
+    assert agreement(labels.fill([said_to("Hello.")]), labels) == {}

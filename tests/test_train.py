@@ -612,6 +612,20 @@ def test_a_run_that_breaks_says_so(
     assert not run.adapter.exists()
 
 
+def test_what_rct_corpus_split_leaves_can_be_learnt(main: Callable[[DictConfig], float], tmp_path: Path) -> None:
+    rows = shortest(read(ROOT / "data" / "relational" / "train.jsonl"), 48)
+    bare = [{name: row[name] for name in ("id", "conversation", "input", "output", "context")} for row in rows]
+    source = write(tmp_path / "clean.jsonl", bare)
+    split = CliRunner().invoke(app, ["corpus", "split", str(tmp_path), "--eval-size", "8"])
+    assert split.exit_code == 0 and "exactly 8 rows" in split.output and len(read(source)) == 48
+    files = [f"data.{side}_file={tmp_path / side}.jsonl" for side in ("train", "eval")]
+    main(composed(tmp_path / "run", "data=jsonl", *files))
+    run = RunDir(tmp_path / "run")
+    checks = json.loads(run.checks.read_text(encoding="utf-8"))
+    assert {found["status"] for found in checks} == {"ok"} and run.read_status()["state"] == "finished"
+    assert (run.adapter / ADAPTER).exists() and curves(run)[-1]["phase"] == "eval"
+
+
 # --- guards ---------------------------------------------------------------------------------------------------------
 
 

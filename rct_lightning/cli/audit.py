@@ -26,10 +26,10 @@ def audit(
     from rct_lightning.corpus.files import put
     from rct_lightning.corpus.folder import CorpusDir
     from rct_lightning.corpus.labels import labels_of
-    from rct_lightning.corpus.lengths import Lengths
     from rct_lightning.corpus.sides import Sides
     from rct_lightning.corpus.tables import render
     from rct_lightning.corpus.tokens import FolderTokenizer
+    from rct_lightning.corpus.truncation import Lengths
     from rct_lightning.dialogue import content_hash, read_jsonl
     from rct_lightning.sanitize import printable
     from rct_lightning.template import DialogueTemplate

@@ -52,7 +52,9 @@ def show(
     typer.echo(f"{printable(said)}\n{LEGEND[colour]}\n")
     alike = groupby(found, key=lambda piece: (piece.cut, piece.learnt, colour and piece.kind))
     runs = [list(run) for _, run in alike]
-    typer.echo("".join(_shown(run[0], printable("".join(piece.text for piece in run)), colour) for run in runs))
+    typer.echo(
+        "".join(_shown(run[0], printable("".join(piece.text for piece in run)), colour) for run in runs), color=colour
+    )
 
 
 def _shown(piece: Piece, text: str, colour: bool) -> str:

@@ -6,6 +6,7 @@ import html
 import io
 from collections import Counter
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import Any
 
 from rct_lightning.corpus.audit import Audit
@@ -95,7 +96,7 @@ def _draw_lengths(axis: Any, sides: Sides) -> None:
 
 def _draw_conversations(axis: Any, sides: Sides) -> None:
     counts = sorted(Counter(row.conversation for row in sides.rows).values(), reverse=True)
-    shares = [sum(counts[: n + 1]) / len(sides.rows) for n in range(len(counts))]
+    shares = [total / len(sides.rows) for total in accumulate(counts)]
     axis.plot(range(1, len(counts) + 1), shares)
     axis.set_ylim(0, 1)
     axis.set_title("share of rows in the largest conversations")

@@ -11,7 +11,8 @@ from statistics import mean, median
 
 from rct_lightning.corpus import measures as measure
 from rct_lightning.corpus.measures import Corpus, Probe, Rows
-from rct_lightning.corpus.overlap import Overlap, coverage
+from rct_lightning.corpus.near import coverage
+from rct_lightning.corpus.overlap import Overlap
 from rct_lightning.corpus.tables import Table, render, share
 from rct_lightning.dialogue import TYPES, read_jsonl
 from rct_lightning.errors import UserError

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from errno import EISDIR
 from pathlib import Path
 
 from rct_lightning.dialogue import Example
@@ -25,6 +27,8 @@ def put(texts: Mapping[Path, str]) -> None:
     beside = {path: path.with_name(f".{path.name}.part") for path in texts}
     try:
         for path, text in texts.items():
+            if path.is_dir():
+                raise IsADirectoryError(EISDIR, "a folder of this name is in the way", str(path))
             path.parent.mkdir(parents=True, exist_ok=True)
             beside[path].write_text(text, encoding="utf-8")
         for path, written in beside.items():
@@ -33,4 +37,5 @@ def put(texts: Mapping[Path, str]) -> None:
         raise UserError(f"{error.filename}: cannot be written ({error.strerror}). Give another folder.") from None
     finally:
         for written in beside.values():
-            written.unlink(missing_ok=True)
+            with suppress(OSError):  # it was moved, or never came to be
+                written.unlink()

@@ -105,13 +105,14 @@ def agreement(rows: Sequence[Example], labels: Labels) -> dict[tuple[str, str], 
     """Rows by (type that was given by hand, type by rule); rows whose type is by rule, or absent, are left out."""
     counts: dict[tuple[str, str], int] = {}
     for row in rows:
-        if row.type is not None and "type" not in _given_by_rule(row):
+        if row.type is not None and "type" not in given_by_rule(row):
             pair = row.type, labels.type_of(row)
             counts[pair] = counts.get(pair, 0) + 1
     return counts
 
 
-def _given_by_rule(row: Example) -> Sequence[str]:
+def given_by_rule(row: Example) -> Sequence[str]:
+    """Which labels of a row were given here."""
     given = row.extra.get(BY_RULE)
     return given if isinstance(given, list) else ()
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rct_lightning.corpus.near import NEARLY_THE_SAME, SAME_PASSAGE, Likeness, alike
-from rct_lightning.corpus.overlap import coverage, words
+from rct_lightning.corpus.measures import pair_of
+from rct_lightning.corpus.near import NEARLY_THE_SAME, SAME_PASSAGE, Likeness, alike, coverage
+from rct_lightning.corpus.overlap import words
 from rct_lightning.dialogue import Example
 from rct_lightning.markers import normalise
 
@@ -49,7 +50,7 @@ def ties(rows: Sequence[Example]) -> list[Tie]:
     by a shorter user text that hardly anybody else says.
     """
     found = list(_sharing(rows, "same row", lambda row: (normalise(row.input), normalise(row.output))))
-    found += _sharing(rows, "same pair", lambda row: row.extra.get("pair") and str(row.extra["pair"]))
+    found += _sharing(rows, "same pair", pair_of)
     found += _sharing_history(rows)
     for what, same, near in TEXTS:
         holders: dict[str, list[int]] = defaultdict(list)

@@ -8,6 +8,8 @@ CUT_ROWS = 0.05
 """Share of rows that may lose a part (their oldest turns, mostly) before it is worth a word."""
 LARGEST_CONVERSATION = 0.1
 """Share of all rows from which on a single conversation shapes what is learnt."""
+LARGEST_GROUP = 0.25
+"""Share of all rows that conversations which are tied may hold together."""
 LARGEST_EVAL_CONVERSATION = (0.25, 0.5)
 """Share of the evaluation rows that one conversation may hold: a warning above the first, a fault above the second."""
 SMALL_EVAL = 30

@@ -219,7 +219,7 @@ def output_overlaps(rows: Rows) -> list[Overlap]:
 
 def input_overlaps(rows: Rows) -> list[Overlap]:
     """User texts that share shingles, twins of a minimal pair apart, largest share first."""
-    return overlaps([Passage(row.id, row.input, _pair(row)) for row in rows])
+    return overlaps([Passage(row.id, row.input, pair_of(row)) for row in rows])
 
 
 def side_overlaps(corpus: Corpus) -> list[Overlap]:
@@ -230,7 +230,7 @@ def side_overlaps(corpus: Corpus) -> list[Overlap]:
 def shared_conversations(corpus: Corpus) -> set[str]:
     """Conversations and minimal pairs that have rows on both sides."""
     train, held_out = (
-        {name for row in rows for name in (row.conversation, _pair(row))} for rows in (corpus.train, corpus.eval)
+        {name for row in rows for name in (row.conversation, pair_of(row))} for rows in (corpus.train, corpus.eval)
     )
     return {name for name in train & held_out if name is not None}
 
@@ -261,7 +261,8 @@ def probe_sentences_in_train(corpus: Corpus) -> set[str]:
     return {sentence for sentence in probed & trained if len(sentence.split()) >= SENTENCE_WORDS}
 
 
-def _pair(row: Example) -> str | None:
+def pair_of(row: Example) -> str | None:
+    """The minimal pair that a row belongs to, if any."""
     pair = row.extra.get("pair")
     return None if pair is None else str(pair)
 

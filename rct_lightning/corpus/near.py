@@ -10,7 +10,7 @@ compared, so that a thousand copies are chained together and a stock phrase does
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,11 +33,13 @@ class Likeness:
         size: Words of an n-gram.
         share: Of the n-grams of the text that has fewer, in (0, 1].
         least: N-grams that must be shared in any case.
+        stock: Texts that may hold an n-gram; one that more of them hold is a stock phrase and does not count as shared.
     """
 
     size: int
     share: float
     least: int = 1
+    stock: int | None = None
 
     def needed(self, grams: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """N-grams that a partner must share with texts of so many."""
@@ -46,8 +48,9 @@ class Likeness:
 
 NEARLY_THE_SAME = Likeness(SHINGLE_WORDS, share=0.8)
 """A copy with a word or two changed, or one that stands whole in the other. Holds wherever Jaccard is 0.8 or more."""
-SAME_PASSAGE = Likeness(size=8, share=0.2, least=8)
-"""A fifth of the shorter text, and at least fifteen words in a row or more in pieces, stands in the other."""
+SAME_PASSAGE = Likeness(size=8, share=0.2, least=8, stock=10)
+"""A fifth of the shorter text, and at least fifteen words in a row or more in pieces, stands in the other and in few
+more."""
 
 
 def alike(texts: Sequence[str], rule: Likeness) -> list[tuple[int, int]]:
@@ -55,8 +58,19 @@ def alike(texts: Sequence[str], rule: Likeness) -> list[tuple[int, int]]:
 
     The result does not depend on the order of the texts. Texts without a whole n-gram have no partner.
     """
-    found = _Index.of(texts, rule.size)
+    found = _Index.of(texts, rule.size, rule.stock)
     return [(found.texts[one], found.texts[other]) for one, other in _pairs(found, rule)]
+
+
+def coverage(texts: Iterable[str], by: Iterable[str], size: int) -> float:
+    """Share of the distinct n-grams of ``texts`` that occur in ``by`` too; 0 where there are none."""
+    known: dict[str, int] = {}
+    wanted, there = (_distinct([_grams(text, size, known) for text in side]) for side in (texts, by))
+    return float(np.isin(wanted, there, assume_unique=True).mean()) if len(wanted) else 0.0
+
+
+def _distinct(grams: list[Hashes]) -> Hashes:
+    return np.unique(np.concatenate(grams)) if grams else np.empty(0, np.uint64)
 
 
 @dataclass(frozen=True)
@@ -67,7 +81,7 @@ class _Index:
         texts: Position of each text in what was given.
         start: Where the n-grams of each text begin in ``grams``; one more entry ends the last.
         grams: Distinct n-grams of each text, sorted.
-        count: Texts that hold it, for each entry of ``grams``.
+        count: Texts that hold it, for each entry of ``grams``; 1 for a stock phrase.
         place: Where its first holder stands in ``holders``, for each entry of ``grams``.
         holders: Texts by n-gram, in ascending order within each.
     """
@@ -80,7 +94,7 @@ class _Index:
     holders: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, texts: Sequence[str], size: int) -> _Index:
+    def of(cls, texts: Sequence[str], size: int, stock: int | None) -> _Index:
         known: dict[str, int] = {}
         grams = [_grams(text, size, known) for text in texts]
         order = sorted((i for i, found in enumerate(grams) if len(found)), key=lambda i: (len(grams[i]), texts[i], i))
@@ -93,6 +107,8 @@ class _Index:
         counts = np.diff(first, append=len(flat))
         count, place = np.empty(len(flat), np.int64), np.empty(len(flat), np.int64)
         count[by_gram], place[by_gram] = np.repeat(counts, counts), np.repeat(first, counts)
+        if stock is not None:
+            count[count > stock] = 1  # as if it stood alone
         return cls(order, start, flat, count, place, owners[by_gram])
 
     def of_text(self, text: int) -> slice:
@@ -108,7 +124,8 @@ def _pairs(index: _Index, rule: Likeness) -> Iterator[tuple[int, int]]:
 
     def grams_of(text: int) -> frozenset[int]:
         if text not in sets:
-            sets[text] = frozenset(index.grams[index.of_text(text)].tolist())
+            here = index.of_text(text)
+            sets[text] = frozenset(index.grams[here][index.count[here] > 1].tolist())
         return sets[text]
 
     for text in np.flatnonzero(shared >= needed).tolist():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rct_lightning.markers import normalise
@@ -92,10 +92,3 @@ def overlaps(passages: Sequence[Passage], others: Sequence[Passage] | None = Non
             share = count / min(len(grams), len(against[target]))
             pairs.append(Overlap(share, passages[index].id, targets[target].id))
     return sorted(pairs, key=lambda pair: (-pair.share, pair.first, pair.second))
-
-
-def coverage(texts: Iterable[str], by: Iterable[str], size: int) -> float:
-    """Share of the distinct n-grams of ``texts`` that occur in ``by`` too; 0 where there are none."""
-    grams = {gram for text in texts for gram in shingles(text, size) if len(gram) == size}
-    known = {gram for text in by for gram in shingles(text, size)}
-    return len(grams & known) / len(grams) if grams else 0.0

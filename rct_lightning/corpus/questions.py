@@ -9,6 +9,7 @@ from rct_lightning.console import Line
 from rct_lightning.corpus import limits
 from rct_lightning.corpus.labels import agreement
 from rct_lightning.corpus.leakage import MOST_COVERED, TEXTS, TieKind
+from rct_lightning.corpus.measures import pair_of
 from rct_lightning.corpus.residue import artefacts, personal
 from rct_lightning.corpus.sides import Sides
 from rct_lightning.dialogue import TYPES, Example
@@ -48,14 +49,13 @@ def _leakage(sides: Sides) -> Line:
         return Line(
             "fail", "leakage", "; ".join([*seen, covered]), "`rct corpus split` keeps what is alike on one side"
         )
-    return Line("ok", "leakage", f"nothing, or nearly nothing, is on both sides; {covered}")
+    return Line("ok", "leakage", f"no conversation, user text or reply is on both sides, nor nearly; {covered}")
 
 
 def _ties_across(sides: Sides) -> Line:
     """Weaker things that both sides share."""
-    found = sides.leakage
-    kinds = ("same passage", "same history", "same short user text", "same pair")
-    seen = [f"{_named(found.rows[kind], 'eval row')} with the {kind}" for kind in kinds if kind in found.rows]
+    found = sides.leakage.rows
+    seen = [f"{_named(found[kind], 'eval row')} with the {kind}" for kind in WEAK if kind in found]
     if seen:
         return Line("warn", "ties", f"{'; '.join(seen)} as in train", "`rct corpus split` keeps them on one side")
     return Line("ok", "ties", "no passage, history, twin or short user text is shared by the sides")
@@ -75,7 +75,7 @@ def _types(sides: Sides) -> Line:
     name = max(shift, key=lambda name: abs(shift[name]))
     seen = f"the share of {name} differs most between the sides, by {abs(shift[name]):.1%}"
     if abs(shift[name]) > max(limits.TYPE_SHIFT, 1 / len(sides.held)):
-        return Line("warn", "types", seen, "`rct corpus split` keeps the mix; evaluation weighs types by their rows")
+        return Line("warn", "types", seen, "`rct corpus split` keeps the mix")
     return Line("ok", "types", seen)
 
 
@@ -180,15 +180,9 @@ _OF_ROWS: tuple[Callable[[Sides], Line], ...] = (
 )  # fmt: skip
 
 
-def _found_in(what: str, sides: Sides, kinds: Callable[[str], list[str]], nothing: str, remedy: str) -> Line:
-    """Rows in which something is found by kind; a text that many rows have in their history is looked at once."""
-    seen: dict[str, list[str]] = {}
-    found = Counter[str]()
-    for row in sides.rows:
-        texts = (row.input, row.output, *(turn.content for turn in row.context))
-        found.update(
-            {kind for text in texts for kind in (seen[text] if text in seen else seen.setdefault(text, kinds(text)))}
-        )
+def _found_in(what: str, sides: Sides, kinds: Callable[[Example], list[str]], nothing: str, remedy: str) -> Line:
+    """Rows in which something is found, by kind."""
+    found = Counter(kind for row in sides.rows for kind in kinds(row))
     if not found:
         return Line("ok", what, nothing)
     return Line("fail", what, ", ".join(f"{kind} in {count} rows" for kind, count in found.most_common()), remedy)
@@ -198,7 +192,7 @@ def _tied_rows(sides: Sides, kinds: set[str]) -> set[int]:
     """Rows that are tied in one of some ways; twins of a minimal pair are alike on purpose."""
     found: set[int] = set()
     for tie in sides.ties:
-        if tie.kind in kinds and len({sides.rows[position].extra.get("pair", position) for position in tie.rows}) > 1:
+        if tie.kind in kinds and len({pair_of(sides.rows[position]) or position for position in tie.rows}) > 1:
             found.update(tie.rows)
     return found
 

@@ -6,6 +6,9 @@ A pattern finds e-mail addresses and the like; no pattern finds a name.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+
+from rct_lightning.dialogue import Example
 
 _PERSONAL = {
     "e-mail": re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}\b"),
@@ -21,11 +24,17 @@ _ARTEFACTS = {
 }
 
 
-def personal(text: str) -> list[str]:
-    """Kinds of personal data in a text."""
-    return [kind for kind, pattern in _PERSONAL.items() if pattern.search(text)]
+def personal(row: Example) -> list[str]:
+    """Kinds of personal data in a row, its history included."""
+    texts = (row.input, row.output, *(turn.content for turn in row.context))
+    return sorted({kind for text in texts for kind in _personal_in(text)})
 
 
-def artefacts(text: str) -> list[str]:
-    """Kinds of text that a program wrote between the lines of a talk."""
-    return [kind for kind, pattern in _ARTEFACTS.items() if pattern.search(text)]
+def artefacts(row: Example) -> list[str]:
+    """Kinds of text in a row's own exchange that a program wrote and nobody said."""
+    return [kind for kind, pattern in _ARTEFACTS.items() if pattern.search(row.input) or pattern.search(row.output)]
+
+
+@lru_cache(maxsize=1 << 14)  # the rows of a conversation have their history in common
+def _personal_in(text: str) -> tuple[str, ...]:
+    return tuple(kind for kind, pattern in _PERSONAL.items() if pattern.search(text))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rct_lightning.corpus.lengths import WITHOUT_LIMIT
 from rct_lightning.corpus.tokens import FolderTokenizer
+from rct_lightning.corpus.truncation import WITHOUT_LIMIT
 from rct_lightning.dialogue import Example
 from rct_lightning.errors import UserError
 from rct_lightning.template import DialogueTemplate, SpanKind

@@ -9,7 +9,7 @@ from functools import cached_property
 from rct_lightning.corpus import measures as measure
 from rct_lightning.corpus.labels import Labels
 from rct_lightning.corpus.leakage import Leakage, Tie, leakage, ties
-from rct_lightning.corpus.lengths import Lengths
+from rct_lightning.corpus.truncation import Lengths
 from rct_lightning.dialogue import Example
 from rct_lightning.markers import Half
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 from rct_lightning.console import Line
-from rct_lightning.corpus.labels import BY_RULE
+from rct_lightning.corpus.labels import given_by_rule
 from rct_lightning.corpus.leakage import COVERED_WORDS, MOST_COVERED
-from rct_lightning.corpus.limits import LARGEST_CONVERSATION
-from rct_lightning.corpus.overlap import coverage
+from rct_lightning.corpus.limits import LARGEST_CONVERSATION, LARGEST_GROUP
+from rct_lightning.corpus.near import coverage
 from rct_lightning.corpus.split import Split
 from rct_lightning.corpus.tables import Table
 from rct_lightning.markers import Lexicon
@@ -47,6 +47,10 @@ def _ties(found: Split) -> list[Line]:
     number = sum(len(group.conversations) for group in joined)
     seen = f"{number} conversations stay together in {len(joined)} groups ({why})"
     told = [Line("ok", "ties", seen if joined else "no conversation is tied to another")]
+    largest = max(joined, key=lambda group: len(group.rows), default=None)
+    if largest and len(largest.rows) > LARGEST_GROUP * found.rows:
+        seen = f"one of these groups holds {len(largest.rows)} of {found.rows} rows; what is held out is of the rest"
+        told.append(Line("warn", "ties", seen, "Rows that repeat each other tie it together; `rct corpus clean` first"))
     if found.loosened:
         seen = "passages, histories and short user texts that conversations share were not kept on one side"
         told.append(Line("warn", "ties", seen, "With them no such split exists; `rct corpus audit` counts them"))
@@ -72,7 +76,7 @@ def _stock(found: Split) -> Line | None:
 
 
 def _labels(found: Split) -> Line | None:
-    given = Counter(label for row in (*found.train, *found.held) for label in row.extra.get(BY_RULE, ()))
+    given = Counter(label for row in (*found.train, *found.held) for label in given_by_rule(row))
     if not given:
         return None
     seen = ", ".join(f"{label} of {count} rows" for label, count in sorted(given.items(), reverse=True))

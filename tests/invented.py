@@ -1,0 +1,25 @@
+"""Conversations of words in no order, so that nothing in them is alike unless a test makes it so."""
+
+import random
+
+from rct_lightning.dialogue import Example, Turn
+
+NOUNS = ("lamp river kettle bridge garden violin harbour letter mountain bakery orchard window copper winter engine "
+         "sister market candle forest wagon").split()  # fmt: skip
+
+
+def sentence(draw: random.Random, length: int = 24) -> str:
+    """Words in no order: two of these share no five in a row."""
+    return " ".join(f"{draw.choice(NOUNS)}{draw.randrange(99)}" for _ in range(length)).capitalize() + "."
+
+
+def conversations(*sizes: int, seed: int = 0, **fields: object) -> list[Example]:
+    """Rows of conversations of some sizes, none like another."""
+    draw, rows = random.Random(seed), []
+    for number, size in enumerate(sizes):
+        said: tuple[Turn, ...] = ()
+        for turn in range(size):
+            row = Example(f"c{number}-{turn}", f"c{number}", sentence(draw), sentence(draw), said, **fields)  # type: ignore[arg-type]
+            said = (*said, Turn("human", row.input), Turn("assistant", row.output))
+            rows.append(row)
+    return rows
