@@ -128,7 +128,7 @@ FAULTS: dict[str, tuple[str, str, Change]] = {
                 lambda row, n: row if n else replace(row, output=f"{QUOTED} {row.output}")),
     "has_presence": ("warn", "stated in 1 rows and agrees with their text in 0",
                      lambda row, n: row if n else replace(row, has_presence="Aelara" not in row.input)),
-    "personal": ("fail", "e-mail in 1 rows", lambda row, n: row if n else replace(row, output="Ask joe@example.com.")),
+    "personal": ("fail", "email in 1 rows", lambda row, n: row if n else replace(row, output="Ask joe@example.com.")),
     "artefacts": ("fail", "reasoning in 1 rows",
                   lambda row, n: row if n else replace(row, output="The user is asking for a lamp. Here it is.")),
     "repeats": ("warn", "9 rows repeat",

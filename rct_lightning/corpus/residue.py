@@ -11,9 +11,9 @@ from functools import lru_cache
 from rct_lightning.dialogue import Example
 
 _PERSONAL = {
-    "e-mail": re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}\b"),
+    "email": re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}\b"),
     "key": re.compile(r"\b(?:sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|AKIA[A-Z0-9]{16}|hf_[A-Za-z0-9]{20,})\b"),
-    "home folder": re.compile(r"(?:/(?:home|Users)/|\b[A-Z]:\\Users\\)[\w.-]+"),
+    "home": re.compile(r"(?:/(?:home|Users)/|\b[A-Z]:\\Users\\)[\w.-]+"),
 }
 _ARTEFACTS = {
     "placeholder": re.compile(
