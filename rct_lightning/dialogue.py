@@ -94,7 +94,7 @@ def read_jsonl(path: Path, *, rebuild_context: bool = True) -> list[Example]:
             continue
         place = f"{path}, line {number}"
         row = _parse_line(raw, place)
-        example = _example_from_row(row, place, default_id=f"{path.stem}-{number}")
+        example = example_from_row(row, place, default_id=f"{path.stem}-{number}")
         if example.id in lines:
             raise UserError(
                 f"{place}: the id {example.id!r} was used before, in line {lines[example.id]}. Ids are unique."
@@ -105,7 +105,7 @@ def read_jsonl(path: Path, *, rebuild_context: bool = True) -> list[Example]:
         examples.append(example)
     if not examples:
         raise UserError(f"{path}: the file holds no rows. It needs one JSON object a line with 'input' and 'output'.")
-    return _with_rebuilt_context(examples, without_context) if rebuild_context else examples
+    return rebuild_contexts(examples, without_context) if rebuild_context else examples
 
 
 def write_jsonl(path: Path, examples: Iterable[Example]) -> None:
@@ -149,7 +149,17 @@ def _has_lone_surrogate(row: dict[str, Any]) -> bool:
     return False
 
 
-def _example_from_row(row: Mapping[str, Any], place: str, default_id: str) -> Example:
+def example_from_row(row: Mapping[str, Any], place: str, default_id: str) -> Example:
+    """A row that was read as JSON.
+
+    Args:
+        row: The JSON object.
+        place: File and line, for messages.
+        default_id: Its id where it has none.
+
+    Raises:
+        UserError: A field is missing, empty or of another type.
+    """
     for name in ("input", "output"):
         if name not in row:
             raise UserError(
@@ -190,7 +200,8 @@ def _turns(value: Any, place: str) -> tuple[Turn, ...]:
     return tuple(turns)
 
 
-def _with_rebuilt_context(examples: Sequence[Example], without_context: set[str]) -> list[Example]:
+def rebuild_contexts(examples: Sequence[Example], without_context: set[str]) -> list[Example]:
+    """The same rows; those whose ids are in ``without_context`` follow the row of their conversation before them."""
     spoken: dict[str, tuple[Turn, ...]] = {}
     rebuilt = []
     for example in examples:

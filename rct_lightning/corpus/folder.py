@@ -57,6 +57,20 @@ class CorpusDir:
         """The audit's page; ``.md`` and ``.html`` beside each other."""
         return self.root / "audit.md"
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Everything that the steps write."""
+        return (
+            self.imported,
+            self.import_report,
+            self.clean,
+            self.quarantine,
+            self.clean_report,
+            self.train,
+            self.eval,
+            self.audit,
+        )
+
     def existing(self, *candidates: Path) -> Path:
         """The first of some of these files that is there.
 

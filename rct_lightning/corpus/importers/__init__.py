@@ -1,0 +1,87 @@
+"""One file a format. Which one a file has is told by its structure, in the order below."""
+
+from __future__ import annotations
+
+from rct_lightning.corpus.importers import alpaca, chatgpt, claude, gemini, grok, messages, rows, sharegpt, transcript
+from rct_lightning.corpus.importers.base import Format, Source
+from rct_lightning.corpus.jsonstream import Damaged
+from rct_lightning.corpus.sources import EXPORTS, TEXTS
+from rct_lightning.errors import UserError
+
+__all__ = ["FORMATS", "Format", "Source", "choose"]
+
+_ORDER = (claude, chatgpt, grok, gemini, messages, sharegpt, alpaca, rows, transcript)
+FORMATS: dict[str, Format] = {module.FORMAT.name: module.FORMAT for module in _ORDER}
+HTML = {".html", ".htm"}
+
+
+def choose(source: Source, name: str | None = None) -> Format | None:
+    """The format of a file: the one that was asked for, else the one that its structure shows.
+
+    Args:
+        source: The file.
+        name: What ``--format`` says.
+
+    Returns:
+        None, counted, where a file in a folder or an archive is of none.
+
+    Raises:
+        UserError: There is no such format; or the file cannot be read although the user named it or it has the name
+            of an export.
+    """
+    if name is not None and name not in FORMATS:
+        raise UserError(f"There is no format {name!r}. Formats are: {', '.join(FORMATS)}.")
+    member = source.member
+    is_text = member.suffix in TEXTS
+    if name is not None:
+        if member.asked or is_text == (name == transcript.FORMAT.name):
+            return FORMATS[name]
+        return _none(source, "files of another kind than --format", "")
+    if member.suffix in HTML:
+        return _none(source, "HTML pages", _html(source))
+    if is_text:
+        if source.speakers is None and not member.asked:
+            return _none(source, "text files without a speaker map (--speakers)", "")
+        return FORMATS[transcript.FORMAT.name]
+    try:
+        return _by_structure(source)
+    except Damaged as error:
+        return _none(source, "files that are not readable as JSON", str(error))
+
+
+def _by_structure(source: Source) -> Format | None:
+    heads = 0
+    for head in source.heads():
+        heads += 1
+        for one in FORMATS.values():
+            if one.claims(head):
+                return one
+    name = source.member.name
+    if not source.member.size:
+        return _none(source, "empty files", f"{name}: the file is empty.")
+    if not heads:
+        return _none(
+            source, "files without a JSON object", f"{name}: there is no JSON object in it, so no conversation."
+        )
+    known = "; ".join(one.what for one in FORMATS.values())
+    message = f"{name}: it has none of the known shapes. They are: {known}. --format NAME reads it as one all the same."
+    return _none(source, "files of no known format", message)
+
+
+def _none(source: Source, what: str, message: str) -> Format | None:
+    """Refuse a file that was asked for or has an export's name; count another."""
+    if message and (source.member.asked or EXPORTS.fullmatch(source.member.base)):
+        raise UserError(message)
+    source.tally.drop(what, source.member.name)
+    return None
+
+
+def _html(source: Source) -> str:
+    with source.member.open() as file:
+        begin = file.read(1 << 16).decode("utf-8", "replace")
+    if source.member.base.lower() == "myactivity.html" or "Gemini" in begin:
+        return (
+            f"{source.member.name}: in an activity page of Google Takeout prompt and answer stand in one cell, without "
+            f"a mark of who speaks. {gemini.AS_JSON}."
+        )
+    return f"{source.member.name}: HTML is not read. Give the export's JSON file."

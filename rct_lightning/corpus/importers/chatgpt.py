@@ -1,0 +1,121 @@
+"""ChatGPT's export: ``conversations.json`` or ``conversations-000.json`` …, a ``mapping`` of nodes that form a tree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rct_lightning.corpus.conversation import Conversation, Tally, Utterance, conversation_id
+from rct_lightning.corpus.fields import instant, mapping, role, sequence, text
+from rct_lightning.corpus.importers.base import Format, Source
+from rct_lightning.corpus.importers.tree import Node, newest_path
+
+CITATION = re.compile("[ \t]?(?:\ue200[^\ue200\ue201]{0,4000}\ue201|【[^【】\n]{0,300}†[^【】\n]{0,300}】)")
+STRAY = re.compile("[\ue200-\ue206]")
+NO_DIALOGUE = {
+    "code",
+    "execution_output",
+    "thoughts",
+    "reasoning_recap",
+    "user_editable_context",
+    "tether_quote",
+    "tether_browsing_display",
+    "system_error",
+}
+
+
+def claims(record: Mapping[str, Any]) -> bool:
+    """Whether an object is one of ChatGPT's conversations."""
+    return "mapping" in record
+
+
+def read(source: Source) -> Iterator[Conversation]:
+    """Conversations of an export, each on the branch that its owner sees."""
+    for where, record in source.records():
+        nodes = {key: node for key, node in mapping(record.get("mapping")).items() if isinstance(node, dict)}
+        if not nodes:
+            source.tally.drop("conversations without messages", where)
+            continue
+        keys = list(nodes)
+        leaf = record.get("current_node")
+        path = newest_path(_tree(nodes), source.tally, where, leaf if isinstance(leaf, str) else None)
+        seen = [keys[index] for index in path]
+        elsewhere = nodes.keys() - set(seen)
+        others = sum(role(mapping(_message(nodes[key]).get("author")).get("role")) is not None for key in elsewhere)
+        source.tally.drop("messages on other branches", where, others)
+        said = [_said(_message(nodes[key]), source.tally, where) for key in seen if _message(nodes[key])]
+        turns = tuple(turn for turn in said if turn is not None)
+        yield Conversation(
+            id=conversation_id(record.get("id") or record.get("conversation_id"), FORMAT.name, turns),
+            source=FORMAT.name,
+            turns=turns,
+            title=text(record.get("title")) or None,
+            time=instant(record.get("create_time")),
+        )
+
+
+def _message(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    return mapping(node.get("message"))
+
+
+def _tree(nodes: Mapping[str, Mapping[str, Any]]) -> list[Node]:
+    """Places in the tree; where a node does not name its parent, the one that names it as its child is it."""
+    by_child = {
+        child: key for key, node in nodes.items() for child in sequence(node.get("children")) if isinstance(child, str)
+    }
+    tree = []
+    for key, node in nodes.items():
+        parent = node.get("parent")
+        if not isinstance(parent, str):
+            parent = by_child.get(key)
+        tree.append(Node(key, parent, instant(_message(node).get("create_time"))))
+    return tree
+
+
+def _said(message: Mapping[str, Any], tally: Tally, where: str) -> Utterance | None:
+    """The message as an utterance, or None where it is no part of the dialogue."""
+    side = role(mapping(message.get("author")).get("role"))
+    content = mapping(message.get("content"))
+    kind = content.get("content_type")
+    to = message.get("recipient")
+    if mapping(message.get("metadata")).get("is_visually_hidden_from_conversation") or _weightless(message):
+        why = "hidden messages"
+    elif side is None:
+        why = "messages of neither side (system, tools, unknown)"
+    elif side == "assistant" and isinstance(to, str) and to != "all":
+        why = "messages to tools"
+    elif kind in NO_DIALOGUE:
+        why = f"messages that are no dialogue ({kind})"
+    else:
+        return Utterance(side, _text(content, kind, tally, where), instant(message.get("create_time")))
+    tally.drop(why, where)
+    return None
+
+
+def _weightless(message: Mapping[str, Any]) -> bool:
+    weight = message.get("weight")
+    return isinstance(weight, int | float) and weight == 0
+
+
+def _text(content: Mapping[str, Any], kind: Any, tally: Tally, where: str) -> str:
+    """Texts and transcriptions of a message, without citations; empty for a kind of content that is not known."""
+    if kind not in ("text", "multimodal_text", None):
+        tally.drop("messages that are no dialogue (of another kind)", where)
+        return ""
+    spoken = []
+    for part in sequence(content.get("parts")):
+        if isinstance(part, str):
+            spoken.append(part)
+        elif mapping(part).get("content_type") == "audio_transcription" and isinstance(part.get("text"), str):
+            spoken.append(part["text"])
+        else:
+            tally.drop("pictures, sounds and files inside messages", where)
+    joined = "\n\n".join(part for part in spoken if part)
+    if "\ue200" in joined or "【" in joined:
+        joined, count = CITATION.subn("", joined)
+        tally.change("citation marks taken out", where, count)
+    return STRAY.sub("", joined)
+
+
+FORMAT = Format("chatgpt", "ChatGPT: conversations.json, conversations-000.json …", claims, read)

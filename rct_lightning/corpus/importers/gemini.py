@@ -1,0 +1,148 @@
+"""Gemini's activity in Google Takeout: ``MyActivity.json``, single prompts with their answers, newest first.
+
+There are no conversations in it. Prompts that follow each other within half an hour become one, marked reconstructed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+from rct_lightning.corpus.conversation import Conversation, Utterance
+from rct_lightning.corpus.fields import instant, mapping, sequence, text
+from rct_lightning.corpus.importers.base import Format, Source
+from rct_lightning.corpus.importers.html import html_text
+from rct_lightning.errors import UserError
+
+GAP = 30 * 60
+"""Seconds without a prompt after which a new conversation begins."""
+PROMPTED = "Prompted"
+SHARED = 0.9
+"""Share of the answered entries that begin with the same words where Google wrote in another language."""
+FEWEST = 3
+"""Answered entries from which those words can be told."""
+PRODUCTS = ("gemini", "bard")
+AS_JSON = (
+    "On the page of Google Takeout choose My Activity and there Gemini Apps alone, set the format of activity records "
+    "to JSON, and import the MyActivity.json of that export"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One entry: when, what was asked, what came back."""
+
+    time: float
+    asked: str
+    answered: str
+
+
+def claims(record: Mapping[str, Any]) -> bool:
+    """Whether an object is an entry of Gemini's activity."""
+    named = [record.get("header"), *sequence(record.get("products"))]
+    ours = any(product in one.lower() for one in named if isinstance(one, str) for product in PRODUCTS)
+    return "title" in record and ours
+
+
+def read(source: Source) -> Iterator[Conversation]:
+    """Conversations as far as they can be told by time, in the order of the file where it has one."""
+    ordered, verb = _survey(source)
+    prompts: Iterable[Prompt] = _prompts(source, verb)
+    if not ordered:
+        prompts = sorted(prompts, key=lambda prompt: prompt.time)
+    sitting: list[Prompt] = []
+    for prompt in prompts:
+        if sitting and abs(prompt.time - sitting[-1].time) > GAP:
+            yield _conversation(sitting)
+            sitting = []
+        sitting.append(prompt)
+    if sitting:
+        yield _conversation(sitting)
+
+
+def _conversation(sitting: list[Prompt]) -> Conversation:
+    newest_first = sitting[0].time > sitting[-1].time
+    ordered = sorted(reversed(sitting) if newest_first else sitting, key=lambda prompt: prompt.time)
+    turns: list[Utterance] = []
+    for prompt in ordered:
+        turns += [Utterance("human", prompt.asked, prompt.time), Utterance("assistant", prompt.answered, prompt.time)]
+    began = datetime.fromtimestamp(ordered[0].time, UTC).strftime("%Y%m%dT%H%M%S")
+    name = f"{FORMAT.name}-{began}{round(ordered[0].time % 1 * 1e6):06d}"
+    return Conversation(name, FORMAT.name, tuple(turns), reconstructed=True)
+
+
+def _prompts(source: Source, verb: str) -> Iterator[Prompt]:
+    for where, record in source.records():
+        asked, time, answer = text(record.get("title")), instant(record.get("time")), _answer(record)
+        if not claims(record):
+            source.tally.drop("entries of other products", where)
+        elif not _begins(asked, verb):
+            source.tally.drop("entries that are no prompts", where)
+        elif time is None:
+            source.tally.drop("prompts without a time", where)
+        elif not answer:
+            source.tally.drop("prompts without an answer", where)
+        else:
+            yield Prompt(time, _words_after(asked, verb), answer)
+
+
+def _answer(record: Mapping[str, Any]) -> str:
+    parts = (html_text(text(mapping(item).get("html"))) for item in sequence(record.get("safeHtmlItem")))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _begins(title: str, verb: str) -> bool:
+    count = len(verb.split())
+    return title.split(None, count)[:count] == verb.split()
+
+
+def _words_after(title: str, verb: str) -> str:
+    rest = title.split(None, len(verb.split()))
+    return rest[-1] if len(rest) > len(verb.split()) else ""
+
+
+def _survey(source: Source) -> tuple[bool, str]:
+    """Whether the entries are in the order of time, and the words that prompts begin with.
+
+    Raises:
+        UserError: No entry is a prompt as far as can be told.
+    """
+    times: list[float] = []
+    beginnings: list[list[str]] = []
+    english = False
+    for _, record in source.records(again=True):
+        time, words = instant(record.get("time")), text(record.get("title")).split(None, 6)[:6]
+        times += [time] if time is not None else []
+        english = english or words[:1] == [PROMPTED]
+        if not english and words and sequence(record.get("safeHtmlItem")) and len(beginnings) < 10_000:
+            beginnings.append(words)
+    ordered = all(a >= b for a, b in pairwise(times)) or all(a <= b for a, b in pairwise(times))
+    verb = PROMPTED if english else _shared(beginnings)
+    if not verb:
+        raise UserError(
+            f"{source.member.name}: no entry begins with {PROMPTED!r}, and there is no other beginning that they share, "
+            "so prompts cannot be told from other activity. Set the language of the Google account to English and "
+            "export again."
+        )
+    return ordered, verb
+
+
+def _shared(beginnings: list[list[str]]) -> str:
+    """The longest beginning, in words, that nearly all titles share."""
+    shared: list[str] = []
+    if len(beginnings) >= FEWEST:
+        for count in range(1, 6):
+            longer, often = Counter(tuple(words[:count]) for words in beginnings if len(words) > count).most_common(1)[
+                0
+            ]
+            if often < SHARED * len(beginnings):
+                break
+            shared = list(longer)
+    return " ".join(shared)
+
+
+FORMAT = Format("gemini", "Gemini: MyActivity.json of Google Takeout", claims, read)

@@ -1,0 +1,52 @@
+"""Lists of turns with a role and a text each, as data sets have them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rct_lightning.corpus.conversation import Tally, Utterance
+from rct_lightning.corpus.fields import instant, mapping, role, sequence
+
+TIMES = ("timestamp", "create_time", "created_at", "time")
+TITLES = ("title", "name")
+
+
+def utterances(turns: Any, who: str, what: str, tally: Tally, where: str) -> tuple[Utterance, ...]:
+    """Turns of the two sides.
+
+    Args:
+        turns: A list of objects.
+        who: The key of the role.
+        what: The key of the text: a string, or a list of strings and of ``{"type": "text", "text": …}``.
+        tally: Where turns of other roles are counted.
+        where: The conversation, for the account.
+    """
+    found = []
+    for turn in sequence(turns):
+        side = role(mapping(turn).get(who))
+        if side is None:
+            tally.drop("messages of neither side (system, tools, unknown)", where)
+            continue
+        time = next((at for key in TIMES if (at := instant(turn.get(key))) is not None), None)
+        found.append(Utterance(side, plain(turn.get(what), tally, where), time))
+    return tuple(found)
+
+
+def plain(content: Any, tally: Tally, where: str) -> str:
+    """The text of a content that is text, or a list of parts."""
+    if isinstance(content, str):
+        return content
+    spoken = []
+    for part in sequence(content):
+        words = part if isinstance(part, str) else mapping(part).get("text")
+        if isinstance(words, str) and mapping(part).get("type", "text") == "text":
+            spoken.append(words)
+        else:
+            tally.drop("pictures, sounds and files inside messages", where)
+    return "\n\n".join(part for part in spoken if part)
+
+
+def first(record: Any, keys: Sequence[str]) -> Any:
+    """The value under the first of some keys that is there and not empty."""
+    return next((value for key in keys if (value := record.get(key)) not in (None, "")), None)

@@ -1,0 +1,214 @@
+"""Large JSON read one element at a time, with the byte at which it is damaged.
+
+Elements are decoded by the standard library's decoder from a buffer that is refilled where an element does not end in
+it. Compared with a parser of events this keeps half characters and long numbers as they are, says where a file ends
+too early, and is no slower (docs/corpus.md).
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any, BinaryIO
+
+from rct_lightning.errors import UserError
+
+PIECE = 1 << 20
+"""Bytes read at once."""
+LONGEST = 64 << 20
+"""Characters of one element at most: a conversation that is longer is no conversation."""
+SLACK = 12
+"""Characters before the end of the buffer within which an error may come of the cut: \\ud83d\\ude00 is the longest."""
+
+_SPACE = re.compile(r"[ \t\r\n]*")
+
+
+class Damaged(UserError):
+    """A file that cannot be read from some byte on. What stood before it was handed out already."""
+
+
+class JsonStream:
+    """A cursor in a JSON file.
+
+    Args:
+        file: Opened for reading bytes.
+        name: What messages call it.
+        advance: Told the number of bytes after every piece that was read.
+    """
+
+    def __init__(self, file: BinaryIO, name: str, advance: Callable[[int], object] | None = None) -> None:
+        self.name = name
+        self.count = 0
+        """Elements handed out."""
+        self._file, self._advance = file, advance
+        self._text, self._at = "", 0
+        self._tail = b""  # bytes of a character that the next piece completes
+        self._fed = 0  # bytes in or before the buffer
+        self._ended = False
+        self._fault: str | None = None  # why nothing can be read behind the buffer
+        self._decode = json.JSONDecoder().raw_decode
+        self._more()
+        self._text = self._text.removeprefix("\ufeff")
+
+    def peek(self) -> str:
+        """The next character that is no white space, or an empty text at the end."""
+        while True:
+            end = _SPACE.match(self._text, self._at).end()  # type: ignore[union-attr]
+            self._at = end
+            if end < len(self._text):
+                return self._text[end]
+            if self._ended:
+                if self._fault:
+                    raise self._damaged(self._fault)
+                return ""
+            self._more()
+
+    def documents(self) -> Iterator[Any]:
+        """Values one after the other up to the end: JSON lines, or a single object."""
+        while self.peek():
+            yield self._element()
+
+    def elements(self) -> Iterator[Any]:
+        """Elements of the list that begins here."""
+        self._expect("[")
+        if self.peek() == "]":
+            self._at += 1
+            return
+        while True:
+            yield self._element()
+            if self.peek() == "]":
+                self._at += 1
+                return
+            self._expect(",")
+
+    def elements_under(self, key: str) -> Iterator[Any]:
+        """Elements of the list that stands under a key of the object that begins here; other keys are skipped."""
+        for name in self._keys():
+            if name == key and self.peek() == "[":
+                yield from self.elements()
+            else:
+                self._value()
+
+    def head(self, key: str) -> dict[str, Any]:
+        """The object that begins here, or its part up to the first element of the list under ``key``."""
+        found: dict[str, Any] = {}
+        for name in self._keys():
+            if name == key and self.peek() == "[":
+                return found | {name: list(islice(self.elements(), 1))}
+            found[name] = self._value()
+        return found
+
+    def finish(self) -> None:
+        """Make sure that nothing follows.
+
+        Raises:
+            Damaged: Something does.
+        """
+        if self.peek():
+            raise self._damaged("something follows after the end of the JSON value")
+
+    def _keys(self) -> Iterator[str]:
+        self._expect("{")
+        if self.peek() == "}":
+            self._at += 1
+            return
+        while True:
+            if self.peek() != '"':
+                self._expect('"')
+            name = self._value()
+            self._expect(":")
+            yield name
+            if self.peek() == "}":
+                self._at += 1
+                return
+            self._expect(",")
+
+    def _element(self) -> Any:
+        value = self._value()
+        self.count += 1
+        return value
+
+    def _value(self) -> Any:
+        self.peek()
+        while True:
+            try:
+                value, end = self._decode(self._text, self._at)
+            except json.JSONDecodeError as error:
+                if self._ended or not self._unfinished(error):
+                    raise self._malformed(error) from None
+            except (RecursionError, ValueError) as error:
+                deep = isinstance(error, RecursionError)
+                why = (
+                    "what begins here is nested too deeply"
+                    if deep
+                    else "what begins here has a number of too many digits"
+                )
+                raise self._damaged(why) from None
+            else:
+                if end < len(self._text) or self._ended:  # a number could go on in the next piece
+                    self._at = end
+                    return value
+            self._more()
+
+    def _unfinished(self, error: json.JSONDecodeError) -> bool:
+        return error.msg.startswith("Unterminated string") or error.pos >= len(self._text) - SLACK
+
+    def _malformed(self, error: json.JSONDecodeError) -> Damaged:
+        cut = error.pos >= len(self._text) or error.msg.startswith("Unterminated string")
+        self._at = len(self._text) if cut else error.pos
+        if cut:
+            return self._damaged(self._fault or "the file ends in the middle of a value: it was cut")
+        if self._text[self._at] == "\0":
+            return self._damaged("a NUL byte stands here: the file is damaged, or it is UTF-16 and not UTF-8")
+        return self._damaged(f"not valid JSON ({error.msg})")
+
+    def _expect(self, character: str) -> None:
+        found = self.peek()
+        if not found:
+            raise self._damaged("the file ends too early: it was cut")
+        if found != character:
+            raise self._damaged(f"not valid JSON ({character!r} expected)")
+        self._at += 1
+
+    def _damaged(self, what: str) -> Damaged:
+        rest = len(self._text[self._at :].encode("utf-8", "surrogatepass"))
+        return Damaged(f"{self.name}, byte {self._fed - rest + 1:,}, after {self.count:,} whole entries: {what}.")
+
+    def _more(self) -> None:
+        """Drop what was read and take in another piece, larger where one element fills the buffer."""
+        kept = self._text[self._at :]
+        if len(kept) > LONGEST:
+            raise self._damaged(f"what begins here is longer than {LONGEST >> 20} million characters")
+        self._text, self._at = kept, 0
+        try:
+            piece = self._file.read(max(PIECE, len(kept)))
+        except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+            self._stop(f"the rest cannot be read ({error})")
+            return
+        if self._advance is not None:
+            self._advance(len(piece))
+        data = self._tail + piece
+        try:
+            text, used = codecs.utf_8_decode(data, "strict", not piece)
+        except UnicodeDecodeError as error:
+            text, used = data[: error.start].decode("utf-8"), error.start
+            self._stop(
+                "the file ends in the middle of a character: it was cut" if not piece else _not_utf8(data, error)
+            )
+        self._text = kept + text if kept else text
+        self._fed += used
+        self._tail = data[used:]
+        self._ended = self._ended or not piece
+
+    def _stop(self, why: str) -> None:
+        self._fault, self._ended = why, True
+
+
+def _not_utf8(data: bytes, error: UnicodeDecodeError) -> str:
+    utf16 = error.start == 0 and data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    return f"this byte is not UTF-8 ({'the file is UTF-16' if utf16 else error.reason}). Save the file as UTF-8"

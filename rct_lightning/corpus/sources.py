@@ -1,0 +1,264 @@
+"""Where exports lie: files, folders and zip archives as one list of named files, opened one at a time.
+
+Nothing is unpacked to the disk. Of an archive only what is imported is read, as a stream, and what an archive claims is
+checked before a byte of it is decompressed; `zipfile` reads no more of a member than its header claims.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import zipfile
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from rct_lightning.corpus.conversation import Tally
+from rct_lightning.errors import UserError
+
+MOST_ENTRIES = 10_000
+"""Entries of an archive."""
+MOST_BYTES = 2 << 30
+"""Bytes of all that is read of an archive, decompressed."""
+MOST_RATIO = 200
+"""Decompressed bytes for one compressed; text has 3 to 10."""
+RATIO_FROM = 1 << 20
+"""Bytes from which on the ratio matters: small files compress as they like."""
+
+EXPORTS = re.compile(r"conversations(?:-\d+)?\.json|MyActivity\.json|prod-grok-backend\.json", re.I)
+"""Names that the exports themselves have. Where a folder has one, its other JSON files are not conversations."""
+PRIVATE = re.compile(r"users?\.json|(?:.*[-_. ])?(?:auth|billing)(?:[-_. ].*)?\.json", re.I)
+"""Accounts, sign-ins and payments. Never opened, whoever asks."""
+READABLE = {".json", ".jsonl", ".ndjson", ".rtf", ".txt", ".md", ".markdown", ".html", ".htm"}
+TEXTS = {".rtf", ".txt", ".md", ".markdown"}
+MANIFEST = re.compile(r"(?:.*[-_])?manifest\.json", re.I)
+SHARD = re.compile(r"conversations-(\d{1,4})\.(?:json|zip)")
+MANIFEST_BYTES = 1 << 20
+PACKED = {".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".rar"}
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file to import, wherever it lies.
+
+    Attributes:
+        path: The file on the disk, or the archive that holds it.
+        inside: Entries to follow inside the archive: none for a plain file, two for an archive in an archive.
+        size: In bytes, decompressed.
+        asked: The user named this very file: that it cannot be read is an error, not a count.
+    """
+
+    path: Path
+    size: int
+    inside: tuple[str, ...] = ()
+    asked: bool = False
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return ":".join([str(self.path), *self.inside])
+
+    @property
+    def base(self) -> str:
+        """Its own name, without folders."""
+        return PurePosixPath(self.inside[-1]).name if self.inside else self.path.name
+
+    @property
+    def suffix(self) -> str:
+        """Ending of the name, in lower case."""
+        return PurePosixPath(self.base).suffix.lower()
+
+    @contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """The file's bytes, decompressed as they are read.
+
+        Raises:
+            UserError: It cannot be opened.
+        """
+        with ExitStack() as stack:
+            try:
+                file: BinaryIO = stack.enter_context(self.path.open("rb"))
+                for entry in self.inside:
+                    archive = stack.enter_context(zipfile.ZipFile(file))
+                    file = stack.enter_context(archive.open(entry))  # type: ignore[assignment]
+            except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, KeyError) as error:
+                raise UserError(
+                    f"{self.name}: it cannot be opened ({error}). Unpack it with another program."
+                ) from None
+            yield file
+
+
+def find(paths: Iterable[Path], tally: Tally, *, leave_out: Collection[Path] = ()) -> list[Member]:
+    """What there is to import under some paths, in the order of their names.
+
+    Args:
+        paths: Files, folders or zip archives.
+        tally: Where files that are not read are counted.
+        leave_out: Files that are not read where they are met in a folder, resolved: those of the corpus to write.
+
+    Raises:
+        UserError: A path does not exist or may not be read, or an archive breaks a limit.
+    """
+    found: list[Member] = []
+    for path in paths:
+        if path.is_dir():
+            found += _in_folder(path, tally, leave_out)
+        elif not path.is_file():
+            raise UserError(
+                f"{path}: there is no such file or folder. Give an export as it was downloaded, or unpacked."
+            )
+        elif PRIVATE.fullmatch(path.name):
+            raise UserError(f"{path}: by its name it holds an account and no conversations. It is never opened.")
+        elif path.suffix.lower() in PACKED:
+            raise UserError(f"{path}: only zip archives are read. Unpack it and give the folder.")
+        elif _is_zip(path):
+            found += _in_archive(path, tally)
+        else:
+            found.append(Member(path, path.stat().st_size, asked=True))
+    return found
+
+
+def _is_zip(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return path.suffix.lower() == ".zip" or file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
+    except OSError as error:
+        raise UserError(f"{path}: it cannot be read ({error.strerror}).") from None
+
+
+def _in_folder(root: Path, tally: Tally, leave_out: Collection[Path]) -> list[Member]:
+    found = []
+    for folder, inner, names in os.walk(root):
+        here = Path(folder)
+        inner[:] = sorted(one for one in inner if not one.startswith("."))
+        plain = []
+        for name in names:
+            path = here / name
+            if path.is_symlink():
+                tally.drop("links inside a folder (not followed)", str(path))
+            elif path.resolve() in leave_out:
+                tally.drop("files of the corpus that is written to", str(path))
+            elif path.is_file():
+                plain.append(name)
+        chosen, archives = _choose(plain, str(here), tally, partial(_in_folder_begins, here))
+        found += [Member(here / name, (here / name).stat().st_size) for name in chosen]
+        for name in archives:
+            found += _in_archive(here / name, tally)
+    return found
+
+
+def _in_folder_begins(folder: Path, name: str) -> str:
+    with (folder / name).open("rb") as file:
+        return file.read(MANIFEST_BYTES).decode("utf-8", "replace")
+
+
+def _in_archive_begins(archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo], name: str) -> str:
+    with archive.open(members[name]) as file:
+        return file.read(MANIFEST_BYTES).decode("utf-8", "replace")
+
+
+def _choose(names: Iterable[str], where: str, tally: Tally, read: Callable[[str], str]) -> tuple[list[str], list[str]]:
+    """Files of one folder that are read, and archives to look into; ``read`` gives the beginning of a file."""
+    names = sorted(name for name in names if not name.startswith("."))
+    exports = [name for name in names if EXPORTS.fullmatch(name)]
+    chosen, archives, listed = [], [], ""
+    for name in names:
+        place, suffix = f"{where}/{name}", PurePosixPath(name).suffix.lower()
+        if PRIVATE.fullmatch(name):
+            tally.drop("files with an account's data (never opened)", place)
+        elif MANIFEST.fullmatch(name):
+            listed += read(name)
+        elif suffix == ".zip":
+            archives.append(name)
+        elif suffix not in READABLE:
+            tally.drop("files of other kinds", place)
+        elif exports and name not in exports:
+            tally.drop("files beside an export that are none themselves", place)
+        else:
+            chosen.append(name)
+    _count_missing(names, listed, where, tally)
+    return chosen, archives
+
+
+def _count_missing(names: Iterable[str], manifest: str, where: str, tally: Tally) -> None:
+    """Count the parts of an export that its manifest names, or that its numbers leave out."""
+    there = {int(found[1]) for name in names if (found := SHARD.fullmatch(name))}
+    wanted = {int(number) for number in SHARD.findall(manifest)} or set(range(max(there, default=-1) + 1))
+    for number in sorted(wanted - there):
+        tally.drop("parts of an export that are not there", f"{where}/conversations-{number:03d}")
+
+
+def _in_archive(path: Path, tally: Tally) -> list[Member]:
+    try:
+        with path.open("rb") as file:
+            return list(_entries(file, Member(path, 0), tally, [MOST_BYTES]))
+    except (OSError, zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+        raise UserError(
+            f"{path}: the archive cannot be read ({error}). It was cut or damaged: fetch it again."
+        ) from None
+
+
+def _entries(file: BinaryIO, holder: Member, tally: Tally, left: list[int]) -> Iterator[Member]:
+    """Entries of an archive that are read; ``left`` is what may still be decompressed, in bytes."""
+    with zipfile.ZipFile(file) as archive:
+        infos = archive.infolist()
+        if len(infos) > MOST_ENTRIES:
+            raise UserError(
+                f"{holder.name}: the archive has {len(infos):,} entries, more than {MOST_ENTRIES:,}. Unpack it "
+                "yourself and give the folder."
+            )
+        folders: dict[str, dict[str, zipfile.ZipInfo]] = defaultdict(dict)
+        for info in infos:
+            if _is_plain(info, holder, tally):
+                parent, _, name = info.filename.rpartition("/")
+                folders[parent][name] = info
+        for parent, members in sorted(folders.items()):
+            begins = partial(_in_archive_begins, archive, members)
+            chosen, archives = _choose(members, f"{holder.name}:{parent}", tally, begins)
+            for name in [*chosen, *archives]:
+                info = members[name]
+                member = Member(holder.path, info.file_size, (*holder.inside, info.filename))
+                _check(info, member, left)
+                if name in chosen:
+                    yield member
+                elif holder.inside:
+                    tally.drop("archives inside an archive inside an archive", member.name)
+                else:
+                    with archive.open(info) as inner:
+                        yield from _entries(inner, member, tally, left)  # type: ignore[arg-type]
+
+
+def _is_plain(info: zipfile.ZipInfo, holder: Member, tally: Tally) -> bool:
+    """Whether an entry is a file under a harmless name."""
+    if info.is_dir() or info.filename.startswith("__MACOSX/"):
+        return False
+    parts = re.split(r"[/\\]", info.filename)
+    where = f"{holder.name}:{info.filename}"
+    if ".." in parts or not parts[0] or parts[0].endswith(":"):
+        tally.drop("archive entries whose name leaves the archive", where)
+        return False
+    if stat.S_ISLNK(info.external_attr >> 16):
+        tally.drop("links inside an archive (not followed)", where)
+        return False
+    return True
+
+
+def _check(info: zipfile.ZipInfo, member: Member, left: list[int]) -> None:
+    if info.flag_bits & 1:
+        raise UserError(f"{member.name}: it is encrypted. Unpack the archive yourself and give the folder.")
+    if info.file_size > RATIO_FROM and info.file_size > MOST_RATIO * max(info.compress_size, 1):
+        raise UserError(
+            f"{member.name}: it claims {info.file_size:,} bytes from {info.compress_size:,}, more than {MOST_RATIO} "
+            "for one. That is no text; the archive is not read."
+        )
+    left[0] -= info.file_size
+    if left[0] < 0:
+        raise UserError(
+            f"{member.name}: the archive holds more than {MOST_BYTES >> 30} GiB to read. Unpack it yourself and give "
+            "the folder."
+        )
