@@ -150,16 +150,24 @@ class JsonStream:
                 )
                 raise self._damaged(why) from None
             else:
-                if end < len(self._text) or self._ended:  # a number could go on in the next piece
+                if self._ended or not self._goes_on(value, end):
                     self._at = end
                     return value
             self._more()
+
+    def _goes_on(self, value: Any, end: int) -> bool:
+        """Whether a number may go on in the next piece: 1 in ``1``, in ``1.`` and in ``1e+``."""
+        rest = len(self._text) - end
+        return rest == 0 or (rest < SLACK and isinstance(value, int | float) and self._text[end] in ".eE")
 
     def _unfinished(self, error: json.JSONDecodeError) -> bool:
         return error.msg.startswith("Unterminated string") or error.pos >= len(self._text) - SLACK
 
     def _malformed(self, error: json.JSONDecodeError) -> Damaged:
-        cut = error.pos >= len(self._text) or error.msg.startswith("Unterminated string")
+        rest = self._text[error.pos : error.pos + SLACK]
+        begun = any(word.startswith(rest) for word in ("true", "false", "null", "-"))  # every text begins with ""
+        halved = error.msg.startswith("Invalid \\") and error.pos >= len(self._text) - 6
+        cut = begun or halved or error.msg.startswith("Unterminated string")
         self._at = len(self._text) if cut else error.pos
         if cut:
             return self._damaged(self._fault or "the file ends in the middle of a value: it was cut")

@@ -1,4 +1,4 @@
-"""The file of imported rows while it grows: written as they come, one version of each conversation, whole or not at all."""
+"""The file of imported rows while it grows: one version of each conversation, and whole in its place or not there."""
 
 from __future__ import annotations
 

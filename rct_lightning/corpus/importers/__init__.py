@@ -13,6 +13,8 @@ __all__ = ["FORMATS", "Format", "Source", "choose"]
 _ORDER = (claude, chatgpt, grok, gemini, messages, sharegpt, alpaca, rows, transcript)
 FORMATS: dict[str, Format] = {module.FORMAT.name: module.FORMAT for module in _ORDER}
 HTML = {".html", ".htm"}
+LOOKED_AT = 1 << 20
+"""Bytes of a page in which Gemini is looked for; a good part of them is style sheets."""
 
 
 def choose(source: Source, name: str | None = None) -> Format | None:
@@ -38,7 +40,7 @@ def choose(source: Source, name: str | None = None) -> Format | None:
             return FORMATS[name]
         return _none(source, "files of another kind than --format", "")
     if member.suffix in HTML:
-        return _none(source, "HTML pages", _html(source))
+        return _page(source)
     if is_text:
         if source.speakers is None and not member.asked:
             return _none(source, "text files without a speaker map (--speakers)", "")
@@ -76,12 +78,14 @@ def _none(source: Source, what: str, message: str) -> Format | None:
     return None
 
 
-def _html(source: Source) -> str:
+def _page(source: Source) -> Format | None:
+    """An HTML page is never read; that of Gemini's activity is refused wherever it lies, for it is an export."""
+    name = source.member.name
     with source.member.open() as file:
-        begin = file.read(1 << 16).decode("utf-8", "replace")
-    if source.member.base.lower() == "myactivity.html" or "Gemini" in begin:
-        return (
-            f"{source.member.name}: in an activity page of Google Takeout prompt and answer stand in one cell, without "
-            f"a mark of who speaks. {gemini.AS_JSON}."
+        is_gemini = b"Gemini" in file.read(LOOKED_AT)
+    if is_gemini and (source.member.asked or source.member.base.lower() == "myactivity.html"):
+        raise UserError(
+            f"{name}: in an activity page of Google Takeout prompt and answer stand in one cell, without a mark of who "
+            f"speaks. {gemini.AS_JSON}."
         )
-    return f"{source.member.name}: HTML is not read. Give the export's JSON file."
+    return _none(source, "HTML pages", f"{name}: HTML is not read. Give the export's JSON file.")

@@ -60,8 +60,9 @@ class Source:
             stream = JsonStream(file, self.member.name)
             if stream.peek() == "{":
                 yield stream.head(UNDER)
-            elif stream.peek() == "[":
-                yield from (value for value in islice(stream.elements(), LOOKED_AT) if isinstance(value, dict))
+            else:
+                values = stream.elements() if stream.peek() == "[" else stream.documents()
+                yield from (value for value in islice(values, LOOKED_AT) if isinstance(value, dict))
 
 
 def _entries(stream: JsonStream, under: str | None) -> Iterator[Any]:

@@ -13,6 +13,7 @@ from rct_lightning.corpus.importers.tree import Node, newest_path
 
 CITATION = re.compile("[ \t]?(?:\ue200[^\ue200\ue201]{0,4000}\ue201|【[^【】\n]{0,300}†[^【】\n]{0,300}】)")
 STRAY = re.compile("[\ue200-\ue206]")
+MARKS = "\ue200\ue201\ue202\ue203\ue204\ue205\ue206【"
 NO_DIALOGUE = {
     "code",
     "execution_output",
@@ -77,7 +78,7 @@ def _said(message: Mapping[str, Any], tally: Tally, where: str) -> Utterance | N
     """The message as an utterance, or None where it is no part of the dialogue."""
     side = role(mapping(message.get("author")).get("role"))
     content = mapping(message.get("content"))
-    kind = content.get("content_type")
+    kind = text(content.get("content_type"))
     to = message.get("recipient")
     if mapping(message.get("metadata")).get("is_visually_hidden_from_conversation") or _weightless(message):
         why = "hidden messages"
@@ -98,9 +99,9 @@ def _weightless(message: Mapping[str, Any]) -> bool:
     return isinstance(weight, int | float) and weight == 0
 
 
-def _text(content: Mapping[str, Any], kind: Any, tally: Tally, where: str) -> str:
+def _text(content: Mapping[str, Any], kind: str, tally: Tally, where: str) -> str:
     """Texts and transcriptions of a message, without citations; empty for a kind of content that is not known."""
-    if kind not in ("text", "multimodal_text", None):
+    if kind not in ("text", "multimodal_text", ""):
         tally.drop("messages that are no dialogue (of another kind)", where)
         return ""
     spoken = []
@@ -112,10 +113,11 @@ def _text(content: Mapping[str, Any], kind: Any, tally: Tally, where: str) -> st
         else:
             tally.drop("pictures, sounds and files inside messages", where)
     joined = "\n\n".join(part for part in spoken if part)
-    if "\ue200" in joined or "【" in joined:
+    if any(mark in joined for mark in MARKS):  # searching for a character costs far less than an expression
         joined, count = CITATION.subn("", joined)
         tally.change("citation marks taken out", where, count)
-    return STRAY.sub("", joined)
+        joined = STRAY.sub("", joined)
+    return joined
 
 
 FORMAT = Format("chatgpt", "ChatGPT: conversations.json, conversations-000.json …", claims, read)

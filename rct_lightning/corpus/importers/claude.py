@@ -18,6 +18,7 @@ PLACEHOLDER = re.compile(
     r"(?:\s{0,4}```)?"
 )
 """What the export's plain text has in place of a tool's block."""
+BEGINNINGS = ("This block is not supported", "Viewing artifacts created")
 
 
 def claims(record: Mapping[str, Any]) -> bool:
@@ -65,27 +66,29 @@ def _said(message: Mapping[str, Any], tally: Tally, where: str) -> Utterance | N
         tally.drop("messages of neither side (system, tools, unknown)", where)
         return None
     content = _content(message, tally, where)
-    without, count = PLACEHOLDER.subn("", content)
-    tally.drop("placeholders of blocks that the export leaves out", where, count)
+    if any(begin in content for begin in BEGINNINGS):  # searching for a text costs far less than an expression
+        content, count = PLACEHOLDER.subn("", content)
+        tally.drop("placeholders of blocks that the export leaves out", where, count)
     attached = len(sequence(message.get("attachments"))) + len(sequence(message.get("files")))
     tally.drop("attachments and files", where, attached)
-    return Utterance(side, without, instant(message.get("created_at")))
+    return Utterance(side, content, instant(message.get("created_at")))
 
 
 def _content(message: Mapping[str, Any], tally: Tally, where: str) -> str:
-    """The text of the text blocks; the message's ``text`` only where there are no blocks at all.
+    """The text of the text blocks; the message's ``text`` only where no block holds anything.
 
-    ``text`` runs thinking and answer into one, so that where blocks are there it is of no use, even if none is text.
+    ``text`` runs thinking and answer into one: where there are blocks of other types it is of no use.
     """
-    blocks = sequence(message.get("content"))
-    spoken = []
-    for block in blocks:
+    spoken, others = [], 0
+    for block in sequence(message.get("content")):
         kind = mapping(block).get("type")
         if kind == "text" and isinstance(block.get("text"), str):
             spoken.append(block["text"])
         else:
+            others += 1
             tally.drop(f"blocks that are no text ({_kind(kind)})", where)
-    return "\n\n".join(part for part in spoken if part) if blocks else text(message.get("text"))
+    joined = "\n\n".join(part for part in spoken if part)
+    return joined if joined or others else text(message.get("text"))
 
 
 def _kind(kind: Any) -> str:

@@ -124,24 +124,22 @@ def _survey(source: Source) -> tuple[bool, str]:
     verb = PROMPTED if english else _shared(beginnings)
     if not verb:
         raise UserError(
-            f"{source.member.name}: no entry begins with {PROMPTED!r}, and there is no other beginning that they share, "
-            "so prompts cannot be told from other activity. Set the language of the Google account to English and "
-            "export again."
+            f"{source.member.name}: no entry begins with {PROMPTED!r}, and there is no other beginning that they "
+            "share, so prompts cannot be told from other activity. Set the language of the Google account to English "
+            "and export again."
         )
     return ordered, verb
 
 
 def _shared(beginnings: list[list[str]]) -> str:
     """The longest beginning, in words, that nearly all titles share."""
-    shared: list[str] = []
+    shared: tuple[str, ...] = ()
     if len(beginnings) >= FEWEST:
         for count in range(1, 6):
-            longer, often = Counter(tuple(words[:count]) for words in beginnings if len(words) > count).most_common(1)[
-                0
-            ]
-            if often < SHARED * len(beginnings):
+            found = Counter(tuple(words[:count]) for words in beginnings if len(words) > count).most_common(1)
+            if not found or found[0][1] < SHARED * len(beginnings):
                 break
-            shared = list(longer)
+            shared = found[0][0]
     return " ".join(shared)
 
 
