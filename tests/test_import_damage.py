@@ -229,6 +229,8 @@ def test_a_cut_is_found_in_pieces_of_any_size(values: list[Any], data: st.DataOb
         patch.setattr(jsonstream, "PIECE", data.draw(st.integers(1, 40)))
         for value in stream(raw[:at]).elements():
             read.append(value)
+    if read and isinstance(read[-1], int | float):  # a number cut in two is one
+        read.pop()
     assert read == values[: len(read)]
 
 

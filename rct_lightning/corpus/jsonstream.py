@@ -24,6 +24,8 @@ LONGEST = 64 << 20
 """Characters of one element at most: a conversation that is longer is no conversation."""
 SLACK = 12
 """Characters before the end of the buffer within which an error may come of the cut: \\ud83d\\ude00 is the longest."""
+BEGUN = ("true", "false", "null", "-", ".", "e+", "e-", "E+", "E-")
+"""What at the end of a file is the beginning of something."""
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 
@@ -165,7 +167,7 @@ class JsonStream:
 
     def _malformed(self, error: json.JSONDecodeError) -> Damaged:
         rest = self._text[error.pos : error.pos + SLACK]
-        begun = any(word.startswith(rest) for word in ("true", "false", "null", "-"))  # every text begins with ""
+        begun = any(word.startswith(rest) for word in BEGUN)  # every text begins with the empty one
         halved = error.msg.startswith("Invalid \\") and error.pos >= len(self._text) - 6
         cut = begun or halved or error.msg.startswith("Unterminated string")
         self._at = len(self._text) if cut else error.pos
