@@ -116,6 +116,16 @@ def test_what_stands_before_the_cut_can_be_salvaged(tmp_path: Path) -> None:
     assert len(rows) == 7 and counts(report) == {"damaged files of which the rest was not read": 1}
 
 
+@pytest.mark.parametrize("name", JSON_FORMATS)
+def test_every_format_salvages_the_entries_before_the_cut(name: str, tmp_path: Path) -> None:
+    whole = json.dumps(wrapped(name, fixture(name)[:1]), ensure_ascii=True)
+    _, rows = import_into(tmp_path / "whole", write_json(tmp_path / "y.json", json.loads(whole)), format_name=name)
+    end = {"grok": "]}"}.get(name, "]")
+    (tmp_path / "x.json").write_text(whole.removesuffix(end) + ', {"id"')
+    _, salvaged = import_into(tmp_path / "out", tmp_path / "x.json", format_name=name, salvage=True)
+    assert [row.output for row in salvaged] == [row.output for row in rows]
+
+
 CONTENT = json.dumps([claude("c", "Schläfst du?", "Nein, „noch“ nicht \U0001f642.")], ensure_ascii=False)
 LINES = "\r\n".join(
     json.dumps({"messages": [{"role": r, "content": c} for r, c in (("user", "a"), ("assistant", n))]}) for n in "xyz"

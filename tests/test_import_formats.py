@@ -214,6 +214,15 @@ def test_a_verb_that_cannot_be_told_is_refused(tmp_path: Path) -> None:
         import_into(tmp_path / "out", write_json(tmp_path / "MyActivity.json", entries))
 
 
+def test_a_cut_activity_can_be_salvaged(tmp_path: Path) -> None:
+    file = tmp_path / "MyActivity.json"
+    file.write_text(json.dumps([activity(n, f"q{n}") for n in range(5)])[:-30])
+    with pytest.raises(UserError, match="it was cut"):
+        import_into(tmp_path / "out", file)
+    _, rows = import_into(tmp_path / "out", file, salvage=True)
+    assert [row.input for row in rows] == ["q0", "q1", "q2", "q3"]
+
+
 @pytest.mark.parametrize("asked", [True, False])
 def test_takeout_as_html_is_refused_and_says_how_to_get_json(asked: bool, tmp_path: Path) -> None:
     page = tmp_path / "takeout" / "MyActivity.html"
@@ -223,13 +232,23 @@ def test_takeout_as_html_is_refused_and_says_how_to_get_json(asked: bool, tmp_pa
         import_into(tmp_path / "out", page if asked else page.parent)
 
 
+@given(st.text(alphabet="<>/ab&;!-'\" pre\n", max_size=60))
+@settings(max_examples=50, deadline=None)
+def test_any_html_becomes_text_without_elements(fragment: str) -> None:
+    assert html_text(f"<p>{fragment.replace('<', '')}</p>").count("<p>") == 0
+    html_text(fragment)
+
+
 @pytest.mark.parametrize(
     ("fragment", "text"),
     [
         ("<p>One</p><p>Two</p>", "One\n\nTwo"),
         ("a<br>b<br/>c", "a\nb\nc"),
         ("<ol><li>x</li><li>y &lt;z&gt;</li></ol>", "- x\n- y <z>"),
-        ("<pre>  if x:\n    y\n\n\n  z</pre>", "  if x:\n    y\n\n  z".strip("\n").strip()),
+        ("<p>a\n b</p><pre>  if x:\n    y\n\n\n  z</pre>", "a b\n\n  if x:\n    y\n\n  z"),
+        ("<pre>  x", "x"),
+        ("a<!-- open <p>b", "a"),
+        ("a<script>b</SCRIPT>c", "a"),
         ('<a href="u>v" title=\'">\'>link</a>', "link"),
         ("<style>p {}</style><!-- no --><table><tr><td>1</td><td>2</td></tr></table>", "1 2"),
         ("2 < 3 and 5 > 4", "2 < 3 and 5 > 4"),

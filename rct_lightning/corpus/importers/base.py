@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from rct_lightning.corpus.conversation import Conversation, Tally
-from rct_lightning.corpus.jsonstream import JsonStream
+from rct_lightning.corpus.jsonstream import Damaged, JsonStream
 from rct_lightning.corpus.sources import Member
 from rct_lightning.corpus.speakers import Speakers
 
+T = TypeVar("T")
 UNDER = "conversations"
 """The key under which an export that is one object keeps its list."""
 LOOKED_AT = 50
@@ -63,6 +64,14 @@ class Source:
             else:
                 values = stream.elements() if stream.peek() == "[" else stream.documents()
                 yield from (value for value in islice(values, LOOKED_AT) if isinstance(value, dict))
+
+
+def until_damaged(values: Iterable[T], damage: list[Damaged]) -> Iterator[T]:
+    """Values up to where the file is damaged; the damage is kept, to be raised behind what was made of them."""
+    try:
+        yield from values
+    except Damaged as error:
+        damage.append(error)
 
 
 def _entries(stream: JsonStream, under: str | None) -> Iterator[Any]:

@@ -14,8 +14,9 @@ from typing import Any
 
 from rct_lightning.corpus.conversation import Conversation, Utterance
 from rct_lightning.corpus.fields import instant, mapping, sequence, text
-from rct_lightning.corpus.importers.base import Format, Source
+from rct_lightning.corpus.importers.base import Format, Source, until_damaged
 from rct_lightning.corpus.importers.html import html_text
+from rct_lightning.corpus.jsonstream import Damaged
 from rct_lightning.errors import UserError
 
 GAP = 30 * 60
@@ -25,6 +26,8 @@ SHARED = 0.9
 """Share of the answered entries that begin with the same words where Google wrote in another language."""
 FEWEST = 3
 """Answered entries from which those words can be told."""
+SURVEYED = 10_000
+"""Answered entries that are looked at for them."""
 PRODUCTS = ("gemini", "bard")
 AS_JSON = (
     "On the page of Google Takeout choose My Activity and there Gemini Apps alone, set the format of activity records "
@@ -50,28 +53,30 @@ def claims(record: Mapping[str, Any]) -> bool:
 
 def read(source: Source) -> Iterator[Conversation]:
     """Conversations as far as they can be told by time, in the order of the file where it has one."""
-    ordered, verb = _survey(source)
-    prompts: Iterable[Prompt] = _prompts(source, verb)
-    if not ordered:
+    order, verb = _survey(source)
+    damage: list[Damaged] = []
+    prompts: Iterable[Prompt] = until_damaged(_prompts(source, verb), damage)
+    if order == "mixed":
         prompts = sorted(prompts, key=lambda prompt: prompt.time)
     sitting: list[Prompt] = []
     for prompt in prompts:
         if sitting and abs(prompt.time - sitting[-1].time) > GAP:
-            yield _conversation(sitting)
+            yield _conversation(sitting[::-1] if order == "newest first" else sitting)
             sitting = []
         sitting.append(prompt)
     if sitting:
-        yield _conversation(sitting)
+        yield _conversation(sitting[::-1] if order == "newest first" else sitting)
+    if damage:
+        raise damage[0]
 
 
 def _conversation(sitting: list[Prompt]) -> Conversation:
-    newest_first = sitting[0].time > sitting[-1].time
-    ordered = sorted(reversed(sitting) if newest_first else sitting, key=lambda prompt: prompt.time)
+    """Prompts, oldest first, as a conversation. Its id is the time of the first one: the same in every export."""
     turns: list[Utterance] = []
-    for prompt in ordered:
+    for prompt in sitting:
         turns += [Utterance("human", prompt.asked, prompt.time), Utterance("assistant", prompt.answered, prompt.time)]
-    began = datetime.fromtimestamp(ordered[0].time, UTC).strftime("%Y%m%dT%H%M%S")
-    name = f"{FORMAT.name}-{began}{round(ordered[0].time % 1 * 1e6):06d}"
+    began = datetime.fromtimestamp(sitting[0].time, UTC).strftime("%Y%m%dT%H%M%S")
+    name = f"{FORMAT.name}-{began}{round(sitting[0].time % 1 * 1e6):06d}"
     return Conversation(name, FORMAT.name, tuple(turns), reconstructed=True)
 
 
@@ -105,8 +110,8 @@ def _words_after(title: str, verb: str) -> str:
     return rest[-1] if len(rest) > len(verb.split()) else ""
 
 
-def _survey(source: Source) -> tuple[bool, str]:
-    """Whether the entries are in the order of time, and the words that prompts begin with.
+def _survey(source: Source) -> tuple[str, str]:
+    """The order of the entries (newest first, oldest first or mixed), and the words that prompts begin with.
 
     Raises:
         UserError: No entry is a prompt as far as can be told.
@@ -114,21 +119,30 @@ def _survey(source: Source) -> tuple[bool, str]:
     times: list[float] = []
     beginnings: list[list[str]] = []
     english = False
-    for _, record in source.records(again=True):
+    damage: list[Damaged] = []
+    for _, record in until_damaged(source.records(again=True), damage):
+        if not claims(record):
+            continue
         time, words = instant(record.get("time")), text(record.get("title")).split(None, 6)[:6]
         times += [time] if time is not None else []
         english = english or words[:1] == [PROMPTED]
-        if not english and words and sequence(record.get("safeHtmlItem")) and len(beginnings) < 10_000:
+        if not english and words and sequence(record.get("safeHtmlItem")) and len(beginnings) < SURVEYED:
             beginnings.append(words)
-    ordered = all(a >= b for a, b in pairwise(times)) or all(a <= b for a, b in pairwise(times))
+    order = "mixed"
+    if all(a >= b for a, b in pairwise(times)):
+        order = "newest first"
+    elif all(a <= b for a, b in pairwise(times)):
+        order = "oldest first"
     verb = PROMPTED if english else _shared(beginnings)
+    if not verb and damage:
+        raise damage[0]
     if not verb:
         raise UserError(
             f"{source.member.name}: no entry begins with {PROMPTED!r}, and there is no other beginning that they "
             "share, so prompts cannot be told from other activity. Set the language of the Google account to English "
             "and export again."
         )
-    return ordered, verb
+    return order, verb
 
 
 def _shared(beginnings: list[list[str]]) -> str:

@@ -70,8 +70,10 @@ def _said(message: Mapping[str, Any], tally: Tally, where: str) -> Utterance | N
     if sender in NEITHER:
         tally.drop("messages of neither side (system, tools, unknown)", where)
         return None
-    content, count = RENDERED.subn("", text(message.get("message")))
-    tally.change("citation marks taken out", where, count)
+    content = text(message.get("message"))
+    if "<grok:render" in content:
+        content, count = RENDERED.subn("", content)
+        tally.change("citation marks taken out", where, count)
     return Utterance(role(sender) or "assistant", content, _time(message))
 
 

@@ -1,41 +1,62 @@
-"""The text of a fragment of HTML, as Google keeps Gemini's answers."""
+"""The text of a fragment of HTML, as Google keeps Gemini's answers. One pass, whatever the fragment holds."""
 
 from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterator
 
-TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]*)(?:\"[^\"]{0,4000}\"|'[^']{0,4000}'|[^\"'<>])*>")
-UNSEEN = re.compile(r"<!--.{0,100000}?-->|<(script|style)\b[^<>]*>.{0,100000}?</\1\s*>", re.S | re.I)
-PREFORMATTED = re.compile(r"<pre\b[^<>]*>(.*?)</pre\s*>", re.S | re.I)
+TAG = re.compile(
+    r"<!--|<(/?)([A-Za-z][A-Za-z0-9]{0,20})\b(?:\"[^\"]{0,2000}\"|'[^']{0,2000}'|[^\"'<>])*>",
+)
 APART = {"p", "div", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "blockquote", "pre", "hr", "section"}
 """Elements that stand apart by a blank line."""
 LINES = {"br": "\n", "tr": "\n", "/tr": "\n", "li": "\n- ", "td": " ", "th": " "}
+UNSEEN = {"script", "style"}
 _MARGINS = re.compile(r"[ \t]*\n[ \t]*")
 _BLANKS = re.compile(r"\n{3,}")
+_WIDE = re.compile(r"[\t\r\n]|  ")
 _SPACES = re.compile(r"[ \t\r\n]+")
 
 
 def html_text(fragment: str) -> str:
     """Paragraphs, items of lists and preformatted lines as plain text; everything else without its marks."""
-    fragment = UNSEEN.sub("", fragment)
-    parts, at = [], 0
-    for found in PREFORMATTED.finditer(fragment):
-        parts += [_flowing(fragment[at : found.start()]), "\n\n", _stripped(found[1]).strip("\n"), "\n\n"]
-        at = found.end()
-    parts.append(_flowing(fragment[at:]))
+    parts: list[str] = []
+    flowing: list[str] = []
+    for kept, piece in _pieces(fragment):
+        if not kept:
+            flowing.append(piece)
+            continue
+        parts += [_MARGINS.sub("\n", "".join(flowing)), piece]
+        flowing = []
+    parts.append(_MARGINS.sub("\n", "".join(flowing)))
     return _BLANKS.sub("\n\n", "".join(parts)).strip()
 
 
-def _flowing(fragment: str) -> str:
-    """Text in which white space does not count."""
-    return _MARGINS.sub("\n", _stripped(_SPACES.sub(" ", fragment)))
+def _pieces(fragment: str) -> Iterator[tuple[bool, str]]:
+    """Texts and the breaks between them; True where white space counts, inside ``pre``."""
+    at, kept = 0, False
+    while True:
+        tag = TAG.search(fragment, at)
+        words = fragment[at : tag.start() if tag else len(fragment)]
+        if not kept and _WIDE.search(words):  # most texts have single spaces, which need no work
+            words = _SPACES.sub(" ", words)
+        yield kept, html.unescape(words)
+        if tag is None:
+            return
+        at = tag.end()
+        name = (tag[2] or "").lower()
+        if not name:  # a comment
+            at = _after(fragment, "-->", at)
+        elif name in UNSEEN and not tag[1]:
+            at = _after(fragment, f"</{tag[2]}", at)
+        elif name == "pre":
+            kept = not tag[1]
+            yield False, "\n\n"
+        else:
+            yield kept, "\n\n" if name in APART else LINES.get(tag[1] + name, "")
 
 
-def _stripped(fragment: str) -> str:
-    return html.unescape(TAG.sub(_break, fragment))
-
-
-def _break(tag: re.Match[str]) -> str:
-    name = tag[2].lower()
-    return "\n\n" if name in APART else LINES.get(tag[1] + name, "")
+def _after(fragment: str, end: str, at: int) -> int:
+    found = fragment.find(end, at)
+    return len(fragment) if found < 0 else found + (len(end) if end == "-->" else 0)

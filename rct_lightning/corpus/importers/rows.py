@@ -8,7 +8,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from rct_lightning.corpus.conversation import Conversation
-from rct_lightning.corpus.importers.base import Format, Source
+from rct_lightning.corpus.importers.base import Format, Source, until_damaged
+from rct_lightning.corpus.jsonstream import Damaged
 from rct_lightning.dialogue import Example, example_from_row, rebuild_contexts
 from rct_lightning.errors import UserError
 
@@ -24,7 +25,8 @@ def read(source: Source) -> Iterator[Conversation]:
     rows: list[Example] = []
     without_context: set[str] = set()
     ids: set[str] = set()
-    for number, (where, record) in enumerate(source.records(), start=1):
+    damage: list[Damaged] = []
+    for number, (where, record) in enumerate(until_damaged(source.records(), damage), start=1):
         try:
             row = example_from_row(record, where, default_id=f"{stem}-{number}")
         except UserError as error:
@@ -42,6 +44,8 @@ def read(source: Source) -> Iterator[Conversation]:
         conversations[row.conversation].append(row)
     for name, members in conversations.items():
         yield Conversation(name, FORMAT.name, rows=tuple(members))
+    if damage:
+        raise damage[0]
 
 
 FORMAT = Format("rows", 'rows of this project: {"input": …, "output": …}', claims, read)
