@@ -12,8 +12,9 @@ import pytest
 from exported import EXPORTS, SPEAKERS, claude, exchange, write_json
 from typer.testing import CliRunner
 
-from rct_lightning.cli import app
+from rct_lightning.cli import app, corpus
 from rct_lightning.corpus.conversation import Conversation, Tally, Utterance
+from rct_lightning.corpus.importers import FORMATS
 from rct_lightning.corpus.pairs import examples
 from rct_lightning.corpus.showing import import_progress
 from rct_lightning.dialogue import Turn
@@ -52,6 +53,17 @@ def test_a_mistake_is_one_paragraph_and_exit_code_2(arguments: list[object], why
     code, said = rct(*arguments, "--out", tmp_path / "x")
     assert code == 2 and why in said and "Traceback" not in said
     assert not (tmp_path / "x").exists()
+
+
+def test_help_names_every_format() -> None:
+    assert corpus.FORMATS.split(", ") == list(FORMATS)
+
+
+def test_many_files_are_summed_up(tmp_path: Path) -> None:
+    for number in range(25):
+        write_json(tmp_path / "in" / f"{number:02d}.json", [claude(f"c{number}", "Hm?", "Yes.")])
+    code, said = rct(tmp_path / "in", "--out", tmp_path / "x")
+    assert code == 0 and "25 rows" in said and "5 5 more files" in said
 
 
 def test_force_and_salvage(tmp_path: Path) -> None:

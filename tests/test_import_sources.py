@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from exported import EXPORTS, claude, counts, import_into, write_json, write_zip
+from exported import EXPORTS, SPEAKERS, claude, counts, import_into, write_json, write_zip
 
 from rct_lightning.corpus import sources
 from rct_lightning.corpus.conversation import Tally
@@ -119,6 +119,28 @@ def test_a_folder_of_any_files_is_read_by_their_structure(tmp_path: Path) -> Non
         "text files without a speaker map (--speakers)",
     ):
         assert counts(report)[what] == 1
+
+
+def test_in_a_folder_a_forced_format_and_a_map_are_for_what_they_fit(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "a.json").write_text(CLAUDE, encoding="utf-8")
+    (folder / "README.md").write_text("Nobody speaks here.")
+    (folder / "talk.txt").write_bytes((EXPORTS / "transcript.txt").read_bytes())
+    report, rows = import_into(tmp_path / "claude", folder, format_name="claude")
+    assert len(rows) == 5 and counts(report)["files of another kind than --format"] == 2
+    report, rows = import_into(tmp_path / "both", folder, speakers=SPEAKERS)
+    assert len(rows) == 7 and counts(report)["text files in which no line begins with a speaker of the map"] == 1
+
+
+def test_an_exports_own_file_is_never_only_counted(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "good.json").write_text(GROK, encoding="utf-8")
+    (tmp_path / "b").mkdir()
+    for content in ("", "[", "[1]", "[{}]", "<html>"):
+        (tmp_path / "b" / "conversations.json").write_text(content)
+        with pytest.raises(UserError, match="conversations.json"):
+            import_into(tmp_path / "out", tmp_path)
 
 
 def test_links_are_not_followed(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ app = typer.Typer(no_args_is_help=True, help="From a chat export to a corpus: im
 app.command("split")(split.split)
 app.command("audit")(audit.audit)
 app.command("show")(show.show)
+FORMATS = "claude, chatgpt, grok, gemini, messages, sharegpt, alpaca, rows, transcript"
 
 
 @app.command("import")
@@ -21,7 +22,7 @@ app.command("show")(show.show)
 def import_(
     paths: Annotated[list[Path], typer.Argument(help="Exports: files, folders or zip archives.")],
     out: Annotated[Path, typer.Option(help="Folder of the corpus; imported.jsonl and import.json are written there.")],
-    format: Annotated[str | None, typer.Option(help="Read every file as this format instead of detecting it.")] = None,
+    format: Annotated[str | None, typer.Option(help=f"Read every file as one of {FORMATS}.")] = None,
     speakers: Annotated[
         Path | None, typer.Option(help="Who speaks in text, Markdown and RTF: `side: regex` lines.")
     ] = None,

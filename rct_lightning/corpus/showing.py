@@ -41,6 +41,9 @@ def show_import(report: Report, out: Path) -> None:
     lines = [(report.conversations, "conversations"), (report.rows, "rows")]
     for one in report.files[:FILES_SHOWN]:
         lines.append((one.rows, f"  {one.format}: {one.name}"))
+    if len(report.files) > FILES_SHOWN:
+        more = report.files[FILES_SHOWN:]
+        lines.append((sum(one.rows for one in more), f"  {len(more):,} more files"))
     lines += [(one.count, f"left out: {what}") for what, one in largest_first(report.tally.dropped)]
     lines += [(one.count, f"altered: {what}") for what, one in largest_first(report.tally.changed)]
     for number, what in lines:
