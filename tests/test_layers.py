@@ -10,7 +10,8 @@ PACKAGE = "rct_lightning"
 ROOT = Path(__file__).parents[1]
 FLOORS = [  # from the bottom; rooms of one floor do not know each other
     {"errors", "memory", "sanitize"},
-    {"dialogue", "console"},
+    {"reading", "console"},
+    {"dialogue"},
     {"template", "markers", "runs", "config", "health"},
     {"corpus", "scoring", "dropout", "checkpoint"},  # the audit of a corpus counts its markers
     {"data", "backbone", "generation"},
@@ -28,7 +29,18 @@ ONLY_IN = {
     "peft": {"backbone.py"},
     "bitsandbytes": {"backbone.py"},
 }
-WITHOUT_TORCH = {*FLOORS[0], "dialogue", "console", "template", "markers", "runs", "config", "corpus", "health"}
+WITHOUT_TORCH = {
+    *FLOORS[0],
+    "reading",
+    "dialogue",
+    "console",
+    "template",
+    "markers",
+    "runs",
+    "config",
+    "corpus",
+    "health",
+}
 HEAVY = {"torch", "lightning", "transformers", "peft", "bitsandbytes", "torchmetrics", "safetensors"}
 
 SOURCES = {path.relative_to(ROOT): path for path in sorted((ROOT / PACKAGE).rglob("*.py"))}
