@@ -679,7 +679,11 @@ BY_CONFIGURATION = {
     "unknown group": ("train.py", ["model=pithia"], ["model/pithia", "Available: base, local, nano, pythia"]),
     "value left open": ("train.py", ["model=local"], ["model.name_or_path", "add model.name_or_path="]),
     "foreign target": ("train.py", ["callbacks.events._target_=os.system"], ["os.system", "not on the list"]),
-    "no evaluation rows": ("train.py", ["trainer.limit_val_batches=0"], ["trainer.limit_val_batches=0", "use some"]),
+    "no evaluation rows": (
+        "train.py",
+        ["trainer.limit_val_batches=0"],
+        ["trainer.limit_val_batches=0", "a share above 0"],
+    ),
     "nothing to evaluate": ("evaluate.py", [], ["run=DIR", "study=DIR"]),
 }
 

@@ -9,11 +9,20 @@ from typing import Any, TypeVar
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, create_model
 
-from rct_lightning.config.schema import Config, EvaluateConfig, hint, keys_of
+from rct_lightning.config.schema import (
+    CALLBACK_ARGUMENTS,
+    Config,
+    EvaluateConfig,
+    Section,
+    description,
+    hint,
+    keys_of,
+)
 from rct_lightning.config.targets import check_targets
 from rct_lightning.errors import UserError
+from rct_lightning.reading import shown
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -29,9 +38,28 @@ def validate(cfg: DictConfig) -> Config:
     """
     config = _validate(cfg, Config)
     check_targets({"callbacks": config.callbacks, "logger": config.logger or {}})
+    _check_callbacks(config.callbacks)
     if config.resume is not None and HydraConfig.initialized():
         _check_alone(list(HydraConfig.get().overrides.task))
     return config
+
+
+def _check_callbacks(callbacks: Mapping[str, Mapping[str, Any]]) -> None:
+    """This program's callbacks have arguments of this program, and one of a kind is enough."""
+    first: dict[str, str] = {}
+    for name, given in callbacks.items():
+        if "_target_" not in given:
+            raise UserError(f"callbacks.{name}: nothing says what it is. Give callbacks.{name}._target_, see conf/.")
+        target = str(given["_target_"])
+        if target in first:
+            raise UserError(f"callbacks.{name} and callbacks.{first[target]} are both {target}. Leave one out.")
+        first[target] = name
+        allowed = CALLBACK_ARGUMENTS.get(target.rpartition(".")[2])
+        if allowed is None:  # of Lightning, which judges its own
+            continue
+        fields: dict[str, Any] = {argument: (kind, None) for argument, kind in allowed.items()}
+        schema = create_model(name, __base__=Section, **fields)
+        _validated({key: value for key, value in given.items() if key != "_target_"}, schema, ("callbacks", name))
 
 
 def _check_alone(overrides: list[str]) -> None:
@@ -78,20 +106,31 @@ def _validate(cfg: DictConfig, schema: type[T]) -> T:
         if isinstance(error, MissingMandatoryValue):
             raise UserError(f"{key} has no value and needs one: add {key}=... to the command.") from None
         raise UserError(f"{key}: cannot be resolved ({str(error).splitlines()[0]}).") from None
+    return _validated(plain, schema)
+
+
+def _validated(plain: Any, schema: type[T], above: tuple[str, ...] = ()) -> T:
     try:
         return schema.model_validate(plain)
     except ValidationError as error:
-        problems = [_problem(dict(item), schema) for item in error.errors()]
+        problems = [_problem(dict(item), schema, above) for item in error.errors()]
         raise UserError(" ".join(dict.fromkeys(problems))) from None
 
 
-def _problem(item: Mapping[str, Any], schema: type[BaseModel]) -> str:
-    key = ".".join(str(part) for part in item["loc"])
+def _problem(item: Mapping[str, Any], schema: type[BaseModel], above: tuple[str, ...]) -> str:
+    """A mistake in words; ``above`` is where the section stands."""
+    place, found, kind = item["loc"], item["input"], item["type"]
+    key = ".".join(str(part) for part in (*above, *place))
     message = str(item["msg"]).removeprefix("Value error, ")
-    if item["type"] == "extra_forbidden":
-        return f"{key}: there is no such key.{hint(key, list(keys_of(schema)))}"
-    if item["type"] == "missing" or item["input"] is None:
-        return f"{key}: a value is missing."
-    if item["type"] == "value_error":
+    if kind == "extra_forbidden":
+        prefix = "".join(f"{part}." for part in above)
+        return f"{key}: there is no such key.{hint(key, list(keys_of(schema, prefix)))}"
+    if kind == "value_error" and isinstance(found, Mapping):  # of a whole section, which names its keys itself
         return message
-    return f"{key}={item['input']!r}: {message[0].lower()}{message[1:]}."
+    if kind == "missing" or found is None:
+        return f"{key}: a value is missing. Give one, or leave out what takes it away (~{key}, {key}=null)."
+    if kind in ("model_type", "dict_type"):
+        return f"{key}={shown(found)}: this is a section, not a value; set its keys ({key}.NAME=...), see conf/."
+    said = f"{key}={shown(found)}: {message[0].lower()}{message[1:]}."
+    more = description(schema, place)
+    return f"{said} {more}" if more else said

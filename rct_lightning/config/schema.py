@@ -7,12 +7,63 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
-CountOrZero = Annotated[int, Field(ge=0)]
+PYTHIA_SIZES = ("70m", "160m", "410m", "1b", "1.4b", "2.8b", "6.9b", "12b")
+
+Weight = Annotated[float, Field(ge=0, le=1e4)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
+CountOrZero = Annotated[int, Field(ge=0, le=10**9)]
+Rows = Annotated[int, Field(ge=1, le=65_536)]
+Rate = Annotated[float, Field(gt=0, le=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Text = Annotated[str, Field(min_length=1, max_length=4096)]
+"""Ranges are wide: what lies beyond is a slip of the keyboard, and would end in a library's traceback."""
+
+
+def _limit(value: Any) -> Any:
+    """A share of the batches as a real number, or a count of them."""
+    share = isinstance(value, float) and 0 < value <= 1
+    count = type(value) is int and 1 <= value <= 10**9
+    if not (share or count):
+        raise ValueError("should be a share above 0 and at most 1.0, or a whole number of batches")
+    return value
+
+
+def _length(value: int) -> int:
+    if value == 0:
+        raise ValueError("would train nothing; check=only makes the checks alone, -1 sets no limit")
+    return value
+
+
+def _visible(value: str) -> str:
+    if not any(map(str.isalnum, value)):
+        raise ValueError("should hold at least one letter or digit")
+    return value
+
+
+def _role(value: str) -> str:
+    if not re.fullmatch(r"[^\s:]([^:\r\n]*[^\s:])?", value):
+        raise ValueError("should be a name on one line, without a colon and without blanks around it")
+    return value
+
+
+def _without_slots(value: str) -> str:
+    if set(value) & set("{}\r\n"):
+        raise ValueError("should be a name on one line, without braces")
+    return value
+
+
+def _time(value: str) -> str:
+    if not re.fullmatch(r"\d+(:\d\d){3}", value) or not value.strip("0:"):  # over before the first step
+        raise ValueError("is no time, or is over before the first step")
+    return value
+
+
+Limit = Annotated[Any, AfterValidator(_limit)]
+Length = Annotated[int, Field(ge=-1, le=10**9), AfterValidator(_length)]
+Word = Annotated[str, Field(max_length=200), AfterValidator(_visible)]
 
 
 class Section(BaseModel):
@@ -31,75 +82,87 @@ class Section(BaseModel):
 class LoraConfig(Section):
     """Low-rank adapters."""
 
-    r: Count
-    alpha: Count
-    dropout: Annotated[float, Field(ge=0, lt=1)]
+    r: Annotated[int, Field(ge=1, le=4096)]
+    alpha: Rows
+    dropout: Share
 
 
 class ModelConfig(Section):
     """The base model and what is done to it."""
 
     name: Annotated[str, Field(min_length=1, pattern=r"^[\w.\-]+$")]
-    name_or_path: Annotated[str, Field(min_length=1)]
+    name_or_path: Text
     size: str | None = None
-    quantization: Literal["auto", "nf4", "none"]
+    quantization: Literal["auto", "nf4", "none"] = Field(description="nf4 is the one kind of 4 bits.")
     dequantize: Literal["auto", "once", "never"]
-    gradient_checkpointing: bool | Literal["auto"]
-    learning_rate: Positive
+    gradient_checkpointing: Literal[True, False, "auto"]
+    learning_rate: Rate
     lora: LoraConfig
+
+    @model_validator(mode="after")
+    def _size_is_pythias(self) -> ModelConfig:
+        if self.size is None:
+            return self
+        if not self.name.startswith("pythia-"):
+            raise ValueError(f"model.size={self.size} is a key of model=pythia: model=pythia model.size={self.size}.")
+        if self.size not in PYTHIA_SIZES:
+            raise ValueError(f"model.size={self.size}: Pythia comes in {', '.join(PYTHIA_SIZES)}.")
+        return self
 
 
 class WeightsConfig(Section):
     """Weight of each relational term; lambda multiplies them all."""
 
-    presence: NonNegative
-    coherence: NonNegative
-    continuity: NonNegative
+    presence: Weight
+    coherence: Weight
+    continuity: Weight
 
 
 class MarkersConfig(Section):
     """Words of the user that address the assistant; null takes the built-in list."""
 
-    presence: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)] | None
+    presence: Annotated[list[Word], Field(min_length=1, max_length=10_000)] | None = Field(
+        description="Write a list, [aelara,dear friend], or null for the built-in one."
+    )
 
 
 class PresenceConfig(Section):
     """Form of the presence term, nats per token."""
 
-    margin: NonNegative
-    lift: NonNegative
-    specificity: NonNegative
-    level: NonNegative
+    margin: Weight
+    lift: Weight
+    specificity: Weight
+    level: Weight
 
 
 class RecurrenceConfig(Section):
     """How recurrent positions are found and judged."""
 
     max_document_frequency: Annotated[float, Field(gt=0, le=1)]
-    num_candidates: Count
+    num_candidates: Rows
     among: Literal["vocabulary", "candidates"]
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    label_smoothing: Share
 
 
 class CounterfactualConfig(Section):
     """How often training rows are read otherwise than they stand."""
 
     rename_share: Annotated[float, Field(ge=0, le=1)]
-    readdress_share: Annotated[float, Field(ge=0, lt=1)]
+    readdress_share: Share
 
 
 class LossConfig(Section):
     """The objective."""
 
     name: Literal["relational", "lm", "seed"]
-    lambda_: NonNegative = Field(alias="lambda")
+    lambda_: Weight = Field(alias="lambda")
     weights: WeightsConfig
     presence: PresenceConfig
     recurrence: RecurrenceConfig
     counterfactual: CounterfactualConfig
-    phrases_per_step: Count
+    phrases_per_step: Rows
     markers: MarkersConfig
-    human_name: str | None
+    human_name: Annotated[Word, AfterValidator(_without_slots)] | None
 
     @model_validator(mode="after")
     def _lm_is_alone(self) -> LossConfig:
@@ -124,33 +187,42 @@ class LossConfig(Section):
 class RolesConfig(Section):
     """Role names of the dialogue template."""
 
-    human: Annotated[str, Field(min_length=1)]
-    assistant: Annotated[str, Field(min_length=1)]
+    human: Annotated[Text, AfterValidator(_role)]
+    assistant: Annotated[Text, AfterValidator(_role)]
+
+    @model_validator(mode="after")
+    def _are_two(self) -> RolesConfig:
+        if self.human == self.assistant:
+            raise ValueError(
+                f"data.roles.human and data.roles.assistant are both {self.human!r}, and nobody could tell who speaks. "
+                f"Give two names."
+            )
+        return self
 
 
 class DataConfig(Section):
     """Corpus, split and batches."""
 
     name: str
-    train_file: Annotated[str, Field(min_length=1)]
-    eval_file: str | None
+    train_file: Text = Field(description="Give one file; several can be put together with cat.")
+    eval_file: Text | None
     eval_size: Count
-    split_seed: Annotated[int, Field(ge=0)]
-    max_seq_length: Annotated[int, Field(ge=16)]
-    batch_size: Count
-    batch_tokens: Count | None
+    split_seed: Seed
+    max_seq_length: Annotated[int, Field(ge=16, le=2**20)]
+    batch_size: Rows
+    batch_tokens: Annotated[int, Field(ge=16, le=2**24)] | None
     rebuild_context: bool
-    num_workers: CountOrZero
-    token_cache: str | None
+    num_workers: Annotated[int, Field(ge=0, le=1024)]
+    token_cache: Text | None
     roles: RolesConfig
 
 
 class OptimizerConfig(Section):
     """AdamW with warm-up and cosine."""
 
-    lr: Positive
-    weight_decay: NonNegative
-    warmup_ratio: Annotated[float, Field(ge=0, lt=1)]
+    lr: Rate
+    weight_decay: Weight
+    warmup_ratio: Share
 
 
 TRAINER_ARGUMENTS = frozenset(
@@ -173,28 +245,50 @@ RESERVED_TRAINER_ARGUMENTS = {
     "strategy": "a run has one device so far",
     "sync_batchnorm": "a run has one device so far",
     "enable_checkpointing": "the run keeps its adapter, not Lightning checkpoints",
+    "barebones": "it switches off what a run leaves",
+    "fast_dev_run": "debug=default runs every part once, in seconds",
+    "model_registry": "nothing is sent to a service",
     "overfit_batches": "it replaces the sampler that keeps rows of a step together; give a small train_file",
 }
 
 
-def _is_some_time(value: Any) -> bool:
-    """Whether Lightning's Timer reads this as a time, and it is not over before the first step."""
-    return re.fullmatch(r"\d+(:\d\d){3}", str(value)) is not None and str(value).strip("0:") != ""
+Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps"]
+Precision = Literal[
+    64, 32, 16, "64", "32", "16", "bf16", "64-true", "32-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed"
+]  # fmt: skip
 
 
 class TrainerConfig(BaseModel):
-    """Arguments of Lightning's Trainer; the ones that have limits of ours are typed here."""
+    """Arguments of Lightning's Trainer; the ones whose mistakes it would tell late, or not at all, are typed here."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
 
-    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"]
-    devices: Literal[1]
-    max_epochs: Annotated[int, Field(ge=-1)] | None
-    max_steps: Annotated[int, Field(ge=-1)]
-    accumulate_grad_batches: Count
-    gradient_clip_val: NonNegative | None
+    accelerator: Accelerator
+    devices: Literal[1] = Field(description="A run has one device so far.")
+    max_epochs: Length | None
+    max_steps: Length
+    accumulate_grad_batches: Rows
+    gradient_clip_val: Annotated[float, Field(ge=0, le=1e9)] | None
     log_every_n_steps: Count
     num_sanity_val_steps: Literal[0] = 0
+    check_val_every_n_epoch: Count | None = None
+    val_check_interval: Limit | None = None
+    limit_train_batches: Limit | None = None
+    limit_val_batches: Limit | None = None
+    max_time: Annotated[str, AfterValidator(_time)] | None = Field(
+        default=None, description="Write days:hours:minutes:seconds, in quotes in a file: 00:08:00:00."
+    )
+    min_epochs: CountOrZero | None = None
+    min_steps: CountOrZero | None = None
+    precision: Precision | None = None
+    profiler: Literal["simple", "advanced", "pytorch"] | None = None
+    gradient_clip_algorithm: Literal["norm", "value"] | None = None
+    deterministic: Literal[True, False, "warn"] | None = None
+    benchmark: bool | None = None
+    detect_anomaly: bool | None = None
+    enable_model_summary: bool | None = None
+    enable_progress_bar: bool | None = None
+    inference_mode: bool | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -206,10 +300,6 @@ class TrainerConfig(BaseModel):
             elif name not in TRAINER_ARGUMENTS:
                 nearest = hint(name, TRAINER_ARGUMENTS)
                 problems.append(f"trainer.{name} is not an argument of Lightning's Trainer.{nearest}")
-            elif name == "limit_val_batches" and value[name] == 0:
-                problems.append("trainer.limit_val_batches=0: base and tuned are compared on these rows; use some.")
-            elif name == "max_time" and not (value[name] is None or _is_some_time(value[name])):
-                problems.append(f"trainer.max_time={value[name]}: give days:hours:minutes:seconds, as 00:08:00:00.")
         if problems:
             raise ValueError(" ".join(problems))
         return value
@@ -221,13 +311,44 @@ class TrainerConfig(BaseModel):
                 "trainer.max_epochs and trainer.max_steps leave the run without an end, and the learning rate comes "
                 "down over its length: give one of the two."
             )
-        limit, accumulate = (self.model_extra or {}).get("limit_train_batches"), self.accumulate_grad_batches
+        for least, most in (("min_steps", self.max_steps), ("min_epochs", self.max_epochs)):
+            wanted = getattr(self, least)
+            if wanted is not None and most is not None and -1 < most < wanted:
+                name = least.replace("min", "max")
+                raise ValueError(f"trainer.{least}={wanted} is more than trainer.{name}={most}. Change one of the two.")
+        limit, accumulate = self.limit_train_batches, self.accumulate_grad_batches
         if limit not in (None, 1.0) and accumulate > 1 and (isinstance(limit, float) or limit % accumulate):
             raise ValueError(
                 f"trainer.limit_train_batches={limit} would cut an optimizer step of {accumulate} micro-batches, whose "
                 f"loss is divided by the counts of all of them: give a multiple of trainer.accumulate_grad_batches."
             )
         return self
+
+
+Metric = Literal[
+    "eval/lm_loss",
+    "eval/total_loss",
+    "eval/presence_loss",
+    "eval/coherence_loss",
+    "eval/continuity_loss",
+    "eval/perplexity",
+]
+CALLBACK_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "BaselineComparison": {"max_new_tokens": Rows},
+    "BestAdapter": {"metric": Metric},
+    "Checkpointing": {"every_n_steps": CountOrZero, "keep_last": Annotated[int, Field(ge=2, le=10_000)]},
+    "EvalSanity": {"num_samples": Rows, "max_new_tokens": Rows},
+    "Events": {"every_n_steps": Count},
+    "GenerationSampling": {"every_n_steps": CountOrZero, "max_new_tokens": Rows},
+    "Health": {
+        "on_alert": Literal["warn", "stop"],
+        "replies": Annotated[int, Field(ge=0, le=65_536)],
+        "max_new_tokens": Rows,
+        "every_n_steps": Count,
+    },
+    "LossComponents": {"every_n_steps": Count},
+}
+"""Arguments of this program's callbacks, which are told here, before the library they are made of is imported."""
 
 
 class HealthConfig(Section):
@@ -246,19 +367,12 @@ class Config(Section):
     trainer: TrainerConfig
     callbacks: dict[str, dict[str, Any]]
     logger: dict[str, dict[str, Any]] | None
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
-    objective_metric: Literal[
-        "eval/lm_loss",
-        "eval/total_loss",
-        "eval/presence_loss",
-        "eval/coherence_loss",
-        "eval/continuity_loss",
-        "eval/perplexity",
-    ]
+    seed: Seed
+    objective_metric: Metric
     diagnostics_every_n_steps: CountOrZero
     health: HealthConfig
     check: Literal[True, False, "only"]
-    resume: str | None
+    resume: Text | None
     run_dir: str
 
     def plain(self) -> dict[str, Any]:
@@ -269,14 +383,14 @@ class Config(Section):
 class EvaluateConfig(Section):
     """What evaluate.py takes."""
 
-    run: str | None
-    study: str | None
-    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"]
-    probes_file: str
-    batch_size: Count
-    bootstrap_samples: Annotated[int, Field(ge=100)]
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
-    output: str | None
+    run: Text | None
+    study: Text | None
+    accelerator: Accelerator
+    probes_file: Text
+    batch_size: Rows
+    bootstrap_samples: Annotated[int, Field(ge=100, le=1_000_000)]
+    seed: Seed
+    output: Text | None
     adapter: Literal["last", "best"]
 
     @model_validator(mode="after")
@@ -302,6 +416,20 @@ def keys_of(section: type[BaseModel], prefix: str = "") -> Iterable[str]:
         annotation = info.annotation
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             yield from keys_of(annotation, f"{key}.")
+
+
+def description(section: type[BaseModel], place: Iterable[str | int]) -> str:
+    """What the schema says of a key beside its type, or of the section that it is in; empty where it says nothing."""
+    found = ""
+    for part in place:
+        fields = section.model_fields
+        info = fields.get(str(part)) or next((each for each in fields.values() if each.alias == part), None)
+        if info is None:
+            break
+        found = info.description or ""
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            section = info.annotation
+    return found
 
 
 def hint(name: str, candidates: Iterable[str]) -> str:
