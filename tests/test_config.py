@@ -22,6 +22,7 @@ from rct_lightning.config import (
     validate,
     validate_evaluation,
 )
+from rct_lightning.config.explaining import GROUPS
 from rct_lightning.config.schema import CALLBACK_ARGUMENTS
 from rct_lightning.errors import UserError
 
@@ -365,6 +366,10 @@ def test_what_hydra_refuses_exits_with_2_and_one_paragraph(capsys: pytest.Captur
     assert stopped.value.code == 2
     assert said.out == "" and said.err.startswith("Error: loss.lamda: there is no such key.")
     assert "Traceback" not in said.err and max(map(len, said.err.splitlines())) <= 110
+
+
+def test_the_groups_of_the_explanations_are_those_of_the_folder() -> None:
+    assert {*GROUPS, "hydra"} == {path.name for path in CONF.iterdir() if path.is_dir()}
 
 
 def test_other_errors_keep_their_traceback() -> None:

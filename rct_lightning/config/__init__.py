@@ -4,7 +4,8 @@ Hydra's struct mode refuses an unknown key but accepts wrong types and ``+new.ke
 every problem at once, and says what was probably meant. Nothing here imports torch, so a mistake is answered at once.
 """
 
-from rct_lightning.config.command import as_override, explain_composition_error, job_directory, refusing, run_command
+from rct_lightning.config.command import as_override, job_directory, refusing, run_command
+from rct_lightning.config.explaining import explain_composition_error
 from rct_lightning.config.loading import load_run_config, save_run_config, validate, validate_evaluation
 from rct_lightning.config.schema import (
     RESERVED_TRAINER_ARGUMENTS,

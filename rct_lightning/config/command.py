@@ -1,24 +1,25 @@
-"""Between the command line and a task: Hydra's refusals explained, settings as they are typed, names of directories."""
+"""Between the command line and a task: refusals, what they leave behind, and names of directories."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import inspect
 import os
 import re
 import shlex
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from rct_lightning.config.schema import hint, known_keys
+from rct_lightning.config.explaining import check_arguments, explain_composition_error, explain_unwritable
+from rct_lightning.config.targets import looked_at
 from rct_lightning.console import EXIT_CODE, tell
 from rct_lightning.errors import Interrupted, UserError
 
@@ -29,6 +30,9 @@ JOB_NAME_LENGTH = 120
 """Characters of the name of a multirun's job directory at most; file systems stop at 255 bytes."""
 
 T_co = TypeVar("T_co")
+_stood: set[Path] = set()
+_named: list[Path] = []
+"""Of this process's command line: folders that were there before, and run directories that it names."""
 
 
 def refusing(task: Callable[[DictConfig], T_co]) -> Callable[[DictConfig], T_co]:
@@ -45,6 +49,7 @@ def refusing(task: Callable[[DictConfig], T_co]) -> Callable[[DictConfig], T_co]
         except UserError as error:
             if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
                 tell(error)
+                error.told = True
                 raise  # Hydra goes on with the other jobs, and raises it again behind the last
             _refuse(error)
         except Interrupted as ended:
@@ -52,24 +57,39 @@ def refusing(task: Callable[[DictConfig], T_co]) -> Callable[[DictConfig], T_co]
             raise SystemExit(ended.exit_code) from None
         finally:
             if HydraConfig.initialized():
-                _remove_empty(Path(HydraConfig.get().runtime.output_dir))
+                runtime = HydraConfig.get().runtime
+                _remove_empty(Path(runtime.output_dir), Path(runtime.cwd))
 
     return run
 
 
 def run_command(main: Callable[[], Any]) -> None:
     """Call a Hydra entry point; what Hydra itself refuses is explained in the same way as by :func:`refusing`."""
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # otherwise Hydra prints and exits itself
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints and exits itself
+    script = Path(inspect.unwrap(main).__code__.co_filename)
     try:
-        main()
-    except HydraException as error:
-        _refuse(explain_composition_error(error))
-    except OmegaConfBaseException as error:
-        _refuse(UserError(f"{error.full_key or 'the configuration'}: {str(error).splitlines()[0]}. See conf/."))
+        if hasattr(main, "__wrapped__"):  # made by Hydra, which reads the command line
+            check_arguments(sys.argv[1:])
+            _remember_folders(sys.argv[1:])
+        with looked_at():
+            main()
+    except UserError as error:
+        if not error.told:  # of a job of a multirun: when it was refused
+            tell(error)
+        raise SystemExit(EXIT_CODE) from None
     except (PermissionError, FileExistsError, NotADirectoryError) as error:
-        _refuse(UserError(f"{error.filename}: {error.strerror}. hydra.run.dir=DIR writes a run elsewhere."))
-    except UserError:
-        raise SystemExit(EXIT_CODE) from None  # of a job of a multirun: told when it was refused
+        _refuse(explain_unwritable(error))
+    except Exception as error:
+        explained = None if _of_the_task(error) else explain_composition_error(error, script.parent / "conf")
+        if explained is None:
+            raise
+        _refuse(explained)
+
+
+def _of_the_task(error: Exception) -> bool:
+    """Whether an error comes from the task, not from Hydra on its way there."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(frame.f_code.co_filename == __file__ and frame.f_code.co_name == "run" for frame, _ in frames)
 
 
 def _refuse(error: UserError) -> NoReturn:
@@ -77,41 +97,29 @@ def _refuse(error: UserError) -> NoReturn:
     raise SystemExit(EXIT_CODE)
 
 
-def _remove_empty(output: Path) -> None:
-    """Remove a directory in which nothing was written, and its empty parents inside ``logs``; never where one is.
+def _remember_folders(arguments: Sequence[str]) -> None:
+    """Note which folders on the way to a named run directory are there already: Hydra makes those that are not."""
+    for argument in arguments:
+        if argument.startswith(("hydra.run.dir=", "hydra.sweep.dir=")):
+            named = Path(argument.split("=", 1)[1].strip("'\"")).absolute()
+            _named.append(named)
+            _stood.update(folder for folder in (named, *named.parents) if folder.is_dir())
+
+
+def _remove_empty(output: Path, typed_in: Path) -> None:
+    """Remove a directory in which nothing was written, and the empty ones above it that were made on the way to it.
 
     A multirun's directory holds Hydra's own record of the sweep before any job starts; alone, it records nothing.
     """
+    output = typed_in / output
     for folder in (output, *output.parents):
-        if folder.name == "logs" or folder == Path.cwd() or not folder.is_dir():
+        made = folder == output or "logs" in folder.parts or any(folder in named.parents for named in _named)
+        if folder.name == "logs" or folder in (typed_in, *_stood) or not made or not folder.is_dir():
             return
         if any(entry.name != SWEEP_RECORD for entry in folder.iterdir()):
             return
         (folder / SWEEP_RECORD).unlink(missing_ok=True)
         folder.rmdir()
-        if "logs" not in folder.parts:
-            return
-
-
-def explain_composition_error(error: Exception) -> UserError:
-    """Hydra's refusal of a command line as one paragraph with the nearest name."""
-    text = str(error).strip()
-    if isinstance(error, OverrideParseException):
-        return UserError(
-            f"{error.override}: not a readable setting ({text.splitlines()[0]}). Write key=value; a value with spaces "
-            f"or any of = , : {{ }} [ ] ( ) in it needs quotes of both kinds: 'key=\"value\"'."
-        )
-    unknown = re.search(r"Could not override '([^']+)'", text)
-    if unknown:
-        key = unknown.group(1)
-        return UserError(f"{key}: there is no such key.{hint(key, known_keys())} See conf/ or python train.py --help.")
-    append = re.search(r"Could not append to config\. An item is already at '([^']+)'", text)
-    if append:
-        return UserError(f"+{append.group(1)}: the key exists already; give it without the plus sign.")
-    first = text.splitlines()[0] if text else type(error).__name__
-    options = [line.strip() for line in text.splitlines()[1:] if re.fullmatch(r"\t\S+|\s{2,}\S+", line)]
-    available = f" Available: {', '.join(sorted(options))}." if options else ""
-    return UserError(f"{first.rstrip('.')}.{available}")
 
 
 def as_override(key: str, value: str) -> str:

@@ -105,7 +105,7 @@ def _validate(cfg: DictConfig, schema: type[T]) -> T:
         key = error.full_key or "the configuration"
         if isinstance(error, MissingMandatoryValue):
             raise UserError(f"{key} has no value and needs one: add {key}=... to the command.") from None
-        raise UserError(f"{key}: cannot be resolved ({str(error).splitlines()[0]}).") from None
+        raise UserError(f"{key}: cannot be resolved ({str(error).splitlines()[0]}). Write the value itself.") from None
     return _validated(plain, schema)
 
 
@@ -122,11 +122,18 @@ def _problem(item: Mapping[str, Any], schema: type[BaseModel], above: tuple[str,
     place, found, kind = item["loc"], item["input"], item["type"]
     key = ".".join(str(part) for part in (*above, *place))
     message = str(item["msg"]).removeprefix("Value error, ")
+    if kind == "extra_forbidden" and key in ("experiment", "debug"):
+        return (
+            f"{key}: the chosen file of conf/{key}/ is empty, or its first line is not '# @package _global_', with "
+            f"which it sets keys of other sections."
+        )
     if kind == "extra_forbidden":
         prefix = "".join(f"{part}." for part in above)
         return f"{key}: there is no such key.{hint(key, list(keys_of(schema, prefix)))}"
     if kind == "value_error" and isinstance(found, Mapping):  # of a whole section, which names its keys itself
         return message
+    if found is None and (*above, *place)[0] in ("callbacks", "logger"):
+        return f"{key}: a value is missing. ~{key} takes it out."
     if kind == "missing" or found is None:
         return f"{key}: a value is missing. Give one, or leave out what takes it away (~{key}, {key}=null)."
     if kind in ("model_type", "dict_type"):

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from omegaconf import DictConfig, OmegaConf
 
 from rct_lightning.config.schema import hint
 from rct_lightning.errors import UserError
+from rct_lightning.reading import shown
+
+HYDRAS_OWN = ("hydra._internal.core_plugins.", "hydra._internal.BasicLauncher", "hydra._internal.BasicSweeper")
 
 ALLOWED_TARGETS = frozenset(
     {
@@ -47,3 +54,44 @@ def check_targets(node: Any, place: str = "") -> None:
     elif isinstance(node, list):
         for index, value in enumerate(node):
             check_targets(value, f"{place}{index}.")
+
+
+@contextmanager
+def looked_at() -> Iterator[None]:
+    """Inside, Hydra composes no configuration of its own that makes it call what is not Hydra's.
+
+    ``hydra.callbacks``, launcher, sweeper and logging are called by Hydra before any task is; a file of
+    ``conf/experiment`` that somebody sent could name anything there.
+    """
+    load = ConfigLoaderImpl.load_configuration
+
+    def checked(self: ConfigLoaderImpl, *arguments: Any, **options: Any) -> DictConfig:
+        cfg: DictConfig = load(self, *arguments, **options)
+        if len(cfg) == 1:  # Hydra's own section alone, and it would write its own files
+            raise UserError(f"conf/{options.get('config_name')}.yaml: this file is empty. Put it back as it was.")
+        _check_hydras_own(OmegaConf.to_container(cfg.hydra, resolve=False), "hydra.")
+        return cfg
+
+    ConfigLoaderImpl.load_configuration = checked  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        ConfigLoaderImpl.load_configuration = load  # type: ignore[method-assign]
+
+
+def _check_hydras_own(node: Any, place: str) -> None:
+    if isinstance(node, list):
+        node = dict(enumerate(node))
+    if not isinstance(node, dict):
+        return
+    for name, value in node.items():
+        text = value if isinstance(value, str) else ""
+        called = (name == "_target_" and not text.startswith(HYDRAS_OWN)) or name == "()"
+        logs = name == "class" and not text.startswith("logging.")
+        outside = text.startswith(("ext://", "cfg://")) and text not in ("ext://sys.stdout", "ext://sys.stderr")
+        if called or logs or outside:
+            raise UserError(
+                f"{place}{name}={shown(value)}: Hydra would call this, and it is not Hydra's. Remove it; see where "
+                f"the file with this key comes from."
+            )
+        _check_hydras_own(value, f"{place}{name}.")
