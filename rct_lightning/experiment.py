@@ -143,13 +143,23 @@ def _newest_checkpoint(run: RunDir) -> tuple[Path, dict[str, Any]]:
     """The newest checkpoint that is whole; those that are not are named."""
     for folder in checkpoint.committed(run.checkpoints):
         try:
-            return folder, checkpoint.read(folder)
+            return folder, _checked_state(folder)
         except checkpoint.CheckpointError as error:
             print(f"{error} The one before it is used.", file=sys.stderr)
     raise UserError(
         f"{run.root}: there is no whole checkpoint to go on from. Remove the folder and train anew; "
         f"callbacks.checkpointing.every_n_steps says how often one is written."
     )
+
+
+def _checked_state(folder: Path) -> dict[str, Any]:
+    """A checkpoint's state, with what is taken from it before Lightning takes the rest."""
+    state = checkpoint.read(folder)
+    step, sizes, callbacks = (state.get(name) for name in ("global_step", "sizes", "callbacks"))
+    counts = isinstance(sizes, dict) and all(type(size) is int and size >= 0 for size in sizes.values())
+    if type(step) is not int or step < 0 or not counts or not isinstance(callbacks, dict):
+        raise checkpoint.CheckpointError(f"{folder}: this is no state of a run.")
+    return state
 
 
 def _read_environment(run: RunDir) -> dict[str, Any]:
