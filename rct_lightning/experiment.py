@@ -40,6 +40,7 @@ from rct_lightning.markers import Lexicon
 from rct_lightning.module import Objective, OptimizerSettings, RelationalModule, eval_metric
 from rct_lightning.runs import RunDir
 from rct_lightning.template import DialogueTemplate
+from rct_lightning.untrusted import load_template
 
 PACKAGES = ("torch", "lightning", "hydra-core", "transformers", "peft", "bitsandbytes", "torchmetrics")
 
@@ -351,7 +352,7 @@ def evaluate_run(config: EvaluateConfig, run: RunDir) -> None:
     accelerator = backbone.resolve_accelerator(config.accelerator)
     device = backbone.placement(accelerator)
     L.seed_everything(config.seed, workers=True, verbose=False)
-    template = backbone.load_template(adapter)
+    template = load_template(adapter)
     tokenizer = backbone.load_tokenizer(trained_with.model.name_or_path)
     data = make_data(trained_with, tokenizer, accelerator, template)
     base = backbone.load_backbone(

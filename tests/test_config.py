@@ -1,4 +1,5 @@
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -344,12 +345,31 @@ def test_a_run_configuration_survives_the_round_trip(tmp_path: Path) -> None:
     assert "lambda: 0.7" in path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("text", ["[1, 2]", "a: [", "seed: 1", "a: !!python/object:os.system {}", "\x00"])
+DAMAGED = {
+    "[1, 2]": "found a list",
+    "a: [": "not a readable configuration",
+    "seed: 1": "loss: a value is missing",
+    "a: !!python/object:os.system {}": "not a readable configuration",
+    "\x00": "not a readable configuration",
+    "": "loss: a value is missing",
+    "text": "text: there is no such key",
+    "5": "not a readable configuration",
+    "? [1]\n: 2": "not a readable configuration",
+    "a: " + "[" * 5000: "line 1: nested more than 20 times",
+    "a: &a [1]\nb: [*a, *a]": "line 2: an alias",
+    "seed: ${oc.env:HOME}": "seed='${oc.env:HOME}' is a reference",
+    "${oc.env:HOME}: 1": "is a reference",
+    "a: " + "x" * 2**20: "more than a run's configuration has",
+}
+
+
+@pytest.mark.parametrize("text", DAMAGED, ids=lambda text: text[:20])
 def test_a_damaged_run_configuration_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(UserError):
+    with pytest.raises(UserError, match=re.escape(DAMAGED[text])) as error:
         load_run_config(path)
+    assert str(error.value).startswith(str(path)) and len(str(error.value)) < 3000
 
 
 def test_a_run_configuration_with_a_foreign_target_is_refused(default: DictConfig, tmp_path: Path) -> None:

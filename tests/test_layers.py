@@ -13,7 +13,7 @@ FLOORS = [  # from the bottom; rooms of one floor do not know each other
     {"reading", "console"},
     {"dialogue"},
     {"template", "markers", "runs", "config", "health"},
-    {"corpus", "scoring", "dropout", "checkpoint"},  # the audit of a corpus counts its markers
+    {"corpus", "scoring", "dropout", "checkpoint", "untrusted"},  # the audit of a corpus counts its markers
     {"data", "backbone", "generation"},
     {"losses", "footprint"},
     {"splitting"},

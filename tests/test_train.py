@@ -24,7 +24,7 @@ from omegaconf import DictConfig
 from safetensors import safe_open
 from typer.testing import CliRunner
 
-from rct_lightning.backbone import available_accelerators, load_template
+from rct_lightning.backbone import available_accelerators
 from rct_lightning.cli import app
 from rct_lightning.config import as_override, job_directory, load_run_config
 from rct_lightning.dialogue import content_hash
@@ -33,6 +33,7 @@ from rct_lightning.losses import TERMS
 from rct_lightning.module import RelationalModule
 from rct_lightning.runs import RunDir
 from rct_lightning.template import DialogueTemplate
+from rct_lightning.untrusted import load_template
 
 ROOT = Path(__file__).parents[1]
 HEADER = "step,lm_loss,presence_loss,coherence_loss,continuity_loss,total_loss,phase"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
@@ -25,6 +26,9 @@ from rct_lightning.errors import UserError
 from rct_lightning.reading import shown
 
 T = TypeVar("T", bound=BaseModel)
+MOST_BYTES = 2**20
+DEEPEST = 20
+"""Bytes and levels of a run's configuration."""
 
 BESIDE_RESUME = frozenset({"resume", "trainer.max_time", "trainer.enable_progress_bar"})
 """What may be asked for when a run is resumed: nothing that changes what it learns."""
@@ -78,18 +82,60 @@ def validate_evaluation(cfg: DictConfig) -> EvaluateConfig:
 
 
 def load_run_config(path: Path) -> Config:
-    """The configuration a run was made with, from its config.yaml; nothing in it is ever instantiated.
+    """The configuration a run was made with, from its config.yaml; nothing in it is ever instantiated or looked up.
 
     Raises:
-        UserError: The file is damaged or from another version.
+        UserError: The file is damaged, from another version, or asks for more than to be read.
     """
     try:
-        loaded = OmegaConf.load(path)
+        if path.stat().st_size > MOST_BYTES:
+            raise UserError(f"{path}: {path.stat().st_size:,} bytes are more than a run's configuration has.")
+        text = path.read_text(encoding="utf-8")
+        _check_is_plain(text, path)
+        plain = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
+    except UserError:
+        raise
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}). Give another run.") from None
     except Exception as error:  # YAML has many ways to be broken
-        raise UserError(f"{path}: not a readable configuration ({str(error).splitlines()[0]}).") from None
-    if not isinstance(loaded, DictConfig):
-        raise UserError(f"{path}: expected the configuration of a run, found a list.")
-    return validate(loaded)
+        what = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path}: not a readable configuration ({what}). Give another run.") from None
+    if not isinstance(plain, dict):
+        raise UserError(f"{path}: expected the configuration of a run, found a {type(plain).__name__}.")
+    for key, value in _texts(plain):
+        if "${" in value:  # it would be filled from this machine's environment
+            raise UserError(f"{path}: {key}={shown(value)} is a reference. A run's configuration is resolved.")
+    try:
+        return validate(OmegaConf.create(plain))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def _check_is_plain(text: str, path: Path) -> None:
+    """Refuse what makes a small file large: aliases, a few of which stand for gigabytes, and nesting without end."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        place = f"{path}, line {event.start_mark.line + 1}" if event.start_mark else str(path)
+        if isinstance(event, yaml.AliasEvent):
+            raise UserError(f"{place}: an alias. A run's configuration has every value in its place; write it out.")
+        if depth > DEEPEST:
+            raise UserError(
+                f"{place}: nested more than {DEEPEST} times, as no run's configuration is. Give another run."
+            )
+
+
+def _texts(node: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """Every text of a configuration, keys too, with its place."""
+    if isinstance(node, dict):
+        for name, value in node.items():
+            yield place, str(name)
+            yield from _texts(value, f"{place}.{name}" if place else str(name))
+    elif isinstance(node, list):
+        for each in node:
+            yield from _texts(each, place)
+    elif isinstance(node, str):
+        yield place, node
 
 
 def save_run_config(config: Config, path: Path) -> None:
