@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -140,6 +141,20 @@ def write_jsonl(path: Path, examples: Iterable[Example]) -> None:
     """Write rows, one JSON object a line, UTF-8."""
     text = "".join(json.dumps(example.to_json(), ensure_ascii=False) + "\n" for example in examples)
     path.write_text(text, encoding="utf-8")
+
+
+def check_can_be_split(examples: Sequence[Example], eval_size: int) -> None:
+    """Whether conversations can be held out so that both sides have rows.
+
+    Raises:
+        UserError: None is small enough, or nothing would be left to train on.
+    """
+    rows = Counter(example.conversation for example in examples)
+    if min(rows.values()) > eval_size or len(examples) <= eval_size:
+        raise UserError(
+            f"data.eval_size={eval_size}: {len(examples)} rows in {len(rows)} conversation(s) cannot be split so that "
+            f"both sides have rows and no conversation is on both. Give data.eval_file, or another data.eval_size."
+        )
 
 
 def content_hash(path: Path) -> str:

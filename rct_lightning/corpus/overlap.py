@@ -11,10 +11,17 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from rct_lightning.dialogue import Example
 from rct_lightning.markers import normalise
 
 SHINGLE_WORDS = 5
 """Words in a shingle: long enough that everyday turns of phrase ("I do not know") are no overlap."""
+
+LEAKAGE = (
+    "Evaluation would measure memory. Split by conversation (data.eval_file=null does it), and give rows that are "
+    "nearly alike the same conversation, or take them out."
+)
+"""What to do where something of the evaluation side is on the training side."""
 
 Shingles = frozenset[tuple[str, ...]]
 
@@ -93,3 +100,12 @@ def coverage(texts: Iterable[str], by: Iterable[str], size: int) -> float:
     grams = {gram for text in texts for gram in shingles(text, size) if len(gram) == size}
     known = {gram for text in by for gram in shingles(text, size)}
     return len(grams & known) / len(grams) if grams else 0.0
+
+
+def on_both_sides(train: Sequence[Example], held: Sequence[Example]) -> list[str]:
+    """What of the evaluation rows is on the training side, conversation or word for word; empty where nothing is."""
+    shared = {row.conversation for row in train} & {row.conversation for row in held}
+    problems = [f"{len(shared)} conversations are on both sides"] if shared else []
+    known = {(row.input, row.output) for row in train}
+    same = sum((row.input, row.output) in known for row in held)
+    return problems + ([f"{same} evaluation rows stand word for word among the training rows"] if same else [])

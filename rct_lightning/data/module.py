@@ -20,7 +20,7 @@ from rct_lightning.data.recurrence import ContentVocabulary, Recurrence
 from rct_lightning.data.row import Counterfactual
 from rct_lightning.data.sampler import LengthBucketedSampler, StepSampler, TokenBudgetSampler
 from rct_lightning.data.tokens import RememberedTokens
-from rct_lightning.dialogue import Example, read_jsonl
+from rct_lightning.dialogue import Example, check_can_be_split, read_jsonl
 from rct_lightning.errors import UserError
 from rct_lightning.markers import Lexicon
 from rct_lightning.template import DialogueTemplate, Encoded
@@ -197,6 +197,7 @@ def split_by_conversation(
     Raises:
         UserError: No conversation fits, or nothing would be left to train on.
     """
+    check_can_be_split(examples, eval_size)
     groups: dict[str, list[Example]] = defaultdict(list)
     for example in examples:
         groups[example.conversation].append(example)
@@ -208,11 +209,6 @@ def split_by_conversation(
             held.add(names[i])
             taken += len(groups[names[i]])
     train = [example for example in examples if example.conversation not in held]
-    if not held or not train:
-        raise UserError(
-            f"data.eval_size={eval_size}: {len(examples)} rows in {len(groups)} conversation(s) cannot be split so "
-            f"that both sides have rows and no conversation is on both. Give data.eval_file, or another data.eval_size."
-        )
     return train, [example for example in examples if example.conversation in held]
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from rct_lightning.corpus.overlap import Passage, coverage, overlaps
+from rct_lightning.corpus.overlap import LEAKAGE, Passage, coverage, on_both_sides, overlaps
 from rct_lightning.data import IGNORE, RelationalDataset
 from rct_lightning.guards.finding import Finding, Run, ok, spread, stop, warn
 from rct_lightning.losses.relational import BANKS
+from rct_lightning.markers import FEW_OR_MANY_MARKED
+from rct_lightning.template import FORGED_TURNS, forged_turns
 
 MARKED_SHARE = (0.1, 0.9)
 CUT_ROWS_WARN, REPLY_TOKENS_KEPT = 0.05, 0.95
@@ -74,6 +76,15 @@ def check_template(run: Run) -> Finding:
     return ok("template", "samples are asked in the words that training uses")
 
 
+def check_turns(run: Run) -> Finding:
+    """No text holds a line that reads like a turn of its own."""
+    for side, rows in {"train": run.data.train_set, "eval": run.data.eval_set}.items():
+        found = forged_turns(rows.examples, run.module.template)
+        if found:
+            return stop("turns", f"{side}: {found.rstrip('.')}", FORGED_TURNS)
+    return ok("turns", "no text holds a line that begins like a turn")
+
+
 def check_markers(run: Run) -> Finding:
     """Enough rows on both sides of presence."""
     rows = run.data.train_set.rows
@@ -83,12 +94,7 @@ def check_markers(run: Run) -> Finding:
         return ok("markers", seen)
     if run.weight("presence") == 0:
         return warn("markers", seen, "Presence has no weight here; with weight it would have nothing to tell apart.")
-    return stop(
-        "markers",
-        seen,
-        "Presence learns the difference between rows that address and rows that do not; it needs 10 to 90% of either. "
-        "Set loss.markers.presence to the words of your dialogues, or loss.weights.presence=0.",
-    )
+    return stop("markers", seen, FEW_OR_MANY_MARKED)
 
 
 def check_history(run: Run) -> Finding:
@@ -126,11 +132,7 @@ def check_truncation(run: Run) -> Finding:
 def check_leakage(run: Run) -> Finding:
     """Nothing of the evaluation side is on the training side."""
     train, held = run.data.train_set.examples, run.data.eval_set.examples
-    shared = {row.conversation for row in train} & {row.conversation for row in held}
-    problems = [f"{len(shared)} conversations are on both sides"] if shared else []
-    known = {(row.input, row.output) for row in train}
-    same = sum((row.input, row.output) in known for row in held)
-    problems += [f"{same} evaluation rows stand word for word among the training rows"] if same else []
+    problems = on_both_sides(train, held)
     for what in ("input", "output"):
         passages = [[Passage(row.id, getattr(row, what)) for row in side if len(getattr(row, what).split()) >= 8]
                     for side in (held, train)]  # fmt: skip
@@ -141,12 +143,7 @@ def check_leakage(run: Run) -> Finding:
         problems.append(f"{seen_before:.0%} of the 8-grams of evaluation replies occur in training replies")
     if not problems:
         return ok("leakage", f"no conversation and no row on both sides; shared 8-grams {seen_before:.1%}")
-    return stop(
-        "leakage",
-        "; ".join(problems),
-        "Evaluation would measure memory. Split by conversation (data.eval_file=null does it), and give rows that are "
-        "nearly alike the same conversation, or take them out.",
-    )
+    return stop("leakage", "; ".join(problems), LEAKAGE)
 
 
 def check_phrases(run: Run) -> Finding:
