@@ -100,7 +100,9 @@ def check(folder: Path) -> None:
         for name in (STATE, TENSORS):
             if manifest.get(name) != _sum(folder / name):
                 raise CheckpointError(f"{folder}: {name} is not what was written (its SHA-256 sum differs).")
-    except (OSError, ValueError, UserError) as error:
+        if list(json.loads((folder / STATE).read_bytes())) != ["map"]:
+            raise ValueError(f"{STATE} is no state")
+    except (OSError, ValueError, TypeError, RecursionError, UserError) as error:
         raise CheckpointError(f"{folder}: this checkpoint cannot be read ({_reason(error)}).") from error
 
 

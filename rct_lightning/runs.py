@@ -168,6 +168,18 @@ class RunDir:
         os.replace(part, path)
 
 
+def check_is_free(root: Path) -> None:
+    """Whether a run can be written there.
+
+    Raises:
+        UserError: Another run, or something else, stands there.
+    """
+    if RunDir(root).config.exists():
+        raise UserError(f"{root}: this folder holds a run already. Give another hydra.run.dir, or remove it.")
+    if root.is_dir() and any(root.iterdir()):
+        raise UserError(f"{root}: this folder holds other files already. Give another hydra.run.dir.")
+
+
 def find_run(name: str, logs: Path = LOGS) -> RunDir:
     """A finished or running run by its directory, or the newest one for ``latest``.
 
@@ -231,9 +243,10 @@ def _event(line: bytes) -> dict[str, Any] | None:
         event = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    if not (isinstance(event, dict) and isinstance(event.get("event"), str) and type(event.get("step")) is int):
+    if not isinstance(event, dict):
         return None
-    return {name: value for name, value in event.items() if _is_text_or_number(value)}
+    figures = {name: value for name, value in event.items() if _is_text_or_number(value)}
+    return figures if isinstance(figures.get("event"), str) and type(figures.get("step")) is int else None
 
 
 def _is_text_or_number(value: Any) -> bool:

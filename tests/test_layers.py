@@ -19,6 +19,7 @@ FLOORS = [  # from the bottom; rooms of one floor do not know each other
     {"splitting"},
     {"module", "figures"},
     {"callbacks", "guards", "evaluation", "nano"},
+    {"preflight"},
     {"experiment", "tui", "doctor"},
     {"cli"},
 ]

@@ -40,12 +40,19 @@ def validate(cfg: DictConfig) -> Config:
     Raises:
         UserError: Every problem, each with its key, what was found and what is possible.
     """
+    _check_stays_here()
     config = _validate(cfg, Config)
     check_targets({"callbacks": config.callbacks, "logger": config.logger or {}})
     _check_callbacks(config.callbacks)
     if config.resume is not None and HydraConfig.initialized():
         _check_alone(list(HydraConfig.get().overrides.task))
     return config
+
+
+def _check_stays_here() -> None:
+    """The paths of a command are those of the folder that it is typed in."""
+    if HydraConfig.initialized() and HydraConfig.get().job.chdir:
+        raise UserError("hydra.job.chdir=true: paths are those of the folder where the command is typed. Leave it out.")
 
 
 def _check_callbacks(callbacks: Mapping[str, Mapping[str, Any]]) -> None:
@@ -78,6 +85,7 @@ def _check_alone(overrides: list[str]) -> None:
 
 def validate_evaluation(cfg: DictConfig) -> EvaluateConfig:
     """The typed configuration of an evaluation; raises as :func:`validate`."""
+    _check_stays_here()
     return _validate(cfg, EvaluateConfig)
 
 
