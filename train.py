@@ -6,13 +6,15 @@ import hydra
 from omegaconf import DictConfig
 
 from rct_lightning.config import refusing, run_command, validate
+from rct_lightning.preflight import before_training
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 @refusing
 def main(cfg: DictConfig) -> float | None:
     """Train as configured; returns the figure that a sweeper minimises."""
-    config = validate(cfg)  # mistakes are named before anything heavy is imported
+    config = validate(cfg)
+    before_training(config)  # mistakes are named before anything heavy is imported
     from rct_lightning.experiment import check, train
 
     if config.check == "only":

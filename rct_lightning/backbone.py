@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,15 +16,12 @@ from torch import nn
 from rct_lightning.dropout import AdapterDropout
 from rct_lightning.errors import UserError
 from rct_lightning.template import DialogueTemplate
+from rct_lightning.untrusted import TEMPLATE_FILE, check_adapter, check_model
 
 Quantization = Literal["auto", "nf4", "none"]
 Dequantize = Literal["auto", "once", "never"]
-TEMPLATE_FILE = "dialogue_template.json"
 
 NEOX_LINEARS = ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")
-CODE = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".py", ".pyc", ".so")
-"""Endings of files that are, or may be, unpickled or imported."""
-MAX_RANK = 4096
 FULL_WEIGHT_SHARE = 0.5
 """dequantize=auto holds the full weights if they take at most this share of the free memory."""
 
@@ -110,7 +106,7 @@ def load_tokenizer(name_or_path: str) -> Any:
     _check_obtainable(name_or_path)
     try:
         # "<|endoftext|>" in somebody's text is these characters, and does not end a reply
-        tokenizer = AutoTokenizer.from_pretrained(name_or_path, split_special_tokens=True)
+        tokenizer = AutoTokenizer.from_pretrained(name_or_path, split_special_tokens=True, trust_remote_code=False)
     except Exception as error:
         raise _not_loadable(name_or_path, "tokenizer", error) from error
     if tokenizer.eos_token_id is None:
@@ -230,6 +226,8 @@ def _load_base(
 
     dtype = compute_dtype(device)
     effective, why = _decide_quantization(quantization, device)
+    if Path(name_or_path).is_dir():
+        check_model(Path(name_or_path))
     options: dict[str, Any] = {"dtype": dtype, "device_map": {"": device}, "use_safetensors": True}
     if effective == "nf4":
         options["quantization_config"] = BitsAndBytesConfig(
@@ -239,7 +237,8 @@ def _load_base(
             bnb_4bit_compute_dtype=dtype,
         )
     try:
-        model = AutoModelForCausalLM.from_pretrained(name_or_path, **options)
+        # left out, trust_remote_code is asked for on the console
+        model = AutoModelForCausalLM.from_pretrained(name_or_path, trust_remote_code=False, **options)
     except Exception as error:
         raise _not_loadable(name_or_path, "model", error) from error
     if effective == "nf4":
@@ -362,7 +361,7 @@ def _saved_adapters(model: Any, folder: Path) -> Any:
     from peft import PeftModel
     from safetensors import SafetensorError
 
-    _check_adapter(folder)
+    check_adapter(folder)
     try:
         return PeftModel.from_pretrained(model, str(folder), is_trainable=True, use_safetensors=True)
     except SafetensorError as error:
@@ -374,62 +373,11 @@ def _saved_adapters(model: Any, folder: Path) -> Any:
         raise UserError(f"{folder}: this adapter does not fit its base model ({first}).") from error
 
 
-def _check_adapter(folder: Path) -> None:
-    """Look at an adapter's files before any library does.
-
-    Raises:
-        UserError: There is none, it is no LoRA adapter of ours, or something in it could run code.
-    """
-    if not (folder / "adapter_model.safetensors").is_file():
-        raise UserError(
-            f"{folder}: no adapter_model.safetensors here. The run has no finished adapter; train it first."
-        )
-    code = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in CODE)
-    if code:
-        raise UserError(
-            f"{folder}: {', '.join(code)} could run code when it is loaded. Adapters are safetensors and JSON; remove "
-            f"this, or do not use what you do not trust."
-        )
-    file = folder / "adapter_config.json"
-    try:
-        config = dict(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"{file}: not a readable adapter configuration ({type(error).__name__}).") from error
-    targets = config.get("target_modules")
-    named = isinstance(targets, str) or (
-        isinstance(targets, list) and bool(targets) and all(isinstance(name, str) for name in targets)
-    )
-    rank = config.get("r")
-    problems = [
-        said
-        for wrong, said in (
-            (config.get("peft_type") != "LORA", f"peft_type is {config.get('peft_type')!r}, not LORA"),
-            (type(rank) is not int or not 1 <= rank <= MAX_RANK, f"r is {rank!r}, not 1 to {MAX_RANK}"),
-            (not named, "target_modules names no modules"),
-            (config.get("auto_mapping") is not None, "auto_mapping names classes to import"),
-        )
-        if wrong
-    ]
-    if problems:
-        raise UserError(f"{file}: {'; '.join(problems)}. Use an adapter that this program wrote.")
-
-
 def _quicken_dropout(peft_model: nn.Module) -> None:
     for module in peft_model.modules():
         for name, dropout in getattr(module, "lora_dropout", {}).items():
             if isinstance(dropout, nn.Dropout):
                 module.lora_dropout[name] = AdapterDropout(dropout.p)  # type: ignore[assignment, operator]
-
-
-def load_template(folder: Path) -> DialogueTemplate:
-    """The role names an adapter was trained with."""
-    try:
-        value: Mapping[str, str] = json.loads((folder / TEMPLATE_FILE).read_text(encoding="utf-8"))
-        return DialogueTemplate(human=str(value["human"]), assistant=str(value["assistant"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{folder / TEMPLATE_FILE}: cannot be read ({error}). The adapter's folder is damaged."
-        ) from None
 
 
 def _unused_token(tokenizer: Any) -> str:
@@ -443,6 +391,11 @@ def _unused_token(tokenizer: Any) -> str:
 
 
 def _not_loadable(name: str, what: str, error: Exception) -> UserError:
+    if "trust_remote_code" in str(error):
+        return UserError(
+            f"model.name_or_path={name}: the {what} needs code of its own, which is never run here. Use a model of an "
+            f"architecture that transformers has itself."
+        )
     if Path(name).exists():
         return UserError(
             f"model.name_or_path={name}: the {what} in this folder cannot be loaded ({_first_line(error)}). It needs "

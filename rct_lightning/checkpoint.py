@@ -14,11 +14,14 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from rct_lightning.errors import UserError
+from rct_lightning.reading import read_object
+from rct_lightning.runs import STEP
+
+if TYPE_CHECKING:  # whether there is a whole checkpoint is known before torch is imported
+    import torch
 
 TENSORS, STATE, MANIFEST, MARKER = "tensors.safetensors", "state.json", "manifest.json", "COMMITTED"
 PART = ".part"
@@ -44,6 +47,9 @@ def write(folder: Path, state: Mapping[str, Tree]) -> None:
     Raises:
         CheckpointError: It could not be written. Other checkpoints are as they were, and nothing half-written is left.
     """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
     part = folder.with_name(f".{folder.name}{PART}")
     tensors: dict[str, torch.Tensor] = {}
     described = json.dumps(_describe(state, tensors)).encode()
@@ -78,8 +84,8 @@ def write(folder: Path, state: Mapping[str, Tree]) -> None:
         ) from error
 
 
-def read(folder: Path) -> dict[str, Tree]:
-    """A checkpoint's state, after every byte was compared with the manifest.
+def check(folder: Path) -> None:
+    """Compare every byte of a checkpoint with its manifest; nothing of it is loaded.
 
     Raises:
         CheckpointError: It is damaged or was never finished.
@@ -88,21 +94,40 @@ def read(folder: Path) -> dict[str, Tree]:
         if not (folder / name).is_file():
             raise CheckpointError(f"{folder}: {name} is missing, so this checkpoint is not whole.")
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
+        manifest = read_object(folder / MANIFEST)
         if (folder / MARKER).read_text(encoding="ascii").strip() != _sum(folder / MANIFEST):
             raise CheckpointError(f"{folder}: {MANIFEST} is not the one that was committed.")
         for name in (STATE, TENSORS):
-            if manifest[name] != _sum(folder / name):
+            if manifest.get(name) != _sum(folder / name):
                 raise CheckpointError(f"{folder}: {name} is not what was written (its SHA-256 sum differs).")
-        state: dict[str, Tree] = _restore(json.loads((folder / STATE).read_bytes()), load_file(folder / TENSORS))
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        if list(json.loads((folder / STATE).read_bytes())) != ["map"]:
+            raise ValueError(f"{STATE} is no state")
+    except (OSError, ValueError, TypeError, RecursionError, UserError) as error:
+        raise CheckpointError(f"{folder}: this checkpoint cannot be read ({_reason(error)}).") from error
+
+
+def read(folder: Path) -> dict[str, Tree]:
+    """A checkpoint's state, checked as by :func:`check`.
+
+    Raises:
+        CheckpointError: It is damaged, was never finished, or is no state of a run.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    check(folder)
+    try:
+        state = _restore(json.loads((folder / STATE).read_bytes()), load_file(folder / TENSORS))
+        if not isinstance(state, dict):
+            raise TypeError("it is no table of names")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
         raise CheckpointError(f"{folder}: this checkpoint cannot be read ({_reason(error)}).") from error
     return state
 
 
 def committed(parent: Path) -> list[Path]:
     """The finished checkpoints in a directory, the newest first, by the number in their names."""
-    found = [path for path in parent.glob("step-*") if (path / MARKER).is_file()]
+    found = [path for path in parent.glob("step-*") if STEP.fullmatch(path.name) and (path / MARKER).is_file()]
     return sorted(found, key=lambda path: int(path.name.split("-")[1]), reverse=True)
 
 
@@ -123,6 +148,8 @@ def _commit(folder: Path) -> None:
 
 def _describe(tree: Tree, tensors: dict[str, torch.Tensor]) -> Tree:
     """The tree as JSON; tensors are collected and named in it."""
+    import torch
+
     if isinstance(tree, torch.Tensor):
         name = f"t{len(tensors)}"
         tensors[name] = tree.detach().cpu().contiguous().clone()

@@ -5,19 +5,31 @@ Every error names the file and the line, so that a person can open the one and g
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from rct_lightning.errors import UserError
+from rct_lightning.reading import check_is_text, kind_of, parse, shown
+from rct_lightning.sanitize import printable
 
 Role = Literal["human", "assistant"]
 ROLES: tuple[Role, ...] = ("human", "assistant")
 TYPES = ("reunion", "presence", "continuity", "refusal", "general")
 KNOWN_FIELDS = ("id", "conversation", "input", "output", "context", "type", "has_presence", "source")
+OTHER_NAMES = {
+    "input": ("prompt", "question", "instruction", "user", "human", "query"),
+    "output": ("completion", "answer", "response", "assistant", "reply", "target"),
+}
+"""What other formats call the two fields that every row needs."""
+WHOLE_CONVERSATIONS = ("messages", "conversations", "turns", "mapping")
+"""Fields of formats that hold a whole conversation in one row."""
+OTHER_ROLES = {"user": "human", "ai": "assistant", "bot": "assistant", "gpt": "assistant", "model": "assistant"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +95,12 @@ def read_jsonl(path: Path, *, rebuild_context: bool = True) -> list[Example]:
     Raises:
         UserError: The file is missing, empty, not UTF-8, or a line is not a valid row.
     """
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise UserError(f"{path}: {what}. Give a JSONL file with one dialogue row a line.")
     examples: list[Example] = []
     lines: dict[str, int] = {}
     without_context: set[str] = set()
-    for number, raw in enumerate(path.read_bytes().split(b"\n"), start=1):
-        if not raw.strip():
-            continue
-        place = f"{path}, line {number}"
-        row = _parse_line(raw, place)
+    for number, place, row in read_rows(path, "a JSONL file with one dialogue row a line"):
+        if not isinstance(row, dict):
+            raise UserError(f"{place}: expected a JSON object with 'input' and 'output', found {kind_of(row)}.")
         example = example_from_row(row, place, default_id=f"{path.stem}-{number}")
         if example.id in lines:
             raise UserError(
@@ -108,10 +115,46 @@ def read_jsonl(path: Path, *, rebuild_context: bool = True) -> list[Example]:
     return rebuild_contexts(examples, without_context) if rebuild_context else examples
 
 
+def read_rows(path: Path, needed: str) -> Iterator[tuple[int, str, Any]]:
+    """The JSON values of a file of JSON lines.
+
+    Args:
+        path: A UTF-8 file; blank lines are skipped.
+        needed: What to give in its stead, where it is no such file.
+
+    Yields:
+        Number of the line, its place for messages, and its value.
+
+    Raises:
+        UserError: The file cannot be read or is something else, or a line is not JSON; names file and line.
+    """
+    content = _content(path, needed)
+    check_is_text(content, str(path))
+    _check_is_of_lines(content, path)
+    for number, raw in enumerate(content.split(b"\n"), start=1):
+        if raw.strip():
+            place = f"{path}, line {number}"
+            yield number, place, parse(raw, place)
+
+
 def write_jsonl(path: Path, examples: Iterable[Example]) -> None:
     """Write rows, one JSON object a line, UTF-8."""
     text = "".join(json.dumps(example.to_json(), ensure_ascii=False) + "\n" for example in examples)
     path.write_text(text, encoding="utf-8")
+
+
+def check_can_be_split(examples: Sequence[Example], eval_size: int) -> None:
+    """Whether conversations can be held out so that both sides have rows.
+
+    Raises:
+        UserError: None is small enough, or nothing would be left to train on.
+    """
+    rows = Counter(example.conversation for example in examples)
+    if min(rows.values()) > eval_size or len(examples) <= eval_size:
+        raise UserError(
+            f"data.eval_size={eval_size}: {len(examples)} rows in {len(rows)} conversation(s) cannot be split so that "
+            f"both sides have rows and no conversation is on both. Give data.eval_file, or another data.eval_size."
+        )
 
 
 def content_hash(path: Path) -> str:
@@ -119,34 +162,42 @@ def content_hash(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _parse_line(raw: bytes, place: str) -> dict[str, Any]:
+def _content(path: Path, needed: str) -> bytes:
     try:
-        text = raw.decode("utf-8-sig" if raw.startswith(b"\xef\xbb\xbf") else "utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{place}: byte {error.start + 1} is not UTF-8 ({error.reason}). Save the file as UTF-8."
-        ) from None
-    try:
-        row = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, json.JSONDecodeError):
-            what = f"{error.msg} at column {error.colno}"
-        else:  # Python's own limit on the digits of a number, or on nesting
-            what = "nested too deeply" if isinstance(error, RecursionError) else "a number has too many digits"
-        raise UserError(f"{place}: not valid JSON ({what}). Each line must hold one complete JSON object.") from None
-    if not isinstance(row, dict):
-        raise UserError(f"{place}: expected a JSON object with 'input' and 'output', found {_kind(row)}.")
-    if b"\\u" in raw and _has_lone_surrogate(row):
-        raise UserError(f"{place}: an escape \\ud800 to \\udfff stands alone; it is half a character. Remove it.")
-    return row
+        if path.is_file():
+            return path.read_bytes()
+        if path.is_dir():
+            what = "is a folder"
+        elif path.exists():
+            what = "is no regular file"
+        elif path.is_symlink():
+            what = "is a link that leads nowhere"
+        else:
+            what = "does not exist"
+            beside = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
+            alike = difflib.get_close_matches(path.name, beside, n=1)
+            what += f"; there is {path.parent / alike[0]}" if alike else ""
+            what += "" if path.is_absolute() else f" (as seen from {Path.cwd()})"
+    except OSError as error:  # no permission, a name too long for the disk ...
+        what = f"cannot be read ({error.strerror or error})"
+    raise UserError(f"{path}: {what}. Give {needed}.")
 
 
-def _has_lone_surrogate(row: dict[str, Any]) -> bool:
-    try:
-        json.dumps(row, ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError:
-        return True
-    return False
+def _check_is_of_lines(content: bytes, path: Path) -> None:
+    """Tell JSON that is spread over the file, or a file whose lines end in the manner of old Macs."""
+    beginning = content[:4096].removeprefix(b"\xef\xbb\xbf").lstrip()
+    if beginning.startswith(b"[") and beginning[1:].lstrip().startswith((b"{", b"[")):
+        what = "one JSON list of all rows"
+    elif beginning.split(b"\n")[0].strip() == b"{":
+        what = "JSON with a row spread over several lines"
+    elif b"\r" in content and b"\n" not in content.rstrip():
+        raise UserError(f"{path}: its lines end with a carriage return alone. Save it with newlines (LF or CRLF).")
+    else:
+        return
+    raise UserError(
+        f"{path}: this is {what}, and here each row has one line (JSON lines). Write each with json.dumps(row) and a "
+        f"newline."
+    )
 
 
 def example_from_row(row: Mapping[str, Any], place: str, default_id: str) -> Example:
@@ -164,21 +215,26 @@ def example_from_row(row: Mapping[str, Any], place: str, default_id: str) -> Exa
         if name not in row:
             raise UserError(
                 f"{place}: the row has no '{name}'. Every row needs 'input' (the user) and 'output' (the reply)."
+                f"{_what_it_has(row, name)}"
             )
     text = {name: _text(row[name], f"{place}, field '{name}'") for name in ("input", "output")}
     for name, value in text.items():
-        if not value.strip():
-            raise UserError(f"{place}: '{name}' is empty. Remove the row or fill it in.")
+        if not is_visible(value):
+            also = ", or move 'instruction' there" if name == "input" and row.get("instruction") else ""
+            raise UserError(f"{place}: '{name}' is empty. Remove the row or fill it in{also}.")
     row_id = _optional_text(row, "id", place) or default_id
     presence = row.get("has_presence")
     if presence is not None and not isinstance(presence, bool):
-        raise UserError(f"{place}, field 'has_presence': expected true or false, found {_kind(presence)}.")
+        raise UserError(
+            f"{place}, field 'has_presence': expected true or false, found {kind_of(presence)}. Leave it out: it is "
+            f"counted from the text."
+        )
     return Example(
         id=row_id,
         conversation=_optional_text(row, "conversation", place) or row_id,
         input=text["input"],
         output=text["output"],
-        context=_turns([] if row.get("context") is None else row["context"], place),
+        context=turns([] if row.get("context") is None else row["context"], place),
         type=_optional_text(row, "type", place),
         has_presence=presence,
         source=_optional_text(row, "source", place),
@@ -186,18 +242,50 @@ def example_from_row(row: Mapping[str, Any], place: str, default_id: str) -> Exa
     )
 
 
-def _turns(value: Any, place: str) -> tuple[Turn, ...]:
+def _what_it_has(row: Mapping[str, Any], missing: str) -> str:
+    """Which field of a row is probably the one that is missing."""
+    if any(isinstance(row.get(name), list | dict) for name in WHOLE_CONVERSATIONS):
+        return " This row holds a whole conversation: make a row of each reply, with the turns before it as 'context'."
+    others = [name for name in row if name not in KNOWN_FIELDS]
+    alike = [name for name in others if name.strip().lower() in (missing, *OTHER_NAMES[missing])]
+    alike += difflib.get_close_matches(missing, others, n=1, cutoff=0.7)
+    if alike:
+        return f" Rename {shown(alike[0])} to '{missing}'."
+    return f" It has {', '.join(shown(name, 30) for name in list(row)[:5])}." if row else ""
+
+
+def is_visible(text: str) -> bool:
+    """Whether there is anything to see: neither blanks alone nor characters without width."""
+    return any(map(str.isalnum, text)) or bool(printable(text).strip())
+
+
+def turns(value: Any, place: str) -> tuple[Turn, ...]:
+    """The turns of a ``context`` field.
+
+    Raises:
+        UserError: It is no list of turns with a role and a text; names the place.
+    """
     if not isinstance(value, list):
-        raise UserError(f"{place}, field 'context': expected a list of turns, found {_kind(value)}.")
-    turns = []
+        raise UserError(
+            f"{place}, field 'context': expected a list of turns, found {kind_of(value)}. A turn is "
+            f'{{"role": "human" or "assistant", "content": "..."}}.'
+        )
+    found = []
     for index, item in enumerate(value):
         where = f"{place}, context[{index}]"
         if not isinstance(item, dict) or "role" not in item or "content" not in item:
-            raise UserError(f"{where}: expected an object with 'role' and 'content', found {_kind(item)}.")
-        if item["role"] not in ROLES:
-            raise UserError(f"{where}: the role must be 'human' or 'assistant', found {item['role']!r}.")
-        turns.append(Turn(item["role"], _text(item["content"], where)))
-    return tuple(turns)
+            raise UserError(f"{where}: expected an object with 'role' and 'content', found {kind_of(item)}.")
+        role = item["role"]
+        if role not in ROLES:
+            lower = role.strip().lower() if isinstance(role, str) else ""
+            ours = lower if lower in ROLES else OTHER_ROLES.get(lower)
+            remedy = f"Write '{ours}'" if ours else "Leave turns of others out"
+            raise UserError(f"{where}: the role must be 'human' or 'assistant', found {shown(role)}. {remedy}.")
+        content = _text(item["content"], where)
+        if not is_visible(content):
+            raise UserError(f"{where}: 'content' is empty. Remove the turn or fill it in.")
+        found.append(Turn(role, content))
+    return tuple(found)
 
 
 def rebuild_contexts(examples: Sequence[Example], without_context: set[str]) -> list[Example]:
@@ -215,15 +303,15 @@ def rebuild_contexts(examples: Sequence[Example], without_context: set[str]) -> 
 
 def _text(value: Any, where: str) -> str:
     if not isinstance(value, str):
-        raise UserError(f"{where}: expected text, found {_kind(value)}.")
+        remedy = ""
+        if type(value) in (int, float):
+            remedy = f' Put it in quotes: "{shown(value)}".'
+        elif isinstance(value, list):
+            remedy = " Join its parts to one text."
+        raise UserError(f"{where}: expected text, found {kind_of(value)}.{remedy}")
     return value
 
 
 def _optional_text(row: Mapping[str, Any], name: str, place: str) -> str | None:
     value = row.get(name)
     return None if value is None else _text(value, f"{place}, field '{name}'")
-
-
-def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "text", bool: "true/false", type(None): "null"}
-    return names.get(type(value), "a number")

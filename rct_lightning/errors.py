@@ -6,7 +6,12 @@ class UserError(Exception):
 
     The entry points print the message without a traceback and exit with code 2. Raise it before anything
     is written to the run directory, so that a mistake leaves nothing half-made behind.
+
+    Attributes:
+        told: Whether it was printed already.
     """
+
+    told = False
 
 
 class Interrupted(Exception):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import logging
 import platform
 import subprocess
@@ -26,7 +25,6 @@ from rct_lightning import backbone, checkpoint, footprint, guards, processes, ru
 from rct_lightning.callbacks import BaselineComparison, EvalSanity, Health, RunCheckpointIO
 from rct_lightning.config import Config, EvaluateConfig, as_override, load_run_config, save_run_config
 from rct_lightning.data import Counterfactual, Recurrence, RelationalDataModule
-from rct_lightning.dialogue import content_hash
 from rct_lightning.errors import UserError
 from rct_lightning.evaluation import study
 from rct_lightning.evaluation.evaluator import Evaluator
@@ -38,8 +36,10 @@ from rct_lightning.losses.presence import PresenceSettings
 from rct_lightning.losses.relational import PhraseBook
 from rct_lightning.markers import Lexicon
 from rct_lightning.module import Objective, OptimizerSettings, RelationalModule, eval_metric
+from rct_lightning.preflight import adapter_to_evaluate, data_hashes, no_checkpoint, run_to_resume
 from rct_lightning.runs import RunDir
 from rct_lightning.template import DialogueTemplate
+from rct_lightning.untrusted import load_template
 
 PACKAGES = ("torch", "lightning", "hydra-core", "transformers", "peft", "bitsandbytes", "torchmetrics")
 
@@ -83,11 +83,12 @@ def train(config: Config) -> Trained:
     if config.resume is not None:
         return resume(config)
     run = RunDir(Path(config.run_dir))
-    if processes.is_first() and run.config.exists():
-        raise UserError(f"{run.root}: this folder holds a run already. Give another hydra.run.dir, or remove it.")
+    if processes.is_first():
+        runs.check_is_free(run.root)
+    # before the model is loaded: Lightning has settings of its own to refuse
+    trainer = make_trainer(config, backbone.resolve_accelerator(config.trainer.accelerator), run)
     prepared = prepare(config)
     data, module = prepared.data, prepared.module
-    trainer = make_trainer(config, prepared.accelerator, run)
     if processes.is_first():
         _begin(config, prepared, run)
     trainer.validate(module, data, verbose=False)  # the adapters start as zero: this is the base
@@ -114,16 +115,12 @@ def resume(config: Config) -> Trained:
         UserError: There is no such run, it is finished, it has no whole checkpoint, or its data are not what they were.
     """
     assert config.resume is not None
-    run = runs.find_run(config.resume)
-    if run.read_status().get("state") == "finished":
-        raise UserError(f"{run.root}: this run is finished. Train another one, or evaluate it with evaluate.py.")
-    stored = load_run_config(run.config)
+    found = run_to_resume(config.resume)
+    run, stored, noted = found.run, found.config, found.noted
     given = config.trainer.model_dump()
     beside = {"max_time": given["max_time"]}  # the time that is left, not the time that was
     if given["enable_progress_bar"] is not None:
         beside["enable_progress_bar"] = given["enable_progress_bar"]
-    noted = _read_environment(run)
-    _check_same_data(stored, run, noted)
     stored = stored.model_copy(
         update={
             "trainer": stored.trainer.model_copy(update=beside),
@@ -149,37 +146,20 @@ def _newest_checkpoint(run: RunDir) -> tuple[Path, dict[str, Any]]:
     """The newest checkpoint that is whole; those that are not are named."""
     for folder in checkpoint.committed(run.checkpoints):
         try:
-            return folder, checkpoint.read(folder)
+            return folder, _checked_state(folder)
         except checkpoint.CheckpointError as error:
             print(f"{error} The one before it is used.", file=sys.stderr)
-    raise UserError(
-        f"{run.root}: there is no whole checkpoint to go on from. Remove the folder and train anew; "
-        f"callbacks.checkpointing.every_n_steps says how often one is written."
-    )
+    raise no_checkpoint(run)
 
 
-def _read_environment(run: RunDir) -> dict[str, Any]:
-    """What a run noted of its data and of the choices that were left to it."""
-    try:
-        noted = dict(json.loads(run.environment.read_text(encoding="utf-8")))
-        once, again = noted["chosen"]["dequantize"], noted["chosen"]["gradient_checkpointing"]
-        if once not in ("auto", "once", "never") or not isinstance(again, bool) or not isinstance(noted["data"], dict):
-            raise ValueError("not as a run writes it")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{run.environment}: cannot be read ({error}), so it is not known whether the data are as they were. Train "
-            f"anew."
-        ) from error
-    return noted
-
-
-def _check_same_data(config: Config, run: RunDir, noted: Mapping[str, Any]) -> None:
-    changed = [name for name, found in data_hashes(config).items() if noted["data"].get(name) != found]
-    if changed:
-        raise UserError(
-            f"{run.root}: what {', '.join(changed)} names changed since this run began, and it would not go on as it "
-            f"was. Put the former file back, or train anew."
-        )
+def _checked_state(folder: Path) -> dict[str, Any]:
+    """A checkpoint's state, with what is taken from it before Lightning takes the rest."""
+    state = checkpoint.read(folder)
+    step, sizes, callbacks = (state.get(name) for name in ("global_step", "sizes", "callbacks"))
+    counts = isinstance(sizes, dict) and all(type(size) is int and size >= 0 for size in sizes.values())
+    if type(step) is not int or step < 0 or not counts or not isinstance(callbacks, dict):
+        raise checkpoint.CheckpointError(f"{folder}: this is no state of a run.")
+    return state
 
 
 def _finish(config: Config, trainer: L.Trainer, module: RelationalModule, run: RunDir) -> Trained:
@@ -335,24 +315,14 @@ def _made_from(config: EvaluateConfig, trained_with: Config, adapter: Path, run:
     return "" if missing else fingerprint(files, config.bootstrap_samples, config.seed)
 
 
-def _adapter_to_evaluate(config: EvaluateConfig, run: RunDir) -> Path:
-    """The last one, or the one of the best evaluation."""
-    if config.adapter == "last":
-        return run.adapter
-    best = run.best_adapters()
-    if not best:
-        raise UserError(f"{run.root}: no best evaluation's adapter was kept. Leave adapter=best out.")
-    return best[0]
-
-
 def evaluate_run(config: EvaluateConfig, run: RunDir) -> None:
     """Compare a run's adapter with its own base on held-out rows and probes, and write the report."""
     trained_with = load_run_config(run.config)
-    adapter = _adapter_to_evaluate(config, run)
+    adapter = adapter_to_evaluate(config, run)
     accelerator = backbone.resolve_accelerator(config.accelerator)
     device = backbone.placement(accelerator)
     L.seed_everything(config.seed, workers=True, verbose=False)
-    template = backbone.load_template(adapter)
+    template = load_template(adapter)
     tokenizer = backbone.load_tokenizer(trained_with.model.name_or_path)
     data = make_data(trained_with, tokenizer, accelerator, template)
     base = backbone.load_backbone(
@@ -509,20 +479,6 @@ def choices(prepared: Prepared) -> dict[str, Any]:
         "memory": memory.line(),
         "chosen": {"dequantize": dequantize, "gradient_checkpointing": memory.footprint.checkpointing},
     }
-
-
-def data_hashes(config: Config) -> dict[str, str]:
-    """SHA-256 sums of the corpus files by the keys that name them.
-
-    Raises:
-        UserError: A file is not there any more.
-    """
-    files = {"data.train_file": config.data.train_file, "data.eval_file": config.data.eval_file}
-    given = {key: Path(file) for key, file in files.items() if file}
-    gone = [str(file) for file in given.values() if not file.is_file()]
-    if gone:
-        raise UserError(f"{', '.join(gone)}: does not exist any more. Put it back.")
-    return {key: content_hash(file) for key, file in given.items()}
 
 
 def _instantiate(spec: Mapping[str, Any]) -> Any:

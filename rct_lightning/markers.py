@@ -310,6 +310,13 @@ MEMORY_CLAIM_EXPRESSIONS = (
 )  # fmt: skip
 
 
+FEW_OR_MANY_MARKED = (
+    "Presence learns the difference between rows that address and rows that do not; it needs 10 to 90% of either. Set "
+    "loss.markers.presence to the words of your dialogues, or loss.weights.presence=0."
+)
+"""What to do where presence has nothing to tell apart."""
+
+
 class PhraseMatcher:
     """Finds whole-word occurrences of any of several phrases, ignoring case and kind of apostrophe."""
 

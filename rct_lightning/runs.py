@@ -5,14 +5,21 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rct_lightning.errors import UserError
+from rct_lightning.reading import read_object
 
 LOGS = Path("logs") / "train"
+STEP = re.compile(r"(?:best-)?step-\d{1,18}")
+"""Names of what is kept in ``checkpoints/``."""
+LARGEST = 1e300
+"""Of a figure in the events; what is larger, or no number, is none."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,7 @@ class RunDir:
 
     def best_adapters(self) -> list[Path]:
         """Those that are there, the newest first: one, or two where a run was killed while it kept one."""
-        found = self.checkpoints.glob("best-step-*")
+        found = [path for path in self.checkpoints.glob("best-step-*") if STEP.fullmatch(path.name)]
         return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
 
     @property
@@ -118,30 +125,40 @@ class RunDir:
     def read_status(self) -> dict[str, Any]:
         """The status, empty where none was written."""
         try:
-            return dict(json.loads(self.status.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            return read_object(self.status)
+        except UserError:
             return {}
 
     def read_events(self) -> list[dict[str, Any]]:
-        """Everything that happened, without figures that were no number and a last line that is still being written."""
-        found = []
-        for line in self.events.read_text(encoding="utf-8").splitlines():
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue
-            found.append({name: value for name, value in event.items() if value is not None})
-        return found
+        """Everything that happened, without figures that were no number and a last line that is still being written.
+
+        Raises:
+            UserError: The file cannot be read at all.
+        """
+        if not self.events.is_file():
+            raise UserError(f"{self.events}: this is no file of events. Give the folder that train.py printed.")
+        try:
+            content = self.events.read_bytes()
+        except OSError as error:
+            raise UserError(f"{self.events}: cannot be read ({error.strerror}). Look at its permissions.") from None
+        return [event for event in map(_event, content.splitlines()) if event is not None]
 
     def read_loss_components(self) -> list[dict[str, Any]]:
-        """The loss terms by step and phase, without those that were not computed; empty where none were logged."""
+        """The loss terms by step and phase, without those that were not computed; empty where none were logged.
+
+        A row that is no row, as a killed process leaves, is left out.
+        """
         if not self.loss_components.is_file():
             return []
-        with self.loss_components.open(encoding="utf-8", newline="") as file:
-            return [
-                {name: value if name == "phase" else float(value) for name, value in row.items() if value}
-                for row in csv.DictReader(file)
-            ]
+        found = []
+        with self.loss_components.open(encoding="utf-8", errors="replace", newline="") as file:
+            with suppress(csv.Error):  # a byte that no table has
+                for row in csv.DictReader(file):
+                    with suppress(TypeError, ValueError):
+                        found.append(
+                            {name: value if name == "phase" else float(value) for name, value in row.items() if value}
+                        )
+        return [row for row in found if "step" in row and "phase" in row]
 
     def write_json(self, path: Path, value: Any) -> None:
         """Write JSON so that a reader sees the old file or the new one, never half of it."""
@@ -149,6 +166,18 @@ class RunDir:
         part = path.with_name(f".{path.name}.part")
         part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         os.replace(part, path)
+
+
+def check_is_free(root: Path) -> None:
+    """Whether a run can be written there.
+
+    Raises:
+        UserError: Another run, or something else, stands there.
+    """
+    if RunDir(root).config.exists():
+        raise UserError(f"{root}: this folder holds a run already. Give another hydra.run.dir, or remove it.")
+    if root.is_dir() and any(root.iterdir()):
+        raise UserError(f"{root}: this folder holds other files already. Give another hydra.run.dir.")
 
 
 def find_run(name: str, logs: Path = LOGS) -> RunDir:
@@ -159,16 +188,17 @@ def find_run(name: str, logs: Path = LOGS) -> RunDir:
     """
     if name == "latest":
         configs = [*logs.glob("runs/*/config.yaml"), *logs.glob("multiruns/*/*/config.yaml")]
+        configs = [path for path in configs if path.is_file()]
         if not configs:
             raise UserError(f"There is no run under {logs} yet. Train one with 'python train.py', or give run=DIR.")
-        return RunDir(max(configs, key=lambda path: path.stat().st_mtime_ns).parent)
+        return _without_links_outside(RunDir(max(configs, key=lambda path: path.stat().st_mtime_ns).parent))
     run = RunDir(Path(name))
-    if not run.config.is_file():
+    if not _is_file(run.config):
         raise UserError(
             f"{name}: not a run directory, it has no {run.config.name}. Give the folder that train.py printed, "
             f"or run=latest."
         )
-    return run
+    return _without_links_outside(run)
 
 
 def find_study(name: str) -> list[RunDir]:
@@ -181,4 +211,43 @@ def find_study(name: str) -> list[RunDir]:
     finished = [run for run in found if (run.adapter / "adapter_config.json").is_file()]
     if not finished:
         raise UserError(f"study={name}: no finished run in this directory. Give the directory of a multirun.")
-    return finished
+    return [_without_links_outside(run) for run in finished]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long for the disk
+        return False
+
+
+def _without_links_outside(run: RunDir) -> RunDir:
+    """A run's files are read, cut back, written and replaced: where one is a link, something else would be.
+
+    Raises:
+        UserError: A link leads out of the directory.
+    """
+    inside = run.root.resolve()
+    for path in sorted(run.root.rglob("*")):
+        if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside):
+            raise UserError(
+                f"{path}: this link leads out of the run directory, and what it leads to would be read or written "
+                f"over. Put the file itself in its place."
+            )
+    return run
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    """An event with the figures that are numbers; None where the line holds none."""
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(event, dict):
+        return None
+    figures = {name: value for name, value in event.items() if _is_text_or_number(value)}
+    return figures if isinstance(figures.get("event"), str) and type(figures.get("step")) is int else None
+
+
+def _is_text_or_number(value: Any) -> bool:
+    return isinstance(value, str | bool) or (isinstance(value, int | float) and abs(value) <= LARGEST)

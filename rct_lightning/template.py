@@ -15,8 +15,16 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
 from rct_lightning.dialogue import Example, Turn
+from rct_lightning.reading import shown
 
 SpanKind = Literal["role", "human", "assistant", "input", "reply", "separator"]
+
+
+FORGED_TURNS = (
+    "A model would learn to speak for both, and a reply is cut there. Make a turn of 'context' of each such line, or "
+    "call the roles otherwise: data.roles.human=NAME, data.roles.assistant=NAME."
+)
+"""What to do where somebody's text holds lines that begin like turns."""
 
 
 class Tokenizer(Protocol):
@@ -87,6 +95,12 @@ class DialogueTemplate:
         names = "|".join(re.escape(name) for name in (self.human, self.assistant))
         return re.split(rf"\n\s*(?:{names}):", generated, maxsplit=1)[0].strip()
 
+    def forged_turn(self, text: str) -> str | None:
+        """The beginning of a line in a text that reads like a turn of its own; None where there is none."""
+        names = "|".join(re.escape(name) for name in (self.human, self.assistant))
+        found = re.search(rf"(?:\A|[\n\r])\s*((?:{names}):[^\n\r]{{0,30}})", text)
+        return found and found.group(1)
+
     def encode(self, example: Example, tokenizer: Tokenizer, max_length: int) -> Encoded:
         """Encode prompt, reply and EOS in at most ``max_length`` tokens.
 
@@ -148,6 +162,20 @@ class DialogueTemplate:
 
     def _role(self, role: str) -> str:
         return f"{self.human if role == 'human' else self.assistant}:"
+
+
+def forged_turns(examples: Sequence[Example], template: DialogueTemplate) -> str:
+    """How many rows hold a line that reads like a turn of its own, and the first; empty where none does."""
+    found: list[tuple[str, str]] = []
+    for example in examples:
+        texts = (example.input, example.output, *(turn.content for turn in example.context))
+        line = next(filter(None, map(template.forged_turn, texts)), None)
+        if line is not None:
+            found.append((example.id, line))
+    if not found:
+        return ""
+    (name, line), count = found[0], len(found)
+    return f"{count} of {len(examples)} rows hold a line that begins like a turn, first {shown(name)}: {shown(line)}."
 
 
 def _newest_that_fit(turns: list[Any], room: int, separator: int) -> list[Any]:

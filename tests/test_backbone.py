@@ -15,7 +15,6 @@ from rct_lightning.backbone import (
     adapter_state,
     checkpoint_activations,
     load_backbone,
-    load_template,
     load_tokenizer,
     nf4_problem,
     placement,
@@ -24,6 +23,7 @@ from rct_lightning.backbone import (
 )
 from rct_lightning.errors import UserError
 from rct_lightning.template import DialogueTemplate
+from rct_lightning.untrusted import load_template
 
 IDS = torch.tensor([[5, 99, 300, 42, 7, 1000, 12, 13], [8, 9, 10, 11, 12, 13, 14, 15]])
 needs_nf4 = pytest.mark.skipif(nf4_problem("cpu") is not None, reason=f"NF4: {nf4_problem('cpu')}")
@@ -356,6 +356,10 @@ def test_moving_the_adapters_moves_b_alone(make_backbone: Any) -> None:
         ({"r": True}, "r is True"),
         ({"target_modules": [{"a": 1}]}, "target_modules names no modules"),
         ({"target_modules": []}, "target_modules names no modules"),
+        ({"target_modules": "(a+)+$"}, "target_modules names no modules"),
+        ({"megatron_config": {"x": 1}, "megatron_core": "os.path"}, "'megatron_config' ask for more"),
+        ({"layer_replication": [[0, 10**6]]}, "'layer_replication' ask for more"),
+        ({"lora_alpha": 1e300}, "lora_alpha is 1e"),
         ({"auto_mapping": {"base_model_class": "os", "parent_library": "os"}}, "auto_mapping names classes"),
         ("[1, 2]", "not a readable adapter configuration"),
         ("{", "not a readable adapter configuration"),

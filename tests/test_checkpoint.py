@@ -88,6 +88,17 @@ def test_json_that_names_anything_else_is_refused(tmp_path: Path) -> None:
         checkpoint.read(tmp_path / "step-1")
 
 
+@pytest.mark.parametrize("content", [b"[]", b"[" * 100_000, b'{"map": [[["a"], 1]]}', b'{"map": 3}', b"{}", b"NaN"])
+def test_state_that_is_none_is_refused(content: bytes, tmp_path: Path) -> None:
+    checkpoint.write(tmp_path / "step-1", {"a": 1})
+    state, manifest = tmp_path / "step-1" / STATE, tmp_path / "step-1" / MANIFEST
+    state.write_bytes(content)
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {STATE: checkpoint._sum(state)}))
+    (tmp_path / "step-1" / MARKER).write_text(checkpoint._sum(manifest))
+    with pytest.raises(CheckpointError, match="step-1"):
+        checkpoint.read(tmp_path / "step-1")
+
+
 @pytest.mark.parametrize("place", BEFORE_THE_END)
 def test_a_full_disk_leaves_what_was_there(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint.write(tmp_path / "step-1", STATE_OF_ANYTHING)
@@ -120,6 +131,9 @@ def test_the_newest_is_found_by_its_number(tmp_path: Path) -> None:
     for number in (90, 100, 9):
         checkpoint.write(tmp_path / f"step-{number}", {"number": number})
     (tmp_path / "step-1000").mkdir()  # not finished
+    for name in ("step-old", "step-100 copy", "step--1"):  # somebody's copies
+        (tmp_path / name).mkdir()
+        (tmp_path / name / MARKER).touch()
     assert [path.name for path in checkpoint.committed(tmp_path)] == ["step-100", "step-90", "step-9"]
     checkpoint.remove(tmp_path / "step-100")
     assert [path.name for path in checkpoint.committed(tmp_path)] == ["step-90", "step-9"]

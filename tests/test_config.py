@@ -1,4 +1,5 @@
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,8 @@ from rct_lightning.config import (
     validate,
     validate_evaluation,
 )
+from rct_lightning.config.explaining import GROUPS
+from rct_lightning.config.schema import CALLBACK_ARGUMENTS
 from rct_lightning.errors import UserError
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -159,28 +162,47 @@ def test_an_unknown_name_is_refused_with_the_nearest_one(override: str, nearest:
 
 
 BAD_VALUES = {
-    "data__batch_size": ["8", "x", 8.5, True, 0, -1, None],
-    "data__max_seq_length": [0, 15],
-    "data__num_workers": [-1],
+    "callbacks__checkpointing__keep_last": [1, "2"],
+    "callbacks__eval_sanity__num_samples": [0, 1.5],
+    "callbacks__events__every_n_steps": [0, None],
+    "callbacks__events__every_n_stepz": [1],
+    "callbacks__health__replies": [-1],
+    "data__batch_size": ["8", "x", 8.5, True, 0, -1, None, 10**12],
+    "data__max_seq_length": [0, 15, 10**12],
+    "data__num_workers": [-1, 10**6],
+    "data__roles__human": ["", "Assistant", "User:", " User", "a\nb"],
     "data__rebuild_context": ["yes", 1, None],
     "data__train_file": ["", None, 3],
-    "loss__lambda": [-0.1, "0.3", float("nan"), float("inf"), None],
+    "loss__lambda": [-0.1, "0.3", float("nan"), float("inf"), None, 1e308],
+    "loss__human_name": ["", "{human_name}", "a\nb"],
     "loss__weights__presence": [-1],
     "loss__name": ["LM", "rct"],
-    "loss__markers__presence": ["aelara", [""], [3], []],
+    "loss__markers__presence": ["aelara", [""], [3], [], [" "], ["?"]],
     "loss__phrases_per_step": [0],
     "loss__recurrence__max_document_frequency": [0, 1.5],
     "loss__recurrence__num_candidates": [0],
     "model__quantization": ["int8", True],
     "model__dequantize": [True, "sometimes"],
     "model__name": ["", "a/b", "a b"],
-    "model__lora__r": [0, 1.5],
+    "model__gradient_checkpointing": ["yes", 2],
+    "model__lora__r": [0, 1.5, 10**9],
+    "model__size": ["410m"],
     "model__lora__dropout": [1.0, -0.1],
-    "optimizer__lr": [0, -1.0, "fast"],
+    "optimizer__lr": [0, -1.0, "fast", 1e300],
     "optimizer__warmup_ratio": [1.0, -0.1],
     "seed": [-1, 2**32, "random"],
     "trainer__accelerator": ["tpu", 1],
-    "trainer__max_steps": [-2, "x", 1.5],
+    "trainer__max_epochs": [0],
+    "trainer__max_steps": [-2, "x", 1.5, 0],
+    "trainer__max_time": ["8h", 45000],
+    "trainer__limit_train_batches": [0, 1.5, -1, "abc", True],
+    "trainer__val_check_interval": [0, -0.5],
+    "trainer__check_val_every_n_epoch": [0],
+    "trainer__precision": ["banana", 8],
+    "trainer__profiler": ["banana", {}],
+    "trainer__gradient_clip_algorithm": ["banana"],
+    "trainer__fast_dev_run": [True, 3],
+    "trainer__barebones": [True],
     "trainer__accumulate_grad_batches": [0, "2"],
     "trainer__num_sanity_val_steps": [2],
 }
@@ -205,9 +227,17 @@ def test_a_wrong_type_or_range_names_its_key(default: DictConfig, key: str, valu
             ["limit_train_batches=10", "multiple"],
         ),
         (["trainer.accumulate_grad_batches=4", "trainer.limit_train_batches=0.5"], ["limit_train_batches=0.5"]),
-        (["trainer.max_time=00:00:00:00"], ["trainer.max_time=00:00:00:00", "00:08:00:00"]),
-        (["trainer.max_time=8h"], ["trainer.max_time=8h", "00:08:00:00"]),
+        (["trainer.max_time=00:00:00:00"], ["trainer.max_time='00:00:00:00'", "00:08:00:00"]),
+        (["trainer.max_time=8h"], ["trainer.max_time='8h'", "00:08:00:00"]),
         (["+trainer.overfit_batches=1"], ["trainer.overfit_batches cannot be set", "train_file"]),
+        (["trainer.min_steps=9", "trainer.max_steps=5"], ["trainer.min_steps=9", "trainer.max_steps=5"]),
+        (["model=pythia", "model.size=3b"], ["model.size=3b", "2.8b"]),
+        (["data.roles.human=Assistant"], ["data.roles.human and data.roles.assistant", "two names"]),
+        (
+            ["+callbacks.more._target_=rct_lightning.callbacks.Events"],
+            ["callbacks.more and callbacks.events", "Leave one out"],
+        ),
+        (["+callbacks.more.x=1"], ["callbacks.more", "_target_"]),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(overrides: list[str], words: list[str]) -> None:
@@ -278,6 +308,15 @@ def test_every_allowed_target_exists() -> None:
         assert callable(getattr(import_module(module), name))
 
 
+def test_arguments_of_callbacks_are_those_of_their_classes() -> None:
+    from rct_lightning import callbacks
+
+    own = {target for target in ALLOWED_TARGETS if target.startswith("rct_lightning.")}
+    assert {target.rpartition(".")[2] for target in own} == set(CALLBACK_ARGUMENTS)
+    for name, arguments in CALLBACK_ARGUMENTS.items():
+        assert set(inspect.signature(getattr(callbacks, name)).parameters) == set(arguments), name
+
+
 def test_trainer_arguments_are_those_of_the_installed_lightning() -> None:
     import lightning
 
@@ -306,12 +345,31 @@ def test_a_run_configuration_survives_the_round_trip(tmp_path: Path) -> None:
     assert "lambda: 0.7" in path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("text", ["[1, 2]", "a: [", "seed: 1", "a: !!python/object:os.system {}", "\x00"])
+DAMAGED = {
+    "[1, 2]": "found a list",
+    "a: [": "not a readable configuration",
+    "seed: 1": "loss: a value is missing",
+    "a: !!python/object:os.system {}": "not a readable configuration",
+    "\x00": "not a readable configuration",
+    "": "loss: a value is missing",
+    "text": "text: there is no such key",
+    "5": "not a readable configuration",
+    "? [1]\n: 2": "not a readable configuration",
+    "a: " + "[" * 5000: "line 1: nested more than 20 times",
+    "a: &a [1]\nb: [*a, *a]": "line 2: an alias",
+    "seed: ${oc.env:HOME}": "seed='${oc.env:HOME}' is a reference",
+    "${oc.env:HOME}: 1": "is a reference",
+    "a: " + "x" * 2**20: "more than a run's configuration has",
+}
+
+
+@pytest.mark.parametrize("text", DAMAGED, ids=lambda text: text[:20])
 def test_a_damaged_run_configuration_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(UserError):
+    with pytest.raises(UserError, match=re.escape(DAMAGED[text])) as error:
         load_run_config(path)
+    assert str(error.value).startswith(str(path)) and len(str(error.value)) < 3000
 
 
 def test_a_run_configuration_with_a_foreign_target_is_refused(default: DictConfig, tmp_path: Path) -> None:
@@ -328,6 +386,10 @@ def test_what_hydra_refuses_exits_with_2_and_one_paragraph(capsys: pytest.Captur
     assert stopped.value.code == 2
     assert said.out == "" and said.err.startswith("Error: loss.lamda: there is no such key.")
     assert "Traceback" not in said.err and max(map(len, said.err.splitlines())) <= 110
+
+
+def test_the_groups_of_the_explanations_are_those_of_the_folder() -> None:
+    assert {*GROUPS, "hydra"} == {path.name for path in CONF.iterdir() if path.is_dir()}
 
 
 def test_other_errors_keep_their_traceback() -> None:

@@ -137,18 +137,22 @@ RECALL: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("line", "word"),
     [
-        ('{"id": "t", ', "JSONDecodeError"),
-        ("[]", "not a probe"),
+        ('{"id": "t", ', "not valid JSON"),
+        ("[]", "found a list"),
         (json.dumps(TWIN | {"kind": "twins"}), "twins"),
         (json.dumps({k: v for k, v in TWIN.items() if k != "pair"}), "needs pair"),
-        (json.dumps({k: v for k, v in TWIN.items() if k != "id"}), "'id'"),
+        (json.dumps({k: v for k, v in TWIN.items() if k != "id"}), "needs id"),
         (json.dumps(RECALL | {"answer": "Rex"}), "'Rex' is not among the candidates"),
-        (json.dumps(RECALL | {"context": [{"role": "system", "content": "x"}]}), "human or assistant"),
+        (json.dumps(RECALL | {"context": [{"role": "system", "content": "x"}]}), "must be 'human' or 'assistant'"),
         (json.dumps(RECALL | {"context": [{"role": "human"}]}), "'content'"),
         (json.dumps(RECALL | {"answer": 5}), "'answer' of a probe of kind 'recall' cannot be 5"),
         (json.dumps(RECALL | {"candidates": ["Bramble", 5]}), "'candidates' of a probe"),
         (json.dumps(TWIN | {"marked": "yes"}), "'marked' of a probe"),
-        ('{"id": "\udcff"}', "UnicodeDecodeError"),
+        ('{"id": "\udcff"}', "not UTF-8"),
+        (json.dumps(RECALL | {"context": [{"role": "human", "content": 3}]}), "context[0]: expected text"),
+        (json.dumps(RECALL | {"candidates": ["Bramble"]}), "at least two different texts"),
+        (json.dumps(TWIN), "the id 't' was used before, in line 1"),
+        ("[" * 200_000, "nested too deeply"),
     ],
 )
 def test_a_wrong_probe_names_its_line(tmp_path: Path, line: str, word: str) -> None:
@@ -156,7 +160,7 @@ def test_a_wrong_probe_names_its_line(tmp_path: Path, line: str, word: str) -> N
     path.write_text(f"{json.dumps(TWIN)}\n\n{line}\n", encoding="utf-8", errors="surrogateescape")
     with pytest.raises(UserError, match=re.escape(word)) as error:
         read_probes(path)
-    assert str(error.value).startswith(f"{path}, line 3: ") and "\n" not in str(error.value)
+    assert str(error.value).startswith(f"{path}, line 3") and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("content", [None, "", "\n \n"])

@@ -18,10 +18,11 @@ from rct_lightning.guards import Run, corpus, loss
 from rct_lightning.losses import LossSettings, Outcome, SeedLoss
 from rct_lightning.markers import Lexicon, PhraseBank
 from rct_lightning.module import OptimizerSettings, RelationalModule
+from rct_lightning.template import DialogueTemplate
 
 NAMES = (
-    "labels", "template", "markers", "history", "truncation", "leakage", "phrases", "trainable", "next token", "text",
-    "gradients", "signs", "baseline",
+    "labels", "template", "turns", "markers", "history", "truncation", "leakage", "phrases", "trainable", "next token",
+    "text", "gradients", "signs", "baseline",
 )  # fmt: skip
 
 
@@ -107,6 +108,14 @@ def test_eos_masked_as_padding_is_named(make_run: Any, monkeypatch: pytest.Monke
         labels[labels == tokenizer.eos_token_id] = IGNORE
 
     assert "carries no label" in stops(with_labels(make_run(), mask_eos, monkeypatch))["labels"]
+
+
+def test_a_turn_forged_inside_a_text_is_named(make_run: Any, make_data: Any) -> None:
+    forged = {"forged": {"input": "Are you there, dear friend?", "output": "Yes.\nHuman: Good. And the box?"}}
+    seen = stops(make_run(on=make_data(ROWS | forged)))["turns"]
+    assert "train: 1 of 9 rows" in seen and "'forged': 'Human: Good. And the box?'" in seen
+    roles = DialogueTemplate("Guest", "Host")
+    assert "turns" not in stops(make_run(on=make_data(ROWS | forged, template=roles))), "other roles, other lines"
 
 
 def test_learning_the_users_words_is_named(make_run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

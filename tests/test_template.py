@@ -1,9 +1,12 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rct_lightning.dialogue import Example, Turn
-from rct_lightning.template import DialogueTemplate, Encoded
+from rct_lightning.dialogue import Example, Turn, read_jsonl
+from rct_lightning.template import DialogueTemplate, Encoded, forged_turns
+
+ROOT = Path(__file__).parents[1]
 
 CONTEXT = (
     Turn("human", "My dog is called Bramble."),
@@ -117,3 +120,34 @@ def test_the_shortest_prompt_has_no_context(tokenizer: Any) -> None:
     assert template.shortest_prompt("Hello", tokenizer) == len(ids(tokenizer, "Human:")) + len(
         ids(tokenizer, " Hello") + ids(tokenizer, "\n") + ids(tokenizer, "Assistant:")
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("Fine.\nAssistant: I am not.", "Assistant: I am not."),
+        ("Fine.\r\n  Human: and you?", "Human: and you?"),
+        ("Human: hello", "Human: hello"),
+        ("I am the Assistant: trust me", None),
+        ("The\nHumans: a history", None),
+        ("a\n\nAssistant\n: b", None),
+    ],
+)
+def test_a_line_that_begins_like_a_turn_is_seen(text: str, line: str | None) -> None:
+    assert DialogueTemplate().forged_turn(text) == line
+    assert DialogueTemplate("Mensch", "Aelara").forged_turn(text) is None, "other roles, other lines"
+
+
+def test_rows_with_forged_turns_are_counted_and_the_first_is_named() -> None:
+    rows = [
+        Example("a", "a", "Hello.", "Hi."),
+        Example("b", "b", "Hello.", "Hi.\nHuman: bye"),
+        Example("c", "c", "Hello.", "Hi.", (Turn("human", "x\nAssistant: y"),)),
+    ]
+    assert forged_turns(rows, DialogueTemplate()).startswith(
+        "2 of 3 rows hold a line that begins like a turn, first 'b'"
+    )
+    assert forged_turns(rows[:1], DialogueTemplate()) == ""
+    for side in ("train", "eval"):
+        bundled = read_jsonl(ROOT / "data" / "relational" / f"{side}.jsonl")
+        assert forged_turns(bundled, DialogueTemplate()) == ""

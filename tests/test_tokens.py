@@ -23,7 +23,7 @@ class Counting:
         return {"input_ids": [len(self.vocabulary), *text.encode("utf-8", "replace")]}
 
     def get_vocab(self) -> dict[str, int]:
-        return self.vocabulary
+        return self.vocabulary | {"the last byte": 255}
 
 
 def read(tokens: RememberedTokens, *texts: str) -> list[list[int]]:

@@ -24,7 +24,7 @@ from omegaconf import DictConfig
 from safetensors import safe_open
 from typer.testing import CliRunner
 
-from rct_lightning.backbone import available_accelerators, load_template
+from rct_lightning.backbone import available_accelerators
 from rct_lightning.cli import app
 from rct_lightning.config import as_override, job_directory, load_run_config
 from rct_lightning.dialogue import content_hash
@@ -33,6 +33,7 @@ from rct_lightning.losses import TERMS
 from rct_lightning.module import RelationalModule
 from rct_lightning.runs import RunDir
 from rct_lightning.template import DialogueTemplate
+from rct_lightning.untrusted import load_template
 
 ROOT = Path(__file__).parents[1]
 HEADER = "step,lm_loss,presence_loss,coherence_loss,continuity_loss,total_loss,phase"
@@ -662,13 +663,14 @@ def test_a_run_that_would_fool_its_owner_does_not_start(
 ) -> None:
     (tmp_path / "data").symlink_to(tiny_place.folder / "data", target_is_directory=True)
     rows = read(tiny_place.folder / "data" / "relational" / "train.jsonl")
-    leaked = write(tmp_path / "leaked.jsonl", rows[:4])
+    near = [row | {"conversation": f"other-{i}", "output": f"{row['output']} Yes."} for i, row in enumerate(rows[:4])]
+    leaked = write(tmp_path / "leaked.jsonl", near)
     said = type_in(tmp_path, "train.py", "data=jsonl", f"check={check}", f"data.eval_file={leaked}",
                    "data.train_file=data/relational/train.jsonl", "trainer.accelerator=cpu")  # fmt: skip
     assert said.code == 2
     assert "stop" in said.out and "leakage" in said.out
     paragraph = " ".join(said.err.split())
-    assert "conversations are on both sides" in paragraph and "check=false" in paragraph
+    assert "have nearly the output of a training row" in paragraph and "check=false" in paragraph
     assert files_in_logs(tmp_path) == []
 
 
@@ -690,10 +692,14 @@ BY_CONFIGURATION = {
     "unreadable": ("evaluate.py", ["run=a=b"], ["run=a=b", "quotes"]),
     "wrong type": ("train.py", ["loss.lambda=abc"], ["loss.lambda='abc'", "valid number"]),
     "out of range": ("train.py", ["loss.lambda=-1"], ["loss.lambda=-1", "greater than or equal to 0"]),
-    "unknown group": ("train.py", ["model=pithia"], ["model/pithia", "Available: base, local, nano, pythia"]),
+    "unknown group": ("train.py", ["model=pithia"], ["model/pithia", "Available: local, nano, pythia"]),
     "value left open": ("train.py", ["model=local"], ["model.name_or_path", "add model.name_or_path="]),
     "foreign target": ("train.py", ["callbacks.events._target_=os.system"], ["os.system", "not on the list"]),
-    "no evaluation rows": ("train.py", ["trainer.limit_val_batches=0"], ["trainer.limit_val_batches=0", "use some"]),
+    "no evaluation rows": (
+        "train.py",
+        ["trainer.limit_val_batches=0"],
+        ["trainer.limit_val_batches=0", "a share above 0"],
+    ),
     "nothing to evaluate": ("evaluate.py", [], ["run=DIR", "study=DIR"]),
 }
 
@@ -750,8 +756,8 @@ ON_THE_WAY = {
     "empty file": (["train.py", "data=jsonl", own("empty.jsonl")], ["empty.jsonl", "holds no rows", "It needs"]),
     "short rows": (["train.py", "data.max_seq_length=16"], ["data.max_seq_length=16", "shorter than", "Use at least"]),
     "absent model": (["train.py", "model=local", "model.name_or_path=no/model"], ["no/model", "use model=nano"]),
-    "callback": (["train.py", "callbacks.events.every_n_steps=0"], ["Events", "every_n_steps", "conf/callbacks"]),
-    "lightning": (["train.py", "trainer.precision=banana"], ["'banana'", "Allowed", "conf/trainer"]),
+    "callback": (["train.py", "callbacks.events.every_n_steps=0"], ["callbacks.events.every_n_steps=0", "equal to 1"]),
+    "lightning": (["train.py", "trainer.limit_test_batches=-1"], ["-1 for limit_test_batches", "conf/trainer"]),
     "no batches": (["train.py", "+trainer.limit_train_batches=0.001"], ["limit_train_batches=0.001", "Use at least"]),
     "rare looks": (["train.py", "+trainer.val_check_interval=9999"], ["val_check_interval=9999", "an epoch has"]),
     "absent run": (["evaluate.py", "run=nowhere"], ["nowhere", "not a run directory", "run=latest"]),

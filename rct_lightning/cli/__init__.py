@@ -48,15 +48,16 @@ def health(
     from rct_lightning.runs import RunDir
     from rct_lightning.sanitize import printable
 
-    found = [RunDir(path.parent) for root in runs for path in sorted(root.glob("**/events.jsonl"))]
+    found = [RunDir(path.parent) for root in runs for path in sorted(root.glob("**/events.jsonl")) if path.is_file()]
     if not found:
         raise UserError(f"There is no run in {', '.join(map(str, runs))}. Give the folder that train.py printed.")
     told = [run.read_events() for run in found]
     for run, events in zip(found, told, strict=True):
         alerts = [event for event in events if event["event"] == "alert"]
-        typer.echo(f"{run.root}: {len(alerts) or 'no'} alert{'s' if len(alerts) != 1 else ''}")
+        typer.echo(f"{printable(str(run.root))}: {len(alerts) or 'no'} alert{'s' if len(alerts) != 1 else ''}")
         for alert in alerts:
-            said = f"{alert['rule']}, step {alert['step']}: {alert['seen']}. {alert['means']} {alert['remedy']}"
+            rule, seen, means, remedy = (alert.get(name, "?") for name in ("rule", "seen", "means", "remedy"))
+            said = f"{rule}, step {alert['step']}: {seen}. {means} {remedy}"
             typer.echo(f"  {printable(said)}")
         try:
             loss = load_run_config(run.config).loss

@@ -14,7 +14,7 @@ from rct_lightning.corpus.measures import Corpus, Probe, Rows
 from rct_lightning.corpus.near import coverage
 from rct_lightning.corpus.overlap import Overlap
 from rct_lightning.corpus.tables import Table, render, share
-from rct_lightning.dialogue import TYPES, read_jsonl
+from rct_lightning.dialogue import TYPES, read_jsonl, read_rows
 from rct_lightning.errors import UserError
 from rct_lightning.markers import Lexicon
 
@@ -42,20 +42,10 @@ def read_probes(path: Path) -> list[Probe]:
     Raises:
         UserError: The file is not UTF-8, or a line is not a JSON object.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: byte {error.start + 1} is not UTF-8. Save the file as UTF-8.") from None
     probes: list[Probe] = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            probe = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}, line {number}: not valid JSON ({error.msg}).") from None
+    for _, place, probe in read_rows(path, "a file with one probe a line"):
         if not isinstance(probe, dict):
-            raise UserError(f"{path}, line {number}: expected a JSON object, one probe a line.")
+            raise UserError(f"{place}: expected a JSON object, one probe a line.")
         probes.append(probe)
     return probes
 

@@ -33,6 +33,12 @@ EVERYDAY_CONVERSATIONS = 3
 COVERED_WORDS, MOST_COVERED = 8, 0.2
 """At most this share of the 8-grams of evaluation replies may occur in training replies."""
 
+REMEDY = (
+    "Evaluation would measure memory. Split by conversation (data.eval_file=null does it, and `rct corpus split`), or "
+    "take out what is alike."
+)
+"""What to do where something of the evaluation side is on the training side."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tie:
@@ -104,6 +110,15 @@ def leakage(train: Sequence[Example], held: Sequence[Example], found: Iterable[T
         {kind: frozenset(ids) for kind, ids in leaked.items()},
         coverage((row.output for row in held), (row.output for row in train), COVERED_WORDS),
     )
+
+
+def on_both_sides(train: Sequence[Example], held: Sequence[Example]) -> list[str]:
+    """What takes no comparing to find: conversations on both sides, and rows that stand there word for word."""
+    shared = {row.conversation for row in train} & {row.conversation for row in held}
+    problems = [f"{len(shared)} conversations are on both sides"] if shared else []
+    known = {(normalise(row.input), normalise(row.output)) for row in train}
+    same = sum((normalise(row.input), normalise(row.output)) in known for row in held)
+    return problems + ([f"{same} evaluation rows stand word for word among the training rows"] if same else [])
 
 
 def _sharing(rows: Sequence[Example], kind: TieKind, key: Callable[[Example], Hashable]) -> Iterator[Tie]:

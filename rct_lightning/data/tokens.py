@@ -32,7 +32,7 @@ class RememberedTokens:
         self._tokenizer = tokenizer
         self._read: dict[str, list[int]] = {}
         self._file = folder and folder / f"{_hash(corpus).hex()}-{_fingerprint(tokenizer).hex()}.npz"
-        self._known = _load(self._file) if self._file else {}
+        self._known = _load(self._file, tokenizer) if self._file else {}
         self._new = 0
 
     def __call__(self, text: str, *, add_special_tokens: bool) -> dict[str, list[int]]:
@@ -67,11 +67,25 @@ class RememberedTokens:
         self._new = 0
 
 
-def _load(file: Path) -> dict[bytes, list[int]]:
+def _fit(keys: bytes, ends: list[Any], ids: list[Any], vocabulary: int) -> bool:
+    """Whether a file holds what one of this program holds: a key for each text, and tokens of this tokenizer."""
+    in_order = all(type(end) is int for end in ends) and [0, *ends] == sorted([0, *ends])
+    return (
+        in_order
+        and len(keys) == KEY_BYTES * len(ends)
+        and (ends[-1] if ends else 0) == len(ids)
+        and all(type(token) is int for token in (*ids[:1], *ids[-1:]))
+        and (not ids or (0 <= min(ids) and max(ids) < vocabulary))
+    )
+
+
+def _load(file: Path, tokenizer: Any) -> dict[bytes, list[int]]:
     try:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as kept:
             keys, ends, ids = kept["keys"].tobytes(), kept["ends"].tolist(), kept["ids"].tolist()
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        if not _fit(keys, ends, ids, 1 + max(tokenizer.get_vocab().values())):
+            return {}
+    except (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, BadZipFile):
         return {}
     starts = [0, *ends[:-1]]
     return {

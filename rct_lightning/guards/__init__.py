@@ -21,6 +21,7 @@ Guard = Callable[[Run], Finding]
 CORPUS_GUARDS: tuple[Guard, ...] = (
     corpus.check_labels,
     corpus.check_template,
+    corpus.check_turns,
     corpus.check_markers,
     corpus.check_history,
     corpus.check_truncation,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import torch
 
-from rct_lightning.corpus.leakage import MOST_COVERED, TEXTS, leakage
+from rct_lightning.corpus.leakage import MOST_COVERED, REMEDY, TEXTS, leakage, on_both_sides
 from rct_lightning.corpus.limits import CUT_ROWS, MARKED_SHARE, REPLY_TOKENS_KEPT
 from rct_lightning.data import IGNORE, RelationalDataset
 from rct_lightning.guards.finding import Finding, Run, ok, spread, stop, warn
 from rct_lightning.losses.relational import BANKS
+from rct_lightning.markers import FEW_OR_MANY_MARKED
+from rct_lightning.template import FORGED_TURNS, forged_turns
 
 
 def check_labels(run: Run) -> Finding:
@@ -71,6 +73,15 @@ def check_template(run: Run) -> Finding:
     return ok("template", "samples are asked in the words that training uses")
 
 
+def check_turns(run: Run) -> Finding:
+    """No text holds a line that reads like a turn of its own."""
+    for side, rows in {"train": run.data.train_set, "eval": run.data.eval_set}.items():
+        found = forged_turns(rows.examples, run.module.template)
+        if found:
+            return stop("turns", f"{side}: {found.rstrip('.')}", FORGED_TURNS)
+    return ok("turns", "no text holds a line that begins like a turn")
+
+
 def check_markers(run: Run) -> Finding:
     """Enough rows on both sides of presence."""
     rows = run.data.train_set.rows
@@ -80,12 +91,7 @@ def check_markers(run: Run) -> Finding:
         return ok("markers", seen)
     if run.weight("presence") == 0:
         return warn("markers", seen, "Presence has no weight here; with weight it would have nothing to tell apart.")
-    return stop(
-        "markers",
-        seen,
-        "Presence learns the difference between rows that address and rows that do not; it needs 10 to 90% of either. "
-        "Set loss.markers.presence to the words of your dialogues, or loss.weights.presence=0.",
-    )
+    return stop("markers", seen, FEW_OR_MANY_MARKED)
 
 
 def check_history(run: Run) -> Finding:
@@ -124,9 +130,7 @@ def check_leakage(run: Run) -> Finding:
     """Nothing of the evaluation side is on the training side."""
     train, held = run.data.train_set.examples, run.data.eval_set.examples
     leaked = leakage(train, held)
-    problems = [f"{len(leaked.conversations)} conversations are on both sides"] if leaked.conversations else []
-    same = leaked.count("same row")
-    problems += [f"{same} evaluation rows stand word for word among the training rows"] if same else []
+    problems = on_both_sides(train, held)
     for what, same_text, near_text in TEXTS:
         near = leaked.count(same_text, near_text)
         problems += [f"{near} evaluation rows have nearly the {what} of a training row"] if near else []
@@ -134,12 +138,7 @@ def check_leakage(run: Run) -> Finding:
         problems.append(f"{leaked.covered:.0%} of the 8-grams of evaluation replies occur in training replies")
     if not problems:
         return ok("leakage", f"no conversation and no row on both sides; shared 8-grams {leaked.covered:.1%}")
-    return stop(
-        "leakage",
-        "; ".join(problems),
-        "Evaluation would measure memory. Split by conversation (data.eval_file=null does it), and give rows that are "
-        "nearly alike the same conversation, or take them out.",
-    )
+    return stop("leakage", "; ".join(problems), REMEDY)
 
 
 def check_phrases(run: Run) -> Finding:

@@ -33,8 +33,8 @@ def bands(runs: Sequence[Sequence[Mapping[str, Any]]]) -> str:
             inside = [event for event in events if start < event["step"] <= end]
             for kind, names in (("step", BANDS), ("eval", ("lm",))):
                 for name in names:
-                    found = [event[name] for event in inside if event["event"] == kind and name in event]
-                    if found and base.get(name):
+                    found = [event[name] for event in inside if event["event"] == kind and _is_figure(event.get(name))]
+                    if found and base.get(name) and _is_figure(base[name]):
                         shares["eval lm" if kind == "eval" else name].append(mean(found) / base[name])
         if any(shares.values()):
             span = f"{start + 1}-{end}" if end < math.inf else f"from {start + 1}"
@@ -54,7 +54,11 @@ def largest_proportions(events: Sequence[Mapping[str, Any]], weights: Mapping[st
         The largest of the smallest ratios to the LM gradient in so many measurements in a row; terms that were
         measured less often are left out.
     """
-    steps = [event for event in events if event["event"] == "step"]
+    steps = [
+        {name: value for name, value in event.items() if _is_figure(value)}
+        for event in events
+        if event["event"] == "step"
+    ]
     found = {}
     for term, weight in weights.items():
         ratios = proportions(steps, term, weight)
@@ -62,3 +66,7 @@ def largest_proportions(events: Sequence[Mapping[str, Any]], weights: Mapping[st
             windows = [ratios[at : at + MEASUREMENTS] for at in range(len(ratios) - MEASUREMENTS + 1)]
             found[term] = max(map(min, windows))
     return found
+
+
+def _is_figure(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -114,7 +114,7 @@ def _silent(history: History) -> Seen:
 def proportions(reported: Iterable[Values], term: str, weight: float) -> list[float]:
     """A term's weighted gradient relative to the LM gradient, wherever both were measured."""
     key = f"grad/{term}_norm"
-    measured = [values for values in reported if key in values and values["grad/lm_norm"] > 0]
+    measured = [values for values in reported if key in values and values.get("grad/lm_norm", 0) > 0]
     return [weight * values[key] / values["grad/lm_norm"] for values in measured]
 
 

@@ -1,0 +1,149 @@
+"""Between the command line and a task: refusals, what they leave behind, and names of directories."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import os
+import re
+import shlex
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from rct_lightning.config.explaining import check_arguments, explain_composition_error, explain_unwritable
+from rct_lightning import processes
+from rct_lightning.config.targets import looked_at
+from rct_lightning.console import EXIT_CODE, tell
+from rct_lightning.errors import Interrupted, UserError
+
+SWEEP_RECORD = "multirun.yaml"
+"""What Hydra writes into a multirun's directory."""
+
+JOB_NAME_LENGTH = 120
+"""Characters of the name of a multirun's job directory at most; file systems stop at 255 bytes."""
+
+T_co = TypeVar("T_co")
+_stood: set[Path] = set()
+_named: list[Path] = []
+"""Of this process's command line: folders that were there before, and run directories that it names."""
+
+
+def refusing(task: Callable[[DictConfig], T_co]) -> Callable[[DictConfig], T_co]:
+    """Decorator of a Hydra task: a user's mistake is one paragraph on stderr, exit code 2, and leaves nothing behind.
+
+    Hydra makes a job's directory before the job can refuse its configuration or turn out to train nothing; an unused
+    one is taken away again.
+    """
+
+    @functools.wraps(task)
+    def run(cfg: DictConfig) -> T_co:
+        try:
+            return task(cfg)
+        except UserError as error:
+            if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+                tell(error)
+                error.told = True
+                raise  # Hydra goes on with the other jobs, and raises it again behind the last
+            _refuse(error)
+        except Interrupted as ended:
+            if not processes.is_first():
+                raise SystemExit(0) from None  # Lightning takes anything else for a failure, and kills the others
+            print(f"Stopped: {ended}", file=sys.stderr)
+            raise SystemExit(ended.exit_code) from None
+        finally:
+            if HydraConfig.initialized():
+                runtime = HydraConfig.get().runtime
+                _remove_empty(Path(runtime.output_dir), Path(runtime.cwd))
+
+    return run
+
+
+def run_command(main: Callable[[], Any]) -> None:
+    """Call a Hydra entry point; what Hydra itself refuses is explained in the same way as by :func:`refusing`."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints and exits itself
+    script = Path(inspect.unwrap(main).__code__.co_filename)
+    try:
+        if hasattr(main, "__wrapped__"):  # made by Hydra, which reads the command line
+            check_arguments(sys.argv[1:])
+            _remember_folders(sys.argv[1:])
+        with looked_at():
+            main()
+    except UserError as error:
+        if not error.told:  # of a job of a multirun: when it was refused
+            tell(error)
+        raise SystemExit(EXIT_CODE) from None
+    except (PermissionError, FileExistsError, NotADirectoryError) as error:
+        _refuse(explain_unwritable(error))
+    except Exception as error:
+        explained = None if _of_the_task(error) else explain_composition_error(error, script.parent / "conf")
+        if explained is None:
+            raise
+        _refuse(explained)
+
+
+def _of_the_task(error: Exception) -> bool:
+    """Whether an error comes from the task, not from Hydra on its way there."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(frame.f_code.co_filename == __file__ and frame.f_code.co_name == "run" for frame, _ in frames)
+
+
+def _refuse(error: UserError) -> NoReturn:
+    tell(error)
+    raise SystemExit(EXIT_CODE)
+
+
+def _remember_folders(arguments: Sequence[str]) -> None:
+    """Note which folders on the way to a named run directory are there already: Hydra makes those that are not."""
+    for argument in arguments:
+        if argument.startswith(("hydra.run.dir=", "hydra.sweep.dir=")):
+            named = Path(argument.split("=", 1)[1].strip("'\"")).absolute()
+            _named.append(named)
+            _stood.update(folder for folder in (named, *named.parents) if folder.is_dir())
+
+
+def _remove_empty(output: Path, typed_in: Path) -> None:
+    """Remove a directory in which nothing was written, and the empty ones above it that were made on the way to it.
+
+    A multirun's directory holds Hydra's own record of the sweep before any job starts; alone, it records nothing.
+    """
+    output = typed_in / output
+    for folder in (output, *output.parents):
+        made = folder == output or "logs" in folder.parts or any(folder in named.parents for named in _named)
+        if folder.name == "logs" or folder in (typed_in, *_stood) or not made or not folder.is_dir():
+            return
+        if any(entry.name != SWEEP_RECORD for entry in folder.iterdir()):
+            return
+        (folder / SWEEP_RECORD).unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def as_override(key: str, value: str) -> str:
+    """A setting as it can be typed into a shell, quoted where Hydra or the shell would misread it."""
+    if re.fullmatch(r"[\w./+-]+", value, re.ASCII):
+        return f"{key}={value}"
+    escaped = value.replace('"', '\\"')
+    return shlex.quote(f'{key}="{escaped}"')
+
+
+def job_directory(overrides: str) -> str:
+    """The directory's name of a multirun's job: its settings, in letters that need no quotes, not too long for a disk.
+
+    >>> job_directory("loss.lambda=0.3,seed=1")
+    'loss.lambda-0.3_seed-1'
+    """
+    name = re.sub(r"[^\w.+-]+", "-", overrides.replace(",", "_"), flags=re.ASCII)
+    if len(name) <= JOB_NAME_LENGTH and re.fullmatch(r"[\w.+=,-]+", overrides, re.ASCII):
+        return name
+    digest = hashlib.sha256(overrides.encode()).hexdigest()[:8]  # what was cut or replaced still tells jobs apart
+    return f"{name[: JOB_NAME_LENGTH - 9]}_{digest}"
+
+
+OmegaConf.register_new_resolver("job_directory", job_directory, replace=True)

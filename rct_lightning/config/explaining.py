@@ -1,0 +1,259 @@
+"""What Hydra, OmegaConf and YAML refuse, in one paragraph: the key or the file and line, and what to do."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import yaml
+from hydra._internal.utils import get_args_parser
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf.errors import OmegaConfBaseException
+
+from rct_lightning.config.schema import RESERVED_TRAINER_ARGUMENTS, hint, known_keys
+from rct_lightning.errors import UserError
+from rct_lightning.reading import shown
+
+GROUPS = ("model", "loss", "data", "trainer", "callbacks", "logger", "experiment", "debug")
+PARTS = ("base",)
+"""Files of a group that others are made of, and that are no choice themselves."""
+QUOTES = "\"'\\"
+
+
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Refuse options that Hydra does not have, and the one that unpickles a file.
+
+    Raises:
+        UserError: Names the option.
+    """
+
+    def refuse(message: str) -> None:
+        raise UserError(
+            f"{message}. Settings are written without dashes, key=value (seed=1); python train.py --help shows them."
+        )
+
+    parser: argparse.ArgumentParser = get_args_parser()
+    parser.error = refuse  # type: ignore[assignment, method-assign]
+    found = parser.parse_args(list(arguments))
+    if found.experimental_rerun is not None:
+        raise UserError("--experimental-rerun unpickles a file, which can run code. Type the settings again instead.")
+
+
+def explain_composition_error(error: Exception, folder: Path = Path("conf")) -> UserError | None:
+    """A refusal of a command line, or of a file of ``conf/``, as one paragraph.
+
+    Args:
+        error: Of Hydra, OmegaConf, YAML or the file system.
+        folder: Of the configuration files.
+
+    Returns:
+        The explanation; None for what is no user's mistake.
+    """
+    if isinstance(error, yaml.YAMLError):
+        return _of_yaml(error, folder)
+    if isinstance(error, UnicodeDecodeError):
+        return _of_encoding(folder)
+    if isinstance(error, RecursionError):
+        return UserError(
+            "conf/: the defaults lists lead in a circle: a file includes itself, directly or over another one. Look at "
+            "the files that the command names."
+        )
+    if isinstance(error, OverrideParseException):
+        return _of_syntax(str(error.override))
+    if isinstance(error, HydraException | OmegaConfBaseException | ValueError):
+        return _of_words(error)
+    return explain_unwritable(error) if isinstance(error, OSError) and error.filename else None
+
+
+def explain_unwritable(error: OSError) -> UserError:
+    """A run directory that cannot be made or written."""
+    return UserError(f"{error.filename}: {error.strerror}. hydra.run.dir=DIR writes a run elsewhere.")
+
+
+def _of_yaml(error: yaml.YAMLError, folder: Path) -> UserError:
+    mark = getattr(error, "problem_mark", None)
+    if isinstance(error, yaml.reader.ReaderError):  # a character that YAML does not have
+        before = Path(error.name).read_text(encoding="utf-8")[: error.position]
+        name, line = str(error.name), f", line {before.count(chr(10)) + 1}"
+    else:
+        name, line = (str(mark.name), f", line {mark.line + 1}") if mark else (str(folder), "")
+    what = str(getattr(error, "problem", None) or getattr(error, "reason", None) or "damaged")
+    twice = re.search(r"found duplicate key (.*)", what)
+    if twice:
+        return UserError(
+            f"{_near(Path(name), folder)}{line}: the key {twice.group(1)} stands twice. Remove one of them."
+        )
+    if "could not determine a constructor" in what:
+        return UserError(
+            f"{_near(Path(name), folder)}{line}: a tag of YAML, which names what to make of a value. Nothing is made "
+            f"of values here; remove it."
+        )
+    return UserError(
+        f"{_near(Path(name), folder)}{line}: not readable as YAML ({what}). Write key: value, indent with spaces "
+        f"alone, and put a value with any of : # {{ }} [ ] in quotes."
+    )
+
+
+def _of_encoding(folder: Path) -> UserError:
+    for file in sorted(folder.rglob("*.yaml")):
+        content = file.read_bytes()
+        try:
+            content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            line = content.count(b"\n", 0, error.start) + 1
+            return UserError(f"{_near(file, folder)}, line {line}: not UTF-8. Save the file as UTF-8.")
+    return UserError("conf/: a file is not UTF-8. Save it as UTF-8.")
+
+
+def _near(file: Path, folder: Path) -> Path:
+    """A file of the configuration as it is called from where one stands."""
+    for above in (Path.cwd(), folder.parent):
+        if file.is_relative_to(above):
+            return file.relative_to(above)
+    return file
+
+
+def _of_syntax(override: str) -> UserError:
+    place = f"{override}: not a readable setting."
+    key, equals, value = override.partition("=")
+    if not equals and re.fullmatch(r"[\w./]+", key):
+        return UserError(f"{place} Write {key}=VALUE.")
+    if not equals and re.fullmatch(r"[\w.]+\s*:.*", key):
+        return UserError(f"{place} Write an equals sign, without blanks: {key.replace(':', '=', 1).replace(' ', '')}.")
+    if equals and key != key.strip():
+        return UserError(f"{place} Write it without blanks around the equals sign: {key.strip()}={value.strip()}.")
+    if value.startswith("~/"):
+        return UserError(f'{place} Only a shell knows ~: write {key}="$HOME/{value[2:]}".')
+    if value[:1] in "\u2212\u2013\u2014" and value:
+        return UserError(f"{place} The dash before the number is no minus sign: {key}=-{value[1:]}.")
+    quoted = f'{key.strip() or "key"}="{value if value and not set(value) & set(QUOTES) else "value"}"'
+    return UserError(
+        f"{place} Write key=value; a value with spaces or any of = , : {{ }} [ ] ( ) in it needs quotes of both kinds: "
+        f"'{quoted}'."
+    )
+
+
+def _of_words(error: Exception) -> UserError | None:
+    """Errors that are told by their words alone."""
+    text = str(error).strip()
+    lines = text.splitlines() or [type(error).__name__]
+    for pattern, explain in (
+        (r"Could not override '([^']+)'", _unknown_key),
+        (r"Could not append to config\. An item is already at '([^']+)'", _known_key),
+        (r"Could not delete from config\. '([^']+)' does not exist", _nothing_there),
+        (r"Could not find '([^']+)'", lambda name: _unknown_file(name, lines[1:])),
+        (r"Ambiguous value for argument '([^']+)'", _several_values),
+        (r"Error merging override (.+?)\.?$", _misplaced_value),
+        (r"Multiple values for ([\w/]+)\.", _chosen_twice),
+        (r"Invalid defaults list in '([^']+)'", _no_list),
+        (r"In '([^']+)': \w+ raised while composing", _no_mapping),
+        (r"Cannot find primary config '([^']+)'", lambda name: _no_such("--config-name", name)),
+        (r"Additional config directory '([^']+)'", lambda name: _no_such("--config-dir", Path(name).name)),
+        (r"(Primary config directory) not found", lambda _: _no_such("--config-path", "conf/")),
+        (r"(Config group override must be)", lambda _: _no_name(sys.argv[1:])),
+    ):
+        found = re.search(pattern, lines[0])
+        if found:
+            return UserError(explain(found.group(1)))
+    if isinstance(error, OmegaConfBaseException):
+        taken = [argument for argument in sys.argv[1:] if argument.startswith("~")]
+        remedy = f" Leave {' '.join(taken)} out: something else needs it." if taken else " See conf/."
+        return UserError(f"{error.full_key or 'the configuration'}: {lines[0].rstrip('.')}.{remedy}")
+    if isinstance(error, HydraException):
+        return UserError(f"{lines[0].rstrip('.')}. See conf/ or python train.py --help.")
+    return None
+
+
+def _unknown_key(key: str) -> str:
+    head, _, argument = key.partition(".")
+    if head == "trainer" and argument in RESERVED_TRAINER_ARGUMENTS:
+        return f"{key} cannot be set: {RESERVED_TRAINER_ARGUMENTS[argument]}."
+    if "@" in key or "/" in key:
+        return (
+            f"{key}: a defaults list names a group that is not there. In a file of conf/experiment a group begins with "
+            f"a slash: - override /model: pythia."
+        )
+    if key == "model.size":
+        return f"{key} is a key of model=pythia alone: model=pythia model.size=2.8b."
+    if key in known_keys():
+        return f"{key}: the chosen files of conf/ do not have this key. +{key}=VALUE adds it."
+    return (
+        f"{key}: there is no such key.{_same_end(key) or hint(key, known_keys())} See conf/ or python train.py --help."
+    )
+
+
+def _same_end(key: str) -> str:
+    """The key that ends in what was given for a whole one."""
+    found = [known for known in known_keys() if known.endswith(f".{key}")]
+    return f" Did you mean {found[0]}?" if len(found) == 1 else ""
+
+
+def _known_key(key: str) -> str:
+    return f"+{key}: the key exists already; give it without the plus sign."
+
+
+def _nothing_there(key: str) -> str:
+    return f"~{key}: there is no such key to take out.{hint(key, known_keys())} See conf/."
+
+
+def _unknown_file(name: str, lines: Iterable[str]) -> str:
+    """A file of a group that is not there: the names that are, and what is often meant."""
+    first, _, rest = name.partition("/")
+    group, choice = (first, rest) if first in GROUPS else tuple(name.rsplit("/", 1))
+    options = {line.strip() for line in lines if re.fullmatch(r"\t\S+|\s{2,}\S+", line)} - set(PARTS)
+    remedy = hint(Path(choice).stem if "/" in choice else choice, options)
+    pythia = re.search(r"pythia-([\w.]+)", choice)
+    if group == "model" and pythia:
+        remedy = f" Did you mean model=pythia model.size={pythia.group(1)}?"
+    elif group == "data" and "." in choice:
+        remedy = f" Did you mean data=jsonl data.train_file={choice}?"
+    elif group == "model" and "/" in choice:
+        remedy = f" Did you mean model=local model.name_or_path={choice}?"
+    return f"{group}={choice}: there is no file {name}.yaml in conf/.{remedy} Available: {', '.join(sorted(options))}."
+
+
+def _several_values(override: str) -> str:
+    key, _, value = override.partition("=")
+    if re.fullmatch(r"-?\d+,\d+", value):
+        return (
+            f"{override}: a comma lists several values. Write a decimal point, {key}={value.replace(',', '.')}, or "
+            f"give -m to train with each."
+        )
+    return f"{override}: a comma lists several values. Give -m to train with each, or '{key}=\"{value}\"' for one text."
+
+
+def _misplaced_value(override: str) -> str:
+    key = override.partition("=")[0]
+    return f"{override}: this is a section, not a value; set its keys ({key}.NAME=...), see conf/."
+
+
+def _chosen_twice(group: str) -> str:
+    return (
+        f"{group}: two files of this group are asked for. In the defaults list of the second write - override "
+        f"/{group}: NAME, on the command line {group}=NAME."
+    )
+
+
+def _no_list(name: str) -> str:
+    return f"conf/{name}.yaml: its 'defaults' is no list. Write a line for each: - override /model: pythia."
+
+
+def _no_mapping(name: str) -> str:
+    return f"conf/{name}.yaml: does not fit into the configuration. A file holds keys and values: key: value."
+
+
+def _no_such(option: str, name: str) -> str:
+    return f"{option}: {name} is not there. Leave {option} out; the files of this program are in conf/."
+
+
+def _no_name(arguments: Iterable[str]) -> str:
+    """A group of files that was given a number, true or null."""
+    for argument in arguments:
+        key, _, value = argument.partition("=")
+        if key in GROUPS and re.fullmatch(r"[\d.e+-]+|true|false|null", value, re.IGNORECASE):
+            none = f" ~{key} takes it out." if value == "null" else ""
+            return f"{argument}: {key} is a group of files; give the name of one in conf/{key}/.{none}"
+    return f"{shown(' '.join(arguments))}: a group of conf/ was given no name of a file. See conf/."

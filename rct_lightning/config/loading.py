@@ -1,0 +1,223 @@
+"""From a composed configuration, or a run's own, to the typed one: every problem is named at once, with its key."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from pydantic import BaseModel, ValidationError, create_model
+
+from rct_lightning.config.schema import (
+    CALLBACK_ARGUMENTS,
+    Config,
+    EvaluateConfig,
+    Section,
+    description,
+    hint,
+    keys_of,
+)
+from rct_lightning.config.targets import check_targets
+from rct_lightning.errors import UserError
+from rct_lightning.reading import shown
+
+T = TypeVar("T", bound=BaseModel)
+MOST_BYTES = 2**20
+DEEPEST = 20
+"""Bytes and levels of a run's configuration."""
+
+BESIDE_RESUME = frozenset({"resume", "trainer.max_time", "trainer.enable_progress_bar"})
+"""What may be asked for when a run is resumed: nothing that changes what it learns."""
+
+
+def validate(cfg: DictConfig) -> Config:
+    """The typed configuration.
+
+    Raises:
+        UserError: Every problem, each with its key, what was found and what is possible.
+    """
+    _check_stays_here()
+    config = _validate(cfg, Config)
+    check_targets({"callbacks": config.callbacks, "logger": config.logger or {}})
+    _check_callbacks(config.callbacks)
+    if config.resume is not None and HydraConfig.initialized():
+        _check_alone(list(HydraConfig.get().overrides.task))
+    if config.trainer.devices * config.trainer.num_nodes > 1:
+        _check_several(config)
+    return config
+
+
+def _check_several(config: Config) -> None:
+    """What several processes cannot do together."""
+    if config.data.batch_tokens is not None:
+        raise UserError(
+            "data.batch_tokens: micro-batches by a number of tokens cannot be shared out evenly. Use data.batch_size "
+            "with several devices."
+        )
+    if not HydraConfig.initialized():
+        return
+    hydra = HydraConfig.get()
+    if hydra.mode == RunMode.MULTIRUN:
+        raise UserError(
+            "trainer=ddp: Lightning starts the processes of one run, not of one after another. Train each job of the "
+            "multirun with a command of its own, or with trainer.devices=1."
+        )
+    if "RANK" in os.environ and not any(given.startswith("hydra.run.dir=") for given in hydra.overrides.hydra):
+        raise UserError(
+            "hydra.run.dir: processes that were started one by one (torchrun) would each name the run directory by its "
+            "own clock. Give the same hydra.run.dir=DIR to all."
+        )
+
+
+def _check_stays_here() -> None:
+    """The paths of a command are those of the folder that it is typed in."""
+    if HydraConfig.initialized() and HydraConfig.get().job.chdir:
+        raise UserError("hydra.job.chdir=true: paths are those of the folder where the command is typed. Leave it out.")
+
+
+def _check_callbacks(callbacks: Mapping[str, Mapping[str, Any]]) -> None:
+    """This program's callbacks have arguments of this program, and one of a kind is enough."""
+    first: dict[str, str] = {}
+    for name, given in callbacks.items():
+        if "_target_" not in given:
+            raise UserError(f"callbacks.{name}: nothing says what it is. Give callbacks.{name}._target_, see conf/.")
+        target = str(given["_target_"])
+        if target in first:
+            raise UserError(f"callbacks.{name} and callbacks.{first[target]} are both {target}. Leave one out.")
+        first[target] = name
+        allowed = CALLBACK_ARGUMENTS.get(target.rpartition(".")[2])
+        if allowed is None:  # of Lightning, which judges its own
+            continue
+        fields: dict[str, Any] = {argument: (kind, None) for argument, kind in allowed.items()}
+        schema = create_model(name, __base__=Section, **fields)
+        _validated({key: value for key, value in given.items() if key != "_target_"}, schema, ("callbacks", name))
+
+
+def _check_alone(overrides: list[str]) -> None:
+    """A resumed run has its own configuration; what else is asked for would be ignored."""
+    others = [given for given in overrides if given.lstrip("+~").split("=")[0] not in BESIDE_RESUME]
+    if others:
+        raise UserError(
+            f"{', '.join(others)}: resume goes on with the configuration of that run. Leave this out, or train anew "
+            f"with it. Beside resume there can be {', '.join(sorted(BESIDE_RESUME - {'resume'}))}."
+        )
+
+
+def validate_evaluation(cfg: DictConfig) -> EvaluateConfig:
+    """The typed configuration of an evaluation; raises as :func:`validate`."""
+    _check_stays_here()
+    return _validate(cfg, EvaluateConfig)
+
+
+def load_run_config(path: Path) -> Config:
+    """The configuration a run was made with, from its config.yaml; nothing in it is ever instantiated or looked up.
+
+    Raises:
+        UserError: The file is damaged, from another version, or asks for more than to be read.
+    """
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise UserError(f"{path}: {path.stat().st_size:,} bytes are more than a run's configuration has.")
+        text = path.read_text(encoding="utf-8")
+        _check_is_plain(text, path)
+        plain = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
+    except UserError:
+        raise
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}). Give another run.") from None
+    except Exception as error:  # YAML has many ways to be broken
+        what = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path}: not a readable configuration ({what}). Give another run.") from None
+    if not isinstance(plain, dict):
+        raise UserError(f"{path}: expected the configuration of a run, found a {type(plain).__name__}.")
+    for key, value in _texts(plain):
+        if "${" in value:  # it would be filled from this machine's environment
+            raise UserError(f"{path}: {key}={shown(value)} is a reference. A run's configuration is resolved.")
+    try:
+        return validate(OmegaConf.create(plain))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def _check_is_plain(text: str, path: Path) -> None:
+    """Refuse what makes a small file large: aliases, a few of which stand for gigabytes, and nesting without end."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        place = f"{path}, line {event.start_mark.line + 1}" if event.start_mark else str(path)
+        if isinstance(event, yaml.AliasEvent):
+            raise UserError(f"{place}: an alias. A run's configuration has every value in its place; write it out.")
+        if depth > DEEPEST:
+            raise UserError(
+                f"{place}: nested more than {DEEPEST} times, as no run's configuration is. Give another run."
+            )
+
+
+def _texts(node: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """Every text of a configuration, keys too, with its place."""
+    if isinstance(node, dict):
+        for name, value in node.items():
+            yield place, str(name)
+            yield from _texts(value, f"{place}.{name}" if place else str(name))
+    elif isinstance(node, list):
+        for each in node:
+            yield from _texts(each, place)
+    elif isinstance(node, str):
+        yield place, node
+
+
+def save_run_config(config: Config, path: Path) -> None:
+    """Write the resolved configuration."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(OmegaConf.create(config.plain()), path)
+
+
+def _validate(cfg: DictConfig, schema: type[T]) -> T:
+    try:
+        plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        key = error.full_key or "the configuration"
+        if isinstance(error, MissingMandatoryValue):
+            raise UserError(f"{key} has no value and needs one: add {key}=... to the command.") from None
+        raise UserError(f"{key}: cannot be resolved ({str(error).splitlines()[0]}). Write the value itself.") from None
+    return _validated(plain, schema)
+
+
+def _validated(plain: Any, schema: type[T], above: tuple[str, ...] = ()) -> T:
+    try:
+        return schema.model_validate(plain)
+    except ValidationError as error:
+        problems = [_problem(dict(item), schema, above) for item in error.errors()]
+        raise UserError(" ".join(dict.fromkeys(problems))) from None
+
+
+def _problem(item: Mapping[str, Any], schema: type[BaseModel], above: tuple[str, ...]) -> str:
+    """A mistake in words; ``above`` is where the section stands."""
+    place, found, kind = item["loc"], item["input"], item["type"]
+    key = ".".join(str(part) for part in (*above, *place))
+    message = str(item["msg"]).removeprefix("Value error, ")
+    if kind == "extra_forbidden" and key in ("experiment", "debug"):
+        return (
+            f"{key}: the chosen file of conf/{key}/ is empty, or its first line is not '# @package _global_', with "
+            f"which it sets keys of other sections."
+        )
+    if kind == "extra_forbidden":
+        prefix = "".join(f"{part}." for part in above)
+        return f"{key}: there is no such key.{hint(key, list(keys_of(schema, prefix)))}"
+    if kind == "value_error" and isinstance(found, Mapping):  # of a whole section, which names its keys itself
+        return message
+    if found is None and (*above, *place)[0] in ("callbacks", "logger"):
+        return f"{key}: a value is missing. ~{key} takes it out."
+    if kind == "missing" or found is None:
+        return f"{key}: a value is missing. Give one, or leave out what takes it away (~{key}, {key}=null)."
+    if kind in ("model_type", "dict_type"):
+        return f"{key}={shown(found)}: this is a section, not a value; set its keys ({key}.NAME=...), see conf/."
+    said = f"{key}={shown(found)}: {message[0].lower()}{message[1:]}."
+    more = description(schema, place)
+    return f"{said} {more}" if more else said

@@ -1,0 +1,97 @@
+"""The allowlist of ``_target_``: what a configuration may ask to be called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from omegaconf import DictConfig, OmegaConf
+
+from rct_lightning.config.schema import hint
+from rct_lightning.errors import UserError
+from rct_lightning.reading import shown
+
+HYDRAS_OWN = ("hydra._internal.core_plugins.", "hydra._internal.BasicLauncher", "hydra._internal.BasicSweeper")
+
+ALLOWED_TARGETS = frozenset(
+    {
+        "lightning.pytorch.Trainer",
+        "lightning.pytorch.loggers.TensorBoardLogger",
+        "lightning.pytorch.loggers.CSVLogger",
+        "lightning.pytorch.callbacks.LearningRateMonitor",
+        "lightning.pytorch.callbacks.EarlyStopping",
+        "lightning.pytorch.callbacks.RichProgressBar",
+        "lightning.pytorch.callbacks.TQDMProgressBar",
+        "rct_lightning.callbacks.BaselineComparison",
+        "rct_lightning.callbacks.BestAdapter",
+        "rct_lightning.callbacks.Checkpointing",
+        "rct_lightning.callbacks.EvalSanity",
+        "rct_lightning.callbacks.Events",
+        "rct_lightning.callbacks.GenerationSampling",
+        "rct_lightning.callbacks.Health",
+        "rct_lightning.callbacks.LossComponents",
+    }
+)
+"""The only names that a configuration can ask to be called: exact names, so that no attribute path leads elsewhere."""
+
+
+def check_targets(node: Any, place: str = "") -> None:
+    """Refuse every ``_target_`` that is not on the list, however deep.
+
+    Raises:
+        UserError: There is one; names its key.
+    """
+    if isinstance(node, Mapping):
+        for name, value in node.items():
+            if name == "_target_" and not (isinstance(value, str) and value in ALLOWED_TARGETS):
+                nearest = hint(str(value), ALLOWED_TARGETS)
+                raise UserError(
+                    f"{place}_target_={value!r} is not on the list of what a configuration may call.{nearest}"
+                )
+            check_targets(value, f"{place}{name}.")
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            check_targets(value, f"{place}{index}.")
+
+
+@contextmanager
+def looked_at() -> Iterator[None]:
+    """Inside, Hydra composes no configuration of its own that makes it call what is not Hydra's.
+
+    ``hydra.callbacks``, launcher, sweeper and logging are called by Hydra before any task is; a file of
+    ``conf/experiment`` that somebody sent could name anything there.
+    """
+    load = ConfigLoaderImpl.load_configuration
+
+    def checked(self: ConfigLoaderImpl, *arguments: Any, **options: Any) -> DictConfig:
+        cfg: DictConfig = load(self, *arguments, **options)
+        if len(cfg) == 1:  # Hydra's own section alone, and it would write its own files
+            raise UserError(f"conf/{options.get('config_name')}.yaml: this file is empty. Put it back as it was.")
+        _check_hydras_own(OmegaConf.to_container(cfg.hydra, resolve=False), "hydra.")
+        return cfg
+
+    ConfigLoaderImpl.load_configuration = checked  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        ConfigLoaderImpl.load_configuration = load  # type: ignore[method-assign]
+
+
+def _check_hydras_own(node: Any, place: str) -> None:
+    if isinstance(node, list):
+        node = dict(enumerate(node))
+    if not isinstance(node, dict):
+        return
+    for name, value in node.items():
+        text = value if isinstance(value, str) else ""
+        called = (name == "_target_" and not text.startswith(HYDRAS_OWN)) or name == "()"
+        logs = name == "class" and not text.startswith("logging.")
+        outside = text.startswith(("ext://", "cfg://")) and text not in ("ext://sys.stdout", "ext://sys.stderr")
+        if called or logs or outside:
+            raise UserError(
+                f"{place}{name}={shown(value)}: Hydra would call this, and it is not Hydra's. Remove it; see where "
+                f"the file with this key comes from."
+            )
+        _check_hydras_own(value, f"{place}{name}.")

@@ -1,0 +1,247 @@
+"""What can be told of a run before anything heavy is imported: its folders, its files, and what stands in them.
+
+Importing torch takes seconds and loading a model minutes; a mistake in a file is answered before either. What is asked
+here is asked again where it matters, for runs that are started from Python.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rct_lightning import checkpoint, processes
+from rct_lightning.config import Config, EvaluateConfig, load_run_config
+from rct_lightning.corpus.leakage import REMEDY, on_both_sides
+from rct_lightning.dialogue import Example, check_can_be_split, content_hash, read_jsonl
+from rct_lightning.errors import UserError
+from rct_lightning.evaluation.probes import read_probes
+from rct_lightning.markers import FEW_OR_MANY_MARKED, Lexicon
+from rct_lightning.reading import read_object
+from rct_lightning.runs import RunDir, check_is_free, find_run, find_study
+from rct_lightning.template import FORGED_TURNS, DialogueTemplate, forged_turns
+from rct_lightning.untrusted import check_adapter, check_model, check_tensors, has_tokenizer, load_template
+
+NAME_ON_THE_HUB = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class ToResume:
+    """A run that can go on: its directory, its own configuration, and what it noted of data and choices."""
+
+    run: RunDir
+    config: Config
+    noted: Mapping[str, Any]
+
+
+def before_training(config: Config) -> None:
+    """Look at everything that ``train.py`` will read, and where it will write.
+
+    Raises:
+        UserError: Something in it would end the run, or fool its owner (the latter not with ``check=false``).
+    """
+    if config.resume is not None:
+        found = run_to_resume(config.resume)
+        _check_model_folder(found.config)
+        return
+    if processes.is_first():
+        _check_run_folder(config.run_dir)
+    _check_can_be_written("data.token_cache", config.data.token_cache)
+    _check_model_folder(config)
+    _check_corpus(config)
+
+
+def before_evaluation(config: EvaluateConfig) -> None:
+    """Look at everything that ``evaluate.py`` will read, and where it will write.
+
+    Raises:
+        UserError: Something in it would end the evaluation.
+    """
+    runs = find_study(config.study) if config.study is not None else [find_run(str(config.run))]
+    read_probes(Path(config.probes_file))
+    _check_can_be_written("output", config.output)
+    read: set[tuple[str, str | None]] = set()
+    for run in runs:
+        trained_with = load_run_config(run.config)
+        adapter = adapter_to_evaluate(config, run)
+        check_adapter(adapter)
+        load_template(adapter)
+        _check_model_folder(trained_with)
+        data = trained_with.data
+        if (data.train_file, data.eval_file) not in read:  # the runs of a study share their rows
+            read.add((data.train_file, data.eval_file))
+            for file in (data.train_file, data.eval_file):
+                if file is not None:
+                    read_jsonl(Path(file))
+
+
+def adapter_to_evaluate(config: EvaluateConfig, run: RunDir) -> Path:
+    """The last adapter of a run, or the one of its best evaluation.
+
+    Raises:
+        UserError: None was kept.
+    """
+    if config.adapter == "last":
+        return run.adapter
+    best = run.best_adapters()
+    if not best:
+        raise UserError(f"{run.root}: no best evaluation's adapter was kept. Leave adapter=best out.")
+    return best[0]
+
+
+def run_to_resume(name: str) -> ToResume:
+    """A run that was interrupted, checked as far as that needs no model.
+
+    Raises:
+        UserError: There is no such run, it is finished, it has no whole checkpoint, or its data are not what they were.
+    """
+    run = find_run(name)
+    if run.read_status().get("state") == "finished":
+        raise UserError(f"{run.root}: this run is finished. Train another one, or evaluate it with evaluate.py.")
+    stored = load_run_config(run.config)
+    noted = _read_environment(run)
+    _check_same_data(stored, run, noted)
+    if not any(map(_is_whole, checkpoint.committed(run.checkpoints))):
+        raise no_checkpoint(run)
+    return ToResume(run, stored, noted)
+
+
+def no_checkpoint(run: RunDir) -> UserError:
+    """There is nothing to go on from."""
+    return UserError(
+        f"{run.root}: there is no whole checkpoint to go on from. Remove the folder and train anew; "
+        f"callbacks.checkpointing.every_n_steps says how often one is written."
+    )
+
+
+def data_hashes(config: Config) -> dict[str, str]:
+    """SHA-256 sums of the corpus files by the keys that name them.
+
+    Raises:
+        UserError: A file is not there any more.
+    """
+    files = {"data.train_file": config.data.train_file, "data.eval_file": config.data.eval_file}
+    given = {key: Path(file) for key, file in files.items() if file}
+    gone = [str(file) for file in given.values() if not file.is_file()]
+    if gone:
+        raise UserError(f"{', '.join(gone)}: does not exist any more. Put it back.")
+    return {key: content_hash(file) for key, file in given.items()}
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        checkpoint.check(folder)
+        check_tensors(folder / checkpoint.TENSORS)
+    except (checkpoint.CheckpointError, UserError):
+        return False
+    return True
+
+
+def _read_environment(run: RunDir) -> dict[str, Any]:
+    """What a run noted of its data and of the choices that were left to it."""
+    try:
+        noted = read_object(run.environment)
+        once, again = noted["chosen"]["dequantize"], noted["chosen"]["gradient_checkpointing"]
+        if once not in ("auto", "once", "never") or not isinstance(again, bool) or not isinstance(noted["data"], dict):
+            raise ValueError("not as a run writes it")
+    except (UserError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{run.environment}: cannot be read ({error}), so it is not known whether the data are as they were. Train "
+            f"anew."
+        ) from error
+    chosen = {"dequantize": once, "gradient_checkpointing": again}  # what else stands there chooses nothing
+    return noted | {"chosen": chosen}
+
+
+def _check_same_data(config: Config, run: RunDir, noted: Mapping[str, Any]) -> None:
+    changed = [name for name, found in data_hashes(config).items() if noted["data"].get(name) != found]
+    if changed:
+        raise UserError(
+            f"{run.root}: what {', '.join(changed)} names changed since this run began, and it would not go on as it "
+            f"was. Put the former file back, or train anew."
+        )
+
+
+def _check_run_folder(run_dir: str) -> None:
+    root, here = Path(run_dir), Path.cwd()
+    if not run_dir.strip() or root.resolve() in (here, *here.parents):
+        raise UserError(
+            f"hydra.run.dir={run_dir or repr(run_dir)}: a run needs a folder of its own, and here are others. Give "
+            f"a new one, or leave it out."
+        )
+    check_is_free(root)
+
+
+def _check_can_be_written(key: str, folder: str | None) -> None:
+    if folder is None:
+        return
+    path = Path(folder)
+    stands = next((each for each in (path, *path.parents) if os.path.lexists(each)), Path())
+    if not stands.is_dir():
+        raise UserError(f"{key}={folder}: {stands} is no folder. Give another one.")
+    if not os.access(stands, os.W_OK):
+        raise UserError(f"{key}={folder}: nothing can be written into {stands}. Give another one.")
+
+
+def _check_model_folder(config: Config) -> None:
+    """A base in a folder; one of the hub is looked at when its library is there."""
+    name, path = config.model.name_or_path, Path(config.model.name_or_path)
+    if path.is_dir():
+        check_model(path)
+        if not has_tokenizer(path):
+            raise UserError(
+                f"model.name_or_path={name}: the tokenizer in this folder cannot be loaded: there is none. Copy "
+                f"tokenizer.json and tokenizer_config.json from where the model comes from."
+            )
+    elif os.path.lexists(path):
+        raise UserError(f"model.name_or_path={name}: this is a file. Give the folder that it is in.")
+    elif config.model.name == "nano" or not NAME_ON_THE_HUB.fullmatch(name):
+        raise UserError(
+            f"model.name_or_path={name}: there is no such folder (as seen from {Path.cwd()}). Type the command where "
+            f"train.py is, or give the whole path."
+        )
+
+
+def _check_corpus(config: Config) -> None:
+    data = config.data
+    train = read_jsonl(Path(data.train_file), rebuild_context=data.rebuild_context)
+    held: list[Example] = []
+    if data.eval_file is None:
+        check_can_be_split(train, data.eval_size)
+    else:
+        held = read_jsonl(Path(data.eval_file), rebuild_context=data.rebuild_context)
+    if config.check is False or config.loss.name == "seed":  # it is there to show what faults do
+        return
+    for problem in (_forged(config, train, held), _unmarked(config, train), _leaking(config, train, held)):
+        if problem:
+            raise UserError(f"{problem} Nothing was trained; check=false trains all the same.")
+
+
+def _forged(config: Config, train: Sequence[Example], held: Sequence[Example]) -> str:
+    template = DialogueTemplate(**config.data.roles.model_dump())
+    for file, rows in ((config.data.train_file, train), (config.data.eval_file, held)):
+        found = forged_turns(rows, template)
+        if found:
+            return f"{file}: {found} {FORGED_TURNS}"
+    return ""
+
+
+def _unmarked(config: Config, train: Sequence[Example]) -> str:
+    """No row, or every row, addresses the assistant; what lies in between is judged by the guard, on the split."""
+    if config.loss.lambda_ * config.loss.weights.presence == 0:
+        return ""
+    lexicon = Lexicon.build(config.loss.markers.presence, config.loss.human_name)
+    marked = sum(lexicon.strength(row.input) > 0 for row in train)
+    if 0 < marked < len(train):
+        return ""
+    return (
+        f"{config.data.train_file}: {marked / len(train):.0%} of the rows address the assistant. {FEW_OR_MANY_MARKED}"
+    )
+
+
+def _leaking(config: Config, train: Sequence[Example], held: Sequence[Example]) -> str:
+    problems = on_both_sides(train, held)
+    return f"{config.data.eval_file}: {'; '.join(problems)}. {REMEDY}" if problems else ""
