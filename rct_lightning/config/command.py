@@ -18,8 +18,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from rct_lightning.config.explaining import check_arguments, explain_composition_error, explain_unwritable
 from rct_lightning import processes
+from rct_lightning.config.explaining import check_arguments, explain_composition_error, explain_unwritable
 from rct_lightning.config.targets import looked_at
 from rct_lightning.console import EXIT_CODE, tell
 from rct_lightning.errors import Interrupted, UserError

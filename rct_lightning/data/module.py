@@ -19,7 +19,7 @@ from rct_lightning.data.recurrence import ContentVocabulary, Recurrence
 from rct_lightning.data.row import Counterfactual
 from rct_lightning.data.sampler import LengthBucketedSampler, StepSampler, TokenBudgetSampler
 from rct_lightning.data.tokens import RememberedTokens
-from rct_lightning.dialogue import Example, check_can_be_split, read_jsonl
+from rct_lightning.dialogue import Example, read_jsonl
 from rct_lightning.errors import UserError
 from rct_lightning.markers import Lexicon
 from rct_lightning.template import DialogueTemplate, Encoded
