@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -83,29 +83,71 @@ def read_jsonl(path: Path, *, rebuild_context: bool = True) -> list[Example]:
     Raises:
         UserError: The file is missing, empty, not UTF-8, or a line is not a valid row.
     """
+    lines = read_lines(path)
+    return list(with_context(lines) if rebuild_context else (line.example for line in lines))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of a corpus file and what its line left out.
+
+    Attributes:
+        number: Of the line, from 1.
+        example: The row, its context as the line has it.
+        absent: Those of ``id``, ``conversation`` and ``context`` that the line does not have.
+    """
+
+    number: int
+    example: Example
+    absent: frozenset[str]
+
+
+def read_lines(path: Path, *, allow_empty: bool = False) -> Iterator[Line]:
+    """Read a corpus file row by row, for what is too large to be held whole.
+
+    Args:
+        path: As for :func:`read_jsonl`.
+        allow_empty: Take rows whose input or output is empty.
+
+    Raises:
+        UserError: As for :func:`read_jsonl`, but only when reading comes to the line.
+    """
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise UserError(f"{path}: {what}. Give a JSONL file with one dialogue row a line.")
-    examples: list[Example] = []
-    lines: dict[str, int] = {}
-    without_context: set[str] = set()
-    for number, raw in enumerate(path.read_bytes().split(b"\n"), start=1):
-        if not raw.strip():
-            continue
-        place = f"{path}, line {number}"
-        row = _parse_line(raw, place)
-        example = _example_from_row(row, place, default_id=f"{path.stem}-{number}")
-        if example.id in lines:
-            raise UserError(
-                f"{place}: the id {example.id!r} was used before, in line {lines[example.id]}. Ids are unique."
-            )
-        lines[example.id] = number
-        if "context" not in row:
-            without_context.add(example.id)
-        examples.append(example)
-    if not examples:
+    seen: dict[str, int] = {}
+    with path.open("rb") as file:
+        for number, raw in enumerate(file, start=1):
+            if not raw.strip():
+                continue
+            place = f"{path}, line {number}"
+            row = _parse_line(raw, place)
+            example = _example_from_row(row, place, default_id=f"{path.stem}-{number}", allow_empty=allow_empty)
+            if example.id in seen:
+                raise UserError(
+                    f"{place}: the id {example.id!r} was used before, in line {seen[example.id]}. Ids are unique."
+                )
+            seen[example.id] = number
+            absent = {name for name in ("id", "conversation") if row.get(name) is None} | {"context"} - set(row)
+            yield Line(number, example, frozenset(absent))
+    if not seen:
         raise UserError(f"{path}: the file holds no rows. It needs one JSON object a line with 'input' and 'output'.")
-    return _with_rebuilt_context(examples, without_context) if rebuild_context else examples
+
+
+def with_context(lines: Iterable[Line]) -> Iterator[Example]:
+    """The rows; where one has no ``context``, the earlier ones of its conversation are its context."""
+    spoken: dict[str, tuple[Turn, ...]] = {}
+    for line in lines:
+        example = line.example
+        if "context" in line.absent and example.conversation in spoken:
+            example = replace(example, context=spoken[example.conversation])
+        spoken[example.conversation] = after(example)
+        yield example
+
+
+def after(example: Example) -> tuple[Turn, ...]:
+    """The context of what follows a row: its own, and its exchange."""
+    return (*example.context, Turn("human", example.input), Turn("assistant", example.output))
 
 
 def write_jsonl(path: Path, examples: Iterable[Example]) -> None:
@@ -149,7 +191,7 @@ def _has_lone_surrogate(row: dict[str, Any]) -> bool:
     return False
 
 
-def _example_from_row(row: Mapping[str, Any], place: str, default_id: str) -> Example:
+def _example_from_row(row: Mapping[str, Any], place: str, default_id: str, allow_empty: bool) -> Example:
     for name in ("input", "output"):
         if name not in row:
             raise UserError(
@@ -157,7 +199,7 @@ def _example_from_row(row: Mapping[str, Any], place: str, default_id: str) -> Ex
             )
     text = {name: _text(row[name], f"{place}, field '{name}'") for name in ("input", "output")}
     for name, value in text.items():
-        if not value.strip():
+        if not value.strip() and not allow_empty:
             raise UserError(f"{place}: '{name}' is empty. Remove the row or fill it in.")
     row_id = _optional_text(row, "id", place) or default_id
     presence = row.get("has_presence")
@@ -188,18 +230,6 @@ def _turns(value: Any, place: str) -> tuple[Turn, ...]:
             raise UserError(f"{where}: the role must be 'human' or 'assistant', found {item['role']!r}.")
         turns.append(Turn(item["role"], _text(item["content"], where)))
     return tuple(turns)
-
-
-def _with_rebuilt_context(examples: Sequence[Example], without_context: set[str]) -> list[Example]:
-    spoken: dict[str, tuple[Turn, ...]] = {}
-    rebuilt = []
-    for example in examples:
-        if example.id in without_context and example.conversation in spoken:
-            example = replace(example, context=spoken[example.conversation])
-        exchange = (Turn("human", example.input), Turn("assistant", example.output))
-        spoken[example.conversation] = example.context + exchange
-        rebuilt.append(example)
-    return rebuilt
 
 
 def _text(value: Any, where: str) -> str:

@@ -16,6 +16,9 @@ from rct_lightning.markers import normalise
 SHINGLE_WORDS = 5
 """Words in a shingle: long enough that everyday turns of phrase ("I do not know") are no overlap."""
 
+_NO_SPACES = "\u3040-\u30ff\u3400-\u9fff"
+_WORD = re.compile(rf"[{_NO_SPACES}]|(?:[^\W_{_NO_SPACES}]|')+")
+
 Shingles = frozenset[tuple[str, ...]]
 
 
@@ -38,8 +41,11 @@ class Overlap:
 
 
 def words(text: str) -> list[str]:
-    """Lower-case words and numbers, apostrophes kept, everything else dropped."""
-    return re.findall(r"[a-z0-9']+", normalise(text))
+    """Lower-case words and numbers of any script, apostrophes kept, everything else dropped.
+
+    Where a script has no spaces (Chinese, Japanese) a character is a word.
+    """
+    return _WORD.findall(normalise(text))
 
 
 def sentences(text: str) -> list[str]:
