@@ -313,63 +313,89 @@ def _home(pattern: str) -> Callable[[random.Random], tuple[str, str]]:
 
 
 def _name(*names: str) -> Callable[[random.Random], tuple[str, str]]:
-    return lambda draw: (lambda name: (name, name))(draw.choice(names))
+    def make(draw: random.Random) -> tuple[str, str]:
+        name = draw.choice(names)
+        return name, name.removesuffix("'s")
+
+    return make
 
 
 _A, _B, _HOME, _USERS = "@", "://", "/" + "home/", "/" + "Users/"
 VALUES: dict[str, dict[Which, list[Callable[[random.Random], tuple[str, str]]]]] = {
     "email": {
-        "seen": [_filled(f"?????.?????{_A}mail.example"), _filled(f"????##{_A}??????.org")],
+        "seen": [
+            _filled(f"?????.?????{_A}mail.example"), _filled(f"????##{_A}??????.org"), _filled(f"????+list{_A}???.co.uk"),
+            _filled(f"A????_B???{_A}???-????.com"), _filled(f"mailto:?????{_A}???????.de"), _filled(f"?.?{_A}x?.io"),
+            _filled(f"?????{_A}mail.??????.ac.jp"), _filled(f"####????{_A}???.info"), _filled("????? (at) ????? (dot) net"),
+        ],
         "unseen": [
-            _filled(f"????+list{_A}???.co.uk"), _filled(f"A????_B???{_A}???-????.com"), _filled(f"mailto:?????{_A}???????.de"),
-            _filled(f"?.?{_A}x?.io"), _filled(f"j?rgen{_A}m??ller.museum".replace("?", "ü", 1)), _filled(f"?????{_A}mail.??????.ac.jp"),
-            _filled(f"####????{_A}???.info"), _filled("????? (at) ????? (dot) net"),
+            _filled(f"??????{_A}??????.com"), _filled(f"??.?????.##{_A}????.edu"), _filled(f"INFO{_A}?????????.COM"),
+            _filled(f"?????-????{_A}????.????.gov.au"), _filled(f"????%????{_A}?????.fr"), _filled(f"ren\u00e9.?????{_A}????.ch"),
+            _filled(f"?????{_A}b\u00fccher-????.de"), _filled(f"\"????\" <????{_A}?????.net>"), _filled(f"?????? {_A} ????.com"),
         ],
     },
     "phone": {
-        "seen": [_filled("+1 %## %## ####"), _filled("(%##) %##-####"), _filled("%##-%##-####"), _filled("+49 30 9#####")],
-        "unseen": [
+        "seen": [
+            _filled("+1 %## %## ####"), _filled("(%##) %##-####"), _filled("%##-%##-####"), _filled("+49 30 9#####"),
             _filled("+44 (0)20 7### ####"), _filled("020 7### ####"), _filled("0171/39#####"), _filled("06 %# %# %# %#"),
             _filled("+336########"), _filled("0049 89 1#######"), _filled("%##.%##.####"), _filled("1-%##-%##-####"),
-            _filled("+91 98### #####"), _filled("+81-3-3###-####"), _filled("07700 9#####"), _filled("+1 (%##) %##-####"),
-            _filled("(030) 90 18 2# ##"), _filled("%##%######"),
+            _filled("+91 98### #####"), _filled("07700 9#####"), _filled("(030) 90 18 2# ##"), _filled("%##%######"),
+        ],
+        "unseen": [
+            _filled("+46 8 ### ## ##"), _filled("+39 02 #### ####"), _filled("+1-%##-%##-####"), _filled("(%##)%##-####"),
+            _filled("01%## %####%"), _filled("0%#-%#######"), _filled("06-%#######"), _filled("+55 11 9####-####"),
+            _filled("+353 87 ### ####"), _filled("tel:+4930%######"), _filled("+1 (%##) %##.####"), _filled("0%## / %## ## ##"),
+            _filled("6## ### ###"), _filled("8 (495) ###-##-##"), _filled("%## %## ####"), _filled("%##%####"),
         ],
     },
     "key": {
-        "seen": [_filled("sk-" + "*" * 48), _filled("ghp_" + "*" * 36), _filled("AKIA" + "^" * 16)],
+        "seen": [
+            _filled("sk-" + "*" * 48), _filled("ghp_" + "*" * 36), _filled("AKIA" + "^" * 16), _filled("xoxb-" + "#" * 12 + "-" + "*" * 24),
+            _filled("sk-ant-api03-" + "*" * 40 + "-_" + "*" * 30), _filled("hf_" + "*" * 34), _filled("SG." + "*" * 22 + "." + "*" * 43),
+            _filled("AIza" + "*" * 35), _filled("eyJ" + "*" * 30 + ".eyJ" + "*" * 40 + "." + "*" * 43), _filled("#" * 9 + ":AA" + "*" * 33),
+        ],
         "unseen": [
-            _filled("sk-ant-api03-" + "*" * 40 + "-_" + "*" * 30), _filled("sk-proj-" + "*" * 60), _filled("xoxb-" + "#" * 12 + "-" + "*" * 24),
-            _filled("github_pat_" + "*" * 22 + "_" + "*" * 40), _filled("hf_" + "*" * 34), _filled("glpat-" + "*" * 20),
-            _filled("sk_live_" + "*" * 24), _filled("SG." + "*" * 22 + "." + "*" * 43), _filled("npm_" + "*" * 36),
-            _filled("AIza" + "*" * 35), _filled("eyJ" + "*" * 30 + ".eyJ" + "*" * 40 + "." + "*" * 43),
-            _filled("ya29." + "*" * 60), _filled("#" * 9 + ":AA" + "*" * 33), _filled("gsk_" + "*" * 48),
+            _filled("sk-proj-" + "*" * 70 + "-" + "*" * 40), _filled("gho_" + "*" * 36), _filled("ASIA" + "^" * 16), _filled("xoxp-" + "#" * 12 + "-" + "#" * 12),
+            _filled("github_pat_" + "*" * 22 + "_" + "*" * 40), _filled("glpat-" + "*" * 20), _filled("rk_live_" + "*" * 24), _filled("npm_" + "*" * 36),
+            _filled("sk-or-v1-" + "*" * 64), _filled("gsk_" + "*" * 48), _filled("r8_" + "*" * 37), _filled("pplx-" + "*" * 48), _filled("xai-" + "*" * 60),
+            _filled("-----BEGIN PRIVATE KEY-----\n" + "*" * 64 + "\n-----END PRIVATE KEY-----"),
         ],
     },
     "card": {
-        "seen": [_card("4", 16, "4 4 4 4"), _card("53", 16, "4-4-4-4")],
-        "unseen": [
-            _card("37", 15, "4 6 5"), _card("4", 16, ""), _card("55", 16, "4 4 4 4"), _card("6011", 16, "4-4-4-4"),
+        "seen": [
+            _card("4", 16, "4 4 4 4"), _card("53", 16, "4-4-4-4"), _card("37", 15, "4 6 5"), _card("4", 16, ""), _card("6011", 16, "4-4-4-4"),
             _card("2221", 16, ""), _card("3530", 16, "4 4 4 4"), _card("4", 13, ""), _card("36", 14, "4 6 4"),
+        ],
+        "unseen": [
+            _card("34", 15, "4-6-5"), _card("51", 16, ""), _card("4", 16, "4-4-4-4"), _card("65", 16, "4 4 4 4"), _card("2720", 16, "4 4 4 4"),
+            _card("4", 16, "8 8"), _card("30", 14, ""), _card("62", 16, "4 4 4 4"), _card("5018", 16, "4 4 4 4"),
         ],
     },
     "ip": {
-        "seen": [_filled("8%.1##.2#.1#"), _filled("192.168.%.1##")],
+        "seen": [
+            _filled("8%.1##.2#.1#"), _filled("192.168.%.1##"), _filled("8%.%.1##.%:8080"), _filled("10.%#.%#.0/24"), _filled("2001:db8:%##:%:%:%#a:%:%"),
+            _filled("2a02:%##::%#f:1"), _filled("fe80::%#ff:fe%#:%###"), _filled(f"http{_B}203.0.113.%#/admin"), _filled("172.16.%.%"),
+        ],
         "unseen": [
-            _filled("8%.%.1##.%:8080"), _filled("10.%#.%#.0/24"), _filled("2001:db8:%##:%:%:%#a:%:%"), _filled("2a02:%##::%#f:1"),
-            _filled("fe80::%#ff:fe%#:%###"), _filled(f"http{_B}203.0.113.%#/admin"), _filled("172.16.%.%"),
+            _filled("9%.%#.%#.%#"), _filled("1%%.2#.%.%#"), _filled("10.0.%.%"), _filled("root@10.1.%.%#"), _filled(f"https{_B}8%.%#.1#.1#:8443/x"),
+            _filled("2a00:1450:4001:8%#::200e"), _filled("[2001:db8::%#:1a]:443"), _filled("::ffff:19%.%#.%.%"), _filled("1%#.5%.%#.1#,"),
         ],
     },
     "home": {
-        "seen": [_home(f"{_HOME}<user>/notes"), _home(f"{_USERS}<user>/Desktop/list.txt"), _home("C:\\Users\\<user>\\Documents")],
-        "unseen": [
+        "seen": [
+            _home(f"{_HOME}<user>/notes"), _home(f"{_USERS}<user>/Desktop/list.txt"), _home("C:\\Users\\<user>\\Documents"),
             _home(f"file{_B}{_HOME}<user>/x.md"), _home("C:/Users/<user>/AppData"), _home("/mnt/c/Users/<user>/src"), _home(f"/var{_HOME}<user>"),
-            _home("D:\\Users\\<user>"), _home(f"{_USERS}<user>"), _home(f"cd {_HOME}<user>/a && ls"), _home("~<user>/public_html"),
-            _home("C:\\Documents and Settings\\<user>\\Desktop"),
+            _home(f"cd {_HOME}<user>/a && ls"), _home("~<user>/public_html"), _home("C:\\Documents and Settings\\<user>\\Desktop"),
+        ],
+        "unseen": [
+            _home(f"{_HOME}<user>"), _home(f"{_HOME}<user>/.ssh/config"), _home(f"\"{_USERS}<user>/My Files/a b.txt\""), _home("c:\\users\\<user>\\x"),
+            _home("C:\\\\Users\\\\<user>\\\\x"), _home(f"file{_B}{_USERS}<user>/p.png"), _home(f"HOME={_HOME}<user>"), _home(f"<user>@laptop:{_HOME}<user>$"),
+            _home(f"(see {_HOME}<user>/log)"), _home(f"/Volumes/Mac{_USERS}<user>"), _home(f"\\\\wsl$\\Ubuntu\\home\\<user>"),
         ],
     },
     "name": {
-        "seen": [_name("Mirela", "Tom Aldous")],
-        "unseen": [_name("Mirela", "Tom Aldous"), _name("José", "Zoë-Marie"), _name("王伟"), _name("OKONKWO"), _name("mirela")],
+        "seen": [_name("Mirela", "Tom Aldous"), _name("José", "Zoë-Marie"), _name("王伟"), _name("OKONKWO"), _name("mirela")],
+        "unseen": [_name("Mirela"), _name("Tom Aldous"), _name("MIRELA"), _name("Zoë-Marie"), _name("王伟"), _name("José's"), _name("Okonkwo"), _name("tom aldous")],
     },
 }  # fmt: skip
 

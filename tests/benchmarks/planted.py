@@ -37,7 +37,10 @@ class Outcome:
 
     def table(self) -> str:
         """As Markdown."""
-        lines = ["| rule | planted | found | by another | wrongly | precision | recall |", "|---|--:|--:|--:|--:|--:|--:|"]
+        lines = [
+            "| rule | planted | found | by another | wrongly | precision | recall |",
+            "|---|--:|--:|--:|--:|--:|--:|",
+        ]
         for rule in [*(rule for rule in self.planted if rule not in LABELS.values()), *LABELS.values()]:
             planted, found, wrong = self.planted[rule], self.found[rule], self.wrong[rule]
             precision = f"{found / (found + wrong):.1%}" if found + wrong else "-"
