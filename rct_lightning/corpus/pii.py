@@ -69,7 +69,7 @@ _KEY = re.compile(
     r"|A(?:KI|SI)A[A-Z0-9]{16}(?![A-Z0-9])"  # AWS
     r"|AIza[A-Za-z0-9_-]{35}|ya29\.[A-Za-z0-9_-]{20,}"  # Google
     r"|xox[abeoprs]-[A-Za-z0-9-]{20,}"  # Slack
-    r"|(?:hf|gsk|npm|pat|shpat|dop_v1)_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{40,}"
+    r"|(?:hf|gsk|npm|pat|shpat|dop_v1|r8)_[A-Za-z0-9]{30,}|(?:xai|pplx)-[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{40,}"
     r"|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{30,}"  # SendGrid
     r"|eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"  # JSON web tokens
     r"|\d{8,10}:AA[A-Za-z0-9_-]{33}"  # Telegram bots
@@ -86,9 +86,9 @@ def keys(text: str) -> Iterator[Span]:
 
 
 _HOME = re.compile(
-    r"(?:(?<![\w.~})\]/\\-])|(?<=file:/)|(?<=file://)|(?<=/var)|(?<=/export)|(?<=/mnt)|(?<=/mnt/[a-z])|(?<=(?<!\w)/[a-z]))"
-    r"/(?:home|Users)/(\w(?:[\w.-]*\w)?)"
-    r"|(?<![A-Za-z0-9])[A-Za-z]:[\\/]+(?:Users|Documents and Settings)[\\/]+"
+    r"(?:(?<![\w.~})\]/\\-])|(?<=file:/)|(?<=file://)|(?<=/var)|(?<=/export)|(?<=/mnt)|(?<=/mnt/[a-z])|(?<=(?<!\w)/[a-z])"
+    r"|/Volumes/[^/\n]{1,40})/(?:home|Users)/(\w(?:[\w.-]*\w)?)"
+    r"|(?:(?<![A-Za-z0-9])[A-Za-z]:|\\\\wsl\S{0,40}?)[\\/]+(?:[Uu]sers|[Dd]ocuments and [Ss]ettings|home)[\\/]+"
     r"((?!\s)[^\\/:*?\"<>|\r\n\t]{1,40}(?=[\\/])|\w(?:[\w.-]*\w)?)"
     r"|(?<![\w/~.])~([a-z_][\w.-]*)(?=/)"
 )
@@ -111,20 +111,11 @@ def homes(text: str) -> Iterator[Span]:
 _IP4 = re.compile(r"(?<![\w.\]-])(?:\d{1,3}\.){3}\d{1,3}(?![\w\[]|\.\d|-\w)")
 _IP6 = re.compile(r"(?<![\w:.\]])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:\[])")
 _VERSION = re.compile(r"\b(?:v|versions?|releases?|firmware|build|sections?|chapters?|clause|paragraph|§)\b", re.I)
-_NETWORK = re.compile(
-    r"\b(?:ip|ips|ipv4|address(?:es)?|servers?|hosts?|router|gateway|dns|subnet|network|lan|wlan|wifi|ping|ssh|port|"
-    r"proxy|vpn|firewall|login|log|logs|logged|connect(?:ed|ion)?)\b",
-    re.I,
-)
 
 
 def network_addresses(text: str) -> Iterator[Span]:
-    """IP addresses; not loopback and masks, and not four numbers with dots where a text speaks of versions."""
-    found = [*_IP4.finditer(text), *_IP6.finditer(text)]
-    if not found:
-        return
-    versions = bool(_VERSION.search(text)) and not _NETWORK.search(text)
-    for match in found:
+    """IP addresses; not loopback and masks, and not four numbers with dots in a sentence that speaks of versions."""
+    for match in (*_IP4.finditer(text), *_IP6.finditer(text)):
         try:
             address = ipaddress.ip_address(match.group())
         except ValueError:
@@ -135,9 +126,16 @@ def network_addresses(text: str) -> Iterator[Span]:
             groups = [group for group in match.group().split(":") if group]
             if len(groups) < 3 or not any(digit.isdigit() for digit in match.group()):
                 continue  # `a::b` is a name in a program
-        elif versions or text[max(0, match.start() - 1) : match.start()].lower() == "v":
+        elif text[: match.start()].endswith(("v", "V")) or _VERSION.search(_sentence(text, *match.span())):
             continue
         yield match.span()
+
+
+def _sentence(text: str, start: int, end: int) -> str:
+    """What stands between the ends of sentences or lines around a place."""
+    before = max(text.rfind(mark, 0, start) for mark in ("\n", ". ", "? ", "! "))
+    after = min((at for mark in ("\n", ". ", "? ", "! ") if (at := text.find(mark, end)) >= 0), default=len(text))
+    return text[before + 1 : after]
 
 
 # --- numbers --------------------------------------------------------------------------------------------------------
@@ -161,6 +159,8 @@ _OTHER_WORDS = re.compile(
     r"(?:\W{0,3}\b(?:number|numbers|no|nr|id|code|is|was|are)\b){0,3}\W{0,3}$",
     re.I,
 )
+_CODE_BEFORE = re.compile(r"\b(?:[A-Z]+\d|\d+[A-Z])\w* $")
+"""A number after such a word goes on with it: `1Z 999 AA1 01 2345`."""
 _LOOK_BACK = 48
 MOST_GROUPS = 12
 """A run of more groups of digits is a table."""
@@ -231,6 +231,8 @@ def _is_phone(text: str, start: int, end: int, run: Span) -> bool:
     if not digits.isascii() or _DATE.match(shown) or _FREE.fullmatch(digits) or len(set(digits)) < 3:
         return False
     before = text[max(0, start - _LOOK_BACK) : start]
+    if _CODE_BEFORE.search(before):
+        return False
     if shown.startswith("+") or (shown.startswith("00") and len(digits) >= 11 and digits[2] != "0"):
         return 8 <= len(digits) <= 17
     if _PHONE_WORDS.search(before):

@@ -52,66 +52,82 @@ _KINDS = (
 )
 _TAG = re.compile(
     rf"</?{_KINDS}>|\[/?{_KINDS}(?:\]|:)|\[internal\b|[(*]{_KINDS}:|<\|channel\|>(?:analysis|commentary)|assistantfinal"
-    r"|\A(?-i:analysis[A-Z])|◁/?think▷|^[*_]{0,2}(?:thinking|reasoning|thought)[*_]{0,2}\.{0,3}:?[*_]{0,2}[ \t]*$",
+    r"|\A(?-i:analysis[A-Z])|◁/?think▷|^[*_]{2}(?:thinking|reasoning|thoughts?)[*_]{2}|^(?:thinking|reasoning|thought)\.{3}$",
     re.I | re.M,
 )
 """Tags and marks of reasoning, anywhere in a reply."""
 
-_TOPIC = "users?|humans?|customers?|apps?|products?|forms?|websites?|software|personas?|prompts?|models?|ux|ui"
+_TOPIC = (
+    "users?|humans?|customers?|agents?|support|designers?|ux|interface|apps?|websites?|software|forms?|manuals?|product|"
+    "personas?|prompts?"
+)
 """Where a person speaks of these, an answer may speak of users."""
 _SOMEBODY = "he|she|they|him|her|them|his|their|mother|father|brother|sister|friend|son|daughter|wife|husband|boss"
-_SAYS = "is|was|has|had|wants?|seems?|asks?|asked|asking|says?|said|saying|needs?|mentions?|mentioned|would|might|may|wrote|sounds?"
+_SAYS = (
+    "is|was|has|had|wants?|seems?|asks?|asked|asking|says?|said|saying|needs?|mentions?|mentioned|would|might|may|wrote|"
+    "sounds?|feels?|appears?|probably|just|also|clearly|likely"
+)
+_TO_ME = (
+    "asking|asked|asks|telling|told|tells|thanking|thanks|testing|reminding|trusting|addressed|calling|greeting|sharing"
+)
 _ABOUT_THE_USER = (
     _cue(r"(?:the|this) (?:user|human)(?:['’]s)?\b(?! (?:manual|guide|interface|name|account|group))", unless=_TOPIC),
-    _cue(rf"(?:user|human)(?:['’]s)? (?:{_SAYS})\b", unless=_TOPIC),
+    _cue(rf"(?:user|human)(?:['’]s)? (?:{_SAYS}|greets?|corrects?)\b", unless=_TOPIC),
     _cue(r"[^.!?]{0,80}\bthe (?:user|human)(?:['’]s)?\b", unless=_TOPIC),
+    _cue(rf"(?:he|she|they)(?:['’]s|['’]re|['’]ve| is| are| has| have)? (?:just |also )?(?:{_TO_ME}) (?:with )?me\b"),
     _cue(
-        r"(?:he|she|they)(?:['’]s|['’]re|['’]ve| is| are| was| has| have)? (?:just )?(?:(?:does|do)(?:n['’]t| not) )?"
-        rf"(?:telling|sharing|testing|mentioning|trying|thanking|addressed|told|repeats?|want|{_SAYS})\b",
+        rf"(?:he|she|they)(?:['’]s|['’]re|['’]ve| is| are| was| has| have)? (?:just )?(?:(?:does|do|did)(?:n['’]t| not) )?"
+        rf"(?:{_TO_ME}|mentioning|trying|repeats?|want|answer|{_SAYS})\b",
         weight=1,
         unless=_SOMEBODY,
     ),
     _cue(r"the (?:person|visitor) (?:is|asks?|wants?|seems)\b", weight=1, unless=_SOMEBODY),
 )
 
-_PLAN = (
+_SHOULD = (
     r"(?:i|we)(?:['’]ll| will|['’]d(?: better| like to| rather)?| should(?:n['’]t| not)?| must(?: not)?| need to| want to"
     r"| have to| ought to| could| can|['’]m going to| am going to| think i(?: should|['’]ll| will)| won['’]t)(?: \w+){0,2}? "
 )
 _SHORT = (
     r"keep (?:it|this|my|the) (?:\w+ )?(?:brief|short|gentle|light|warm|simple|general|vague|concise|soft|plain|reply)"
 )
-_ANSWERING = (
-    "respond|reply|answer|acknowledge|validate|mirror|decline|refuse|comply|phrase|craft|rephrase|"
-    rf"make sure (?:that )?my|{_SHORT}"
-)
+_ANSWERING = rf"respond|reply|answer|acknowledge|validate|mirror|decline|refuse|comply|phrase|craft|rephrase|make sure (?:that )?my|{_SHORT}"
 _DOING = (
-    "address|recogni[sz]e|recall|mention|open with|start (?:by|with)|begin (?:by|with)|end with|follow|match|reflect|avoid|"
-    "be (?:careful|honest|upfront|truthful|clear|playful|gentle|warm|supportive|concise|empathetic|encouraging)|offer|"
-    "suggest|check|weigh|figure out|welcome|greet|point out|assume|clarify|reassure|sound"
+    "address|recogni[sz]e|recall|mention|name that|open with|start (?:by|with)|begin (?:by|with)|end with|follow|match|reflect|"
+    "avoid|offer|suggest|check|weigh|figure out|welcome|greet|point out|assume|clarify|reassure|sound|model|connect|ask|be "
+    "(?:careful|honest|upfront|truthful|clear|playful|gentle|warm|supportive|concise|empathetic|encouraging|plain)"
 )
 _REPLY = "reply|response|answer|draft|wording"
 _ABOUT_THE_REPLY = (
-    _cue(rf"{_PLAN}(?:{_ANSWERING})\b"),
-    _cue(rf"{_PLAN}(?:{_DOING})\b", weight=1),
-    _cue(rf"{_PLAN}(?:\w+ )?(?:in character|as (?:aelara|the (?:assistant|companion|persona)))\b"),
+    _cue(rf"{_SHOULD}(?:{_ANSWERING})\b"),
+    _cue(rf"{_SHOULD}(?:{_DOING})\b", weight=1),
+    _cue(rf"{_SHOULD}(?:\w+ )?(?:in character|as (?:aelara|the (?:assistant|companion|persona)))\b"),
+    _cue(r"i['’]m (?:writing|responding|replying|answering|speaking) as\b"),
+    _cue(r"as (?:the|an) (?:assistant|ai|companion|language model),? (?:i|we) (?:should|must|ought|need|have)"),
     _cue(
         r"let me (?:think|consider|figure out|work out|decide|craft|write|draft|compose|recall|check|start by|respond|reply)\b"
         r"[^.!?]{0,60}\b(?:how|what|which|respon[ds]\w*|repl(?:y|ies)|answer\w*|draft|tone|acknowledg\w+|carefully)\b"
     ),
-    _cue(r"let me (?:reconsider|rethink|rephrase|think|double-check)", weight=1),
-    _cue(rf"(?:my|(?:a|the|one) (?:best|right|good|better|possible|ideal))(?: \w+)? (?:{_REPLY})(?: here)? \w+"),
+    _cue(r"let me (?:reconsider|rethink|rephrase|think|double-check|write)", weight=1),
+    _cue(rf"(?:my|(?:a|the|one) (?:best|right|better|possible|ideal))(?: \w+)? (?:{_REPLY})(?: here)? \w+"),
+    _cue(
+        r"(?:the|a|my) (?:reply|response|tone|register)(?: here)? (?:should|could|must|needs to|ought to|has to|can)\b"
+    ),
+    _cue(r"[^.!?]{0,120}\b(?:in|with) (?:my|the|this) (?:reply|response)\b"),
     _cue(
         r"(?:the|my) (?:best|right|kindest|safest) (?:approach|move|way|course)(?: here)?(?: \w+){0,3} (?:is|would be) to\b"
     ),
     _cue(rf"(?:i|we) (?:think|believe|assume)\b[^.!?]{{0,40}}\b(?:{_REPLY}|approach)\b"),
     _cue(r"the assistant(?:['’]s)? (?:\w+ )?(?:should|must|needs?|has to|shouldn['’]t)\b", unless="assistants?"),
+    _cue(r"(?:need to|must not|should not|want to|better to|better not to|don['’]t) \w+", weight=1),
 )
 
 _ABOUT_THE_REQUEST = (
     _cue(
-        r"(?:this|it|that)(?:['’]s| is| looks like| seems(?: to be)?) an? (?:\w+ ){0,2}(?:request|message|follow-up|prompt)\b"
+        r"(?:this|it|that)(?:['’]s| is| looks like| seems(?: to be)?) an? (?:\w+ ){0,2}"
+        r"(?:request|message|follow-up|prompt|(?:continuity|factual|trick|simple|open|direct|follow-up) question)\b"
     ),
+    _cue(r"(?:there is|there['’]s|there are|no|the) (?:a |no )?(?:presence )?markers?\b"),
     _cue(r"i(?:['’]m| am) being asked\b"),
     _cue(r"(?:the|this) prompt (?:is|asks?|contains?|mentions?|wants?|says?)\b", unless=_TOPIC),
     _cue(
@@ -119,40 +135,60 @@ _ABOUT_THE_REQUEST = (
         weight=1,
     ),
     _cue(r"(?:short|long|brief|simple|follow-up|emotional) (?:message|question|request|text)\b", weight=1),
-    _cue(r"looking (?:back )?(?:at|through) (?:the|our) (?:conversation|history)", weight=1),
+    _cue(r"(?:the|his|her|their) emotional \w+", weight=1),
+    _cue(r"(?:looking|checking)(?: back)?(?: at| through)? (?:the|our) (?:conversation|history)"),
     _cue(
         r"(?:according to|per|based on) (?:my|the|these) (?:\w+ )?(?:instructions|guidelines|system prompt|persona|policy|rules)"
         r"\b[^.!?]*\b(?:i|we|my)\b"
     ),
     _cue(
-        r"(?:the |my )?(?:system (?:prompt|message|instructions?)|developer message|persona) (?:says?|tells|asks|wants|requires)\b",
+        r"(?:the |my )?(?:system|developer) (?:prompt|message|instructions?)(?: \w+)? (?:me|that|to|is|for|persona)\b",
         unless=_TOPIC,
+    ),
+    _cue(
+        r"(?:the|my) (?:system prompt|instructions|persona|developer message) (?:says?|tells?|asks?|wants|requires?|limits?)\b",
+        unless=_TOPIC,
+    ),
+    _cue(
+        r"(?:identify|analy[sz]e|check|parse|determine|assess|understand|review) the "
+        r"(?:ask|request|history|message|question|intent|emotion\w*|tone|user)\b"
     ),
 )
 
 _HEADINGS = (
-    _cue(r"(?:thought|reasoned|thinking) for (?:\d+|a few|a couple of|several|some) (?:seconds?|minutes?)"),
+    _cue(
+        r"(?:thought|reasoned|thinking) for (?:\d+|a few|a couple of|several|some) (?:seconds?|minutes?)",
+        to_anybody=True,
+    ),
     _cue(
         r"(?:my )?(?:thinking|reasoning|thoughts?|analysis|internal monologue|inner (?:monologue|thoughts?|voice)|"
-        r"chain of thought|(?:thinking|thought) process|note to self|draft (?:reply|response|answer))\s*:",
+        r"chain of thought|(?:thinking|thought) process|note to self|self-check|"
+        r"(?:draft|possible|suggested|final) (?:reply|response|answer)|(?:reply|response) (?:plan|outline|draft|strategy)|"
+        r"(?:plan|outline|structure|goal) (?:of|for) (?:my|the|this) (?:reply|response|answer))\s*:",
         to_anybody=True,
     ),
     _cue(
         r"(?:considering|assessing|analy[sz]ing|weighing|interpreting|evaluating|understanding|crafting|formulating|planning|"
         r"drafting|thinking about|reflecting on|identifying) (?:(?:the|a|an|my|how|what|her|his|their) )?(?:\w+ ){0,2}?"
-        r"(?:users?['’]?s?|request|message|response|reply|emotional|tone|intent|prompt|respond|answer|needs?)\b"
+        r"(?:users?['’]?s?|request|message|response|reply|emotional|tone|intent|prompt|respond|answer|needs?|refusal)\b"
     ),
-    _cue(r"(?:tone|goal|length|style|register|plan|step 1|avoid)\s*:", weight=1, to_anybody=True),
+    _cue(r"(?:considering|weighing|noting|assessing|interpreting|evaluating|formulating) \w+", weight=1),
+    _cue(
+        r"(?:tone|goal|length|style|register|plan|step 1|avoid|(?:key )?points(?: to \w+)?)\s*:",
+        weight=1,
+        to_anybody=True,
+    ),
     _cue(r"(?:greet|acknowledge|recogni[sz]e|recall|validate|mirror|reply|respond)\b(?! (?:me|us)\b)", weight=1),
     _cue(r"no need (?:for|to)\b", weight=1),
     Cue(re.compile(r"(?:okay|ok|alright|hmm+|wait)[,.!…—-]+ ", re.I), weight=1),
 )
 CUES = _ABOUT_THE_USER + _ABOUT_THE_REPLY + _ABOUT_THE_REQUEST + _HEADINGS
 
-_SENTENCE = re.compile(r"\A|[.!?…:]['\")\]*]*\s+(?=\S)|\n\s*(?=\S)|(?<=[a-z])[.!?:](?=[A-Z][a-z'’]* )")
+_SENTENCE = re.compile(r"\A|(?<!\d)[.!?…:]['\")\]*]*\s+(?=\S)|\n\s*(?=\S)|(?<=[a-z])[.!?:](?=[A-Z][a-z'’]* )")
 """Where a sentence begins; also where one follows without a space."""
 _JOINED = re.compile(r"[a-z]{2}[.!?:][A-Z][a-z'’]* ")
 _YOU = re.compile(r"\b(?:you|your|yours|yourself)\b", re.I)
+_NUMBERED = re.compile(r"^\d{1,2}[.)] \**")
 _QUOTED = re.compile(r"[\"“][^\"”]{0,80}[\"”]")
 
 
@@ -186,7 +222,7 @@ def _sentences(text: str) -> Iterator[tuple[int, int]]:
 
 def _weight(sentence: str, asked: str) -> int:
     """Of the heaviest cue."""
-    bare = sentence.lstrip("*_-#>(\"'“ ")
+    bare = _NUMBERED.sub("", sentence.lstrip("*_-#>( "))
     to_somebody = _YOU.search(_QUOTED.sub("", sentence)) is not None
     return max(
         (

@@ -67,7 +67,7 @@ def too_short(exchange: Exchange) -> str | None:
     for side, text in exchange.sides():
         if not text.strip():
             return f"the {side} is empty"
-        letters = sum(map(str.isalnum, text)) if len(text) < 100 else LEAST_LETTERS
+        letters = sum(map(str.isalnum, text)) if len(text) < JUDGED_CHARACTERS else LEAST_LETTERS
         if letters < (1 if side == "input" else LEAST_LETTERS):
             return f"the {side} is {excerpt(text, 0, len(text))}"
     return None
@@ -76,10 +76,11 @@ def too_short(exchange: Exchange) -> str | None:
 # --- placeholders ---------------------------------------------------------------------------------------------------
 
 _THING = r"(?:\w+ ){0,2}(?:block|artifact|attachment|content|feature|file|image|message(?: type)?|preview|video)s?"
-_NOT_SHOWN = r"(?:is|are|was|were|could|can)(?:n['’]t| not|not)(?: yet)?(?: be)? (?:yet )?"
+_NOT_SHOWN = r"(?:(?:is|are|was|were|could|ca)n['’]t|(?:is|are|was|were|could|can) ?not)(?: yet)?(?: be)? (?:yet )?"
 _STOCK = re.compile(
-    rf"\b(?:this|the) {_THING} {_NOT_SHOWN}(?:supported|available|displayed|shown|loaded)"
-    r"(?: here)?(?: yet)?(?: on (?:your|this|mobile)| in (?:this|your) (?:version|app)|[.!]?\s*$)"
+    rf"\b(?:this|the) {_THING} {_NOT_SHOWN}(?:supported|available|displayed|shown|loaded)(?: here)?(?: yet)?"
+    r" (?:on (?:your|this|mobile)|in (?:this|your) (?:version|app))"
+    rf"|^this {_THING} {_NOT_SHOWN}(?:supported|available|displayed|shown|loaded)(?: here)?(?: yet)?(?:\.|$)"
     r"|\bviewing (?:\w+ ){1,12}?(?:is|are)(?:n['’]t| not) (?:yet )?supported"
     r"|\bartifacts? (?:is|are)(?:n['’]t| not) (?:yet )?supported"
     r"|\bif this issue persists,? please contact us"
@@ -88,8 +89,9 @@ _STOCK = re.compile(
     re.I | re.M,
 )
 """Sentences that an export puts where something could not be exported; found anywhere in a text."""
+_PICTURE = "image|photo|picture|video|audio|gif|sticker|file|attachment|media"
 _MEDIUM = (
-    r"image|photo|picture|video|audio|gif|sticker|file|attachment|media|voice (?:message|note)|document|artifact|link|"
+    rf"{_PICTURE}|voice (?:message|note)|document|artifact|link|preview|"
     r"contact card|location|screenshot|canvas|block|content|message|response|reply|generation"
 )
 _MARK = re.compile(
@@ -99,16 +101,20 @@ _MARK = re.compile(
     r"|<attached: [^>\n]{1,120}>|!\[[^\]\n]{0,80}\]\((?:attachment|sandbox|file-service):[^)\n]{0,200}\)|\[object Object\]",
     re.I,
 )
-"""Marks in brackets that stand for something that is not text, on a line of their own or alone."""
+"""Marks in brackets that stand for something that is not text, on a line of their own."""
+_IN_THE_LINE = re.compile(
+    rf"\[(?:{_PICTURE})(?: of |: )[^\]\n]{{1,120}}\](?!\()|[\[<](?:{_PICTURE}) omitted[\]>]", re.I
+)
+"""The same within a line."""
 _LINE_OF_ITS_OWN = re.compile(
-    rf"(?:(?:this |the |you )?(?:{_MEDIUM}) (?:was |has been |is |could not be |cannot be |not )?"
-    r"(?:omitted|deleted|removed|unavailable|available|loaded|displayed|redacted|interrupted|stopped)"
+    rf"(?:(?:this |the |you )?(?:{_MEDIUM}) (?:was |has been |is |could not be |cannot be )?"
+    r"(?:not |no longer )?(?:omitted|deleted|removed|unavailable|available|loaded|displayed|redacted|interrupted|stopped)"
     r"|you deleted this message|(?:failed|unable) to load \w+(?: \w+)?|(?:conversation|message|page|file) not found"
     r"|unsupported \w+(?: type)?|(?:no|empty) (?:content|response|reply|message|text)(?: generated)?"
     r"|(?:network|internal server|unknown|server) error|error in (?:message|body) stream|(?:request )?timed out(?:\W.{0,60})?"
     r"|[45]\d\d (?:bad request|unauthorized|forbidden|not found|too many requests|internal server error|bad gateway|"
     r"service unavailable|gateway timeout)"
-    r"|(?:hmm\W*|oops\W*|sorry\W*)?something (?:went|seems to have gone) wrong(?:\W.{0,80}| while .{0,80})?"
+    r"|(?:hmm\W*|oops\W*|sorry\W*)?something (?:went|seems to have gone) wrong(?:[.!,].{0,80}| while .{0,80})?"
     r"|the (?:model|server) is (?:overloaded|busy)\W.{0,60}|you['’]ve reached your \w* ?limit\W.{0,60}"
     r"|regenerate(?: response)?|continue generating|copy code|show (?:more|less)|click to view\W.{0,60}"
     r"|(?:\w+['’]s )?(?:response|reply|generation) (?:was |has been )?(?:interrupted|stopped|cut off)"
@@ -123,7 +129,7 @@ _ALL_THERE_IS = re.compile(r"null|none|undefined|nan|n/?a|todo|tbd|redacted|dele
 def placeholder(exchange: Exchange) -> str | None:
     """A sentence or mark that stands for something the export does not hold."""
     for side, text in exchange.sides():
-        if found := _STOCK.search(text):
+        if found := _STOCK.search(text) or _IN_THE_LINE.search(text):
             return f"{side}: {excerpt(text, *found.span())}"
         lines = [line.strip() for line in text.splitlines() if line.strip(" \t`")]
         for line in lines:
@@ -148,9 +154,10 @@ _TOKENS = re.compile(
     re.I | re.M,
 )
 """Tokens of chat templates: never part of what somebody said."""
-_ASKS = rf"(?:human|user|you|me|h|prompt){_COLON}|(?:you|human|user) (?:said|asked|wrote){_COLON}"
+_ASKS = rf"(?:human|user|you|me|h|prompt|anonymous){_COLON}|(?:you|human|user) (?:said|asked|wrote){_COLON}"
 _ANSWERS = rf"(?:assistant|ai|bot|a|claude|chatgpt|gpt|grok|gemini|aelara|model|response){_COLON}|(?:chatgpt|claude|assistant) said{_COLON}"
 _TURN_OF = re.compile(rf"{_LINE}(?:(?P<asks>{_ASKS})|(?P<answers>{_ANSWERS}))", re.I | re.M)
+_IN_ONE_LINE = re.compile(r"\b(?:Human|User): .{3,600}?\b(?:Assistant|AI): ")
 _NEXT_TURN = re.compile(
     rf"(?<=\n){_LINE[1:]}(?:human|user|you (?:said|asked)){_COLON}[ \t]*\n?[ \t]*(?:\S+[ \t]+){{3}}\S", re.I
 )
@@ -161,7 +168,8 @@ SAME_WORDS = 3
 def wrong_speaker(exchange: Exchange) -> str | None:
     """A reply that holds turns of the user, or is the user's text."""
     reply = exchange.output
-    if found := _TOKENS.search(reply) or (_NEXT_TURN.search(reply) if "\n" in reply else None):
+    found = _TOKENS.search(reply) or (":" in reply and (_NEXT_TURN.search(reply) or _IN_ONE_LINE.search(reply)))
+    if found:
         return f"reply: {excerpt(reply, *found.span())}"
     turns = list(_TURN_OF.finditer(reply))
     if {turn.lastgroup for turn in turns} == {"asks", "answers"}:
@@ -186,7 +194,7 @@ def reasoning(exchange: Exchange) -> str | None:
 
 LEAST_SHARE_OF_LETTERS = 0.45
 """Of the characters that are no spaces; programs have about 0.7, tables of numbers under 0.2."""
-JUDGED_CHARACTERS = 40
+JUDGED_CHARACTERS = 60
 UNBROKEN = 100
 """ASCII characters without a space; no word of a language is so long, an address of the web may be."""
 FEWEST_DIFFERENT = 0.12
@@ -222,7 +230,7 @@ def _noise_in(text: str) -> str | None:
     if len(garbled := _GARBLED.findall(text)) >= 3:
         return f"a broken encoding ({garbled[0]!r} and the like)"
     letters, dense = sum(map(str.isalpha, text)), len(text) - sum(map(text.count, " \n\t"))
-    if dense >= JUDGED_CHARACTERS and letters < LEAST_SHARE_OF_LETTERS * dense:
+    if len(text) >= JUDGED_CHARACTERS and letters < LEAST_SHARE_OF_LETTERS * dense:
         return f"{letters / dense:.0%} of the characters are letters, {excerpt(text, 0, len(text))}"
     found = text.split()
     if len(found) >= JUDGED_WORDS and len({word.lower() for word in found}) < FEWEST_DIFFERENT * len(found) ** 0.9:

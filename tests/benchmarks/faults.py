@@ -390,7 +390,7 @@ VALUES: dict[str, dict[Which, list[Callable[[random.Random], tuple[str, str]]]]]
         "unseen": [
             _home(f"{_HOME}<user>"), _home(f"{_HOME}<user>/.ssh/config"), _home(f"\"{_USERS}<user>/My Files/a b.txt\""), _home("c:\\users\\<user>\\x"),
             _home("C:\\\\Users\\\\<user>\\\\x"), _home(f"file{_B}{_USERS}<user>/p.png"), _home(f"HOME={_HOME}<user>"), _home(f"<user>@laptop:{_HOME}<user>$"),
-            _home(f"(see {_HOME}<user>/log)"), _home(f"/Volumes/Mac{_USERS}<user>"), _home(f"\\\\wsl$\\Ubuntu\\home\\<user>"),
+            _home(f"(see {_HOME}<user>/log)"), _home(f"/Volumes/Mac{_USERS}<user>"), _home("\\\\wsl$\\Ubuntu\\home\\<user>"),
         ],
     },
     "name": {
