@@ -81,7 +81,7 @@ _KEY = re.compile(
 def keys(text: str) -> Iterator[Span]:
     """API keys, tokens and private keys, by the prefixes that their issuers give them."""
     for match in _KEY.finditer(text):
-        if any(character.isdigit() for character in match.group()):  # else words with hyphens
+        if not match.group().startswith("sk-") or any(map(str.isdigit, match.group())):  # else words with hyphens
             yield match.span()
 
 
@@ -141,7 +141,7 @@ def _sentence(text: str, start: int, end: int) -> str:
 # --- numbers --------------------------------------------------------------------------------------------------------
 
 _NUMBER = re.compile(
-    r"(?<![\w.,:;@#$€£\]=-])(?<![\d)][/])\+?\(?\d+\)?(?:[ \u00a0./-]\(?\d+\)?|(?<=\))\d+)*(?![\w\[]|[.,:]\d|[-/]\w)"
+    r"(?<![\w.,:;@#$€£\]=-])(?<![\d)][/])\+?\(?\d+\)?(?:(?:[ \u00a0./-]| / )\(?\d+\)?|(?<=\))\d+)*(?![\w\[]|[.,:]\d|[-/]\w)"
 )
 _GROUP = re.compile(r"\d+")
 _BLANKS = " \u00a0"
@@ -167,10 +167,11 @@ MOST_GROUPS = 12
 _FREE = re.compile(r"1?8(?:00|33|44|55|66|77|88)\d{7}|0?80[08]\d{3,8}")
 """Numbers that cost the caller nothing: services and helplines, not persons."""
 _AMERICAN = re.compile(r"(?:\+?1[ .-])?(?:\([2-9]\d\d\) ?|[2-9]\d\d([ .-]))[2-9]\d\d(?(1)\1|[ .-])\d{4}")
-_TRUNK = re.compile(r"\(?0[1-9]\d{0,4}\)?[ \u00a0./-]?\d{1,8}(?:[ \u00a0.-]\d{2,8}){0,4}")
+_TRUNK = re.compile(r"\(?0[1-9]\d{0,4}\)?(?: / |[ \u00a0./-])?\d{1,8}(?:[ \u00a0.-]\d{2,8}){0,4}")
 _ISSUERS = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}"
-    r"|3(?:0[0-5]|[68]\d)\d{11}|6(?:011|5\d\d|4[4-9]\d)\d{12}|35(?:2[89]|[3-8]\d)\d{12}"
+    r"|3(?:0[0-5]|[68]\d)\d{11}|6(?:011|5\d\d|4[4-9]\d)\d{12}|62\d{14}"
+    r"|(?:50(?:18|20|38)|5893|6304|6759|676[1-3])\d{8,15}|35(?:2[89]|[3-8]\d)\d{12}"
 )
 
 
@@ -233,7 +234,7 @@ def _is_phone(text: str, start: int, end: int, run: Span) -> bool:
     before = text[max(0, start - _LOOK_BACK) : start]
     if _CODE_BEFORE.search(before):
         return False
-    if shown.startswith("+") or (shown.startswith("00") and len(digits) >= 11 and digits[2] != "0"):
+    if shown.startswith("+") or (shown.startswith("00") and len(digits) >= 11 and digits[2] != "0" and end == run[1]):
         return 8 <= len(digits) <= 17
     if _PHONE_WORDS.search(before):
         return 7 <= len(digits) <= 15

@@ -26,12 +26,14 @@ class Cue:
         pattern: Matched at the beginning of a sentence.
         weight: Up to :data:`ENOUGH`.
         to_anybody: Counts even in a sentence with "you".
+        opening: Counts in the first sentence alone.
         unless_said: Does not count where this occurs in the user's text.
     """
 
     pattern: re.Pattern[str]
     weight: int = ENOUGH
     to_anybody: bool = False
+    opening: bool = False
     unless_said: re.Pattern[str] | None = None
 
 
@@ -41,9 +43,11 @@ _OPENER = (
 )
 
 
-def _cue(pattern: str, weight: int = ENOUGH, *, to_anybody: bool = False, unless: str | None = None) -> Cue:
+def _cue(
+    pattern: str, weight: int = ENOUGH, *, to_anybody: bool = False, opening: bool = False, unless: str | None = None
+) -> Cue:
     said = None if unless is None else re.compile(rf"\b(?:{unless})\b", re.I)
-    return Cue(re.compile(_OPENER + pattern, re.I), weight, to_anybody, said)
+    return Cue(re.compile(_OPENER + pattern, re.I), weight, to_anybody, opening, said)
 
 
 _KINDS = (
@@ -163,7 +167,7 @@ _HEADINGS = (
     _cue(
         r"(?:my )?(?:thinking|reasoning|thoughts?|analysis|internal monologue|inner (?:monologue|thoughts?|voice)|"
         r"chain of thought|(?:thinking|thought) process|note to self|self-check|"
-        r"(?:draft|possible|suggested|final) (?:reply|response|answer)|(?:reply|response) (?:plan|outline|draft|strategy)|"
+        r"(?:draft|possible|suggested|final) (?:reply|response|answer)|(?:reply|response)(?: (?:plan|outline|draft|strategy)| \(.{1,20}\))|"
         r"(?:plan|outline|structure|goal) (?:of|for) (?:my|the|this) (?:reply|response|answer))\s*:",
         to_anybody=True,
     ),
@@ -182,7 +186,55 @@ _HEADINGS = (
     _cue(r"no need (?:for|to)\b", weight=1),
     Cue(re.compile(r"(?:okay|ok|alright|hmm+|wait)[,.!…—-]+ ", re.I), weight=1),
 )
-CUES = _ABOUT_THE_USER + _ABOUT_THE_REPLY + _ABOUT_THE_REQUEST + _HEADINGS
+_SAID = "messages?|requests?|questions?|conversations?|context|disclosure|letters?|texts?|emails?|tone"
+"""Where a person speaks of these, an answer may."""
+_OPENINGS = (
+    _cue(
+        r"(?:i|we)(?:['’]d better| should(?:n['’]t| not)?| must(?: not)?| need to| have to| ought to| want to| don['’]t want to"
+        r"|['’]m supposed to) (?!think|say|hope|imagine|love|like|thank)\w+",
+        opening=True,
+    ),
+    _cue(
+        r"(?:the|this|his|her|their) (?:\w+ )?(?:message|request|question|conversation|context|disclosure|tone)(?: here| so far)? "
+        r"(?:is|seems|looks|sounds|feels|carries|contains|involves|mentions|shows|has|asks|reads|calls)\b",
+        opening=True,
+        unless=_SAID,
+    ),
+    _cue(
+        r"(?:the|his|her|their) (?:key|core|main|underlying|emotional|real) (?:\w+ )?"
+        r"(?:emotions?|needs?|feelings?|points?|issue|subtext|core|question|ask)\b",
+        opening=True,
+        unless=_SAID,
+    ),
+    _cue(r"the (?:previous|earlier|last) (?:assistant|user|human|turn|reply|response)\b", opening=True, unless=_SAID),
+    _cue(
+        r"(?:a|an|the) (?:\w+, )?(?:short|gentle|warm|brief|kind|simple|appropriate|honest|right|best)(?: \w+)? "
+        r"(?:reply|response|answer|refusal|welcome|greeting)\b",
+        opening=True,
+        unless=f"{_SAID}|answer|reply|response",
+    ),
+    _cue(
+        r"(?:based on|given|judging by|going by|from) (?:the|our|what)\b[^.!?]{0,40}"
+        r"\b(?:conversation|context|history|tone|message|earlier|above|said)\b",
+        opening=True,
+    ),
+    _cue(r"my (?:instinct|goal|aim|inclination|intention|task|job)(?: here)? is\b", opening=True),
+    _cue(
+        r"let me (?:be careful|respond|reply|plan|make sure|look (?:at|back)|write (?:something|this|a)|consider|check|craft|recall)\b",
+        opening=True,
+    ),
+    _cue(r"what(?: is|['’]s|['’]d| would| does| do| should)(?: be)? (?:he|she|they|aelara|being asked|helpful|help|needed)\b",
+         opening=True),
+    _cue(r"this (?:calls for|seems like a test|is about|feels like|is an? (?:\w+ ){1,2}(?:disclosure|moment|confession|greeting))\b",
+         opening=True, unless=_SAID),
+    _cue(
+        r"it (?:appears|seems|sounds|looks)(?: that| like| as if)? (?:he|she|they)(?:['’]\w+)?\b", weight=1, opening=True,
+        unless=_SOMEBODY,
+    ),
+    _cue(r"(?:hm+|okay|ok|alright|right)[.,!…—-]+$", weight=1, opening=True),
+)  # fmt: skip
+"""What an answer to a person does not begin with, unless it says "you"."""
+CUES = _ABOUT_THE_USER + _ABOUT_THE_REPLY + _ABOUT_THE_REQUEST + _HEADINGS + _OPENINGS
 
 _SENTENCE = re.compile(r"\A|(?<!\d)[.!?…:]['\")\]*]*\s+(?=\S)|\n\s*(?=\S)|(?<=[a-z])[.!?:](?=[A-Z][a-z'’]* )")
 """Where a sentence begins; also where one follows without a space."""
@@ -206,7 +258,7 @@ def leaked_reasoning_at(asked: str, reply: str) -> tuple[int, int] | None:
         return tag.span()
     weight, first = 1 if _JOINED.search(reply, 0, OPENING) else 0, None
     for start, end in _sentences(reply):
-        heaviest = _weight(reply[start:end], asked)
+        heaviest = _weight(reply[start:end], asked, opening=not reply[:start].strip())
         if heaviest and (heaviest >= ENOUGH or start < OPENING):
             first = first or (start, end)
             weight += heaviest
@@ -220,7 +272,7 @@ def _sentences(text: str) -> Iterator[tuple[int, int]]:
     return zip(starts, [*starts[1:], len(text)], strict=True)
 
 
-def _weight(sentence: str, asked: str) -> int:
+def _weight(sentence: str, asked: str, opening: bool) -> int:
     """Of the heaviest cue."""
     bare = _NUMBERED.sub("", sentence.lstrip("*_-#>( "))
     to_somebody = _YOU.search(_QUOTED.sub("", sentence)) is not None
@@ -228,7 +280,8 @@ def _weight(sentence: str, asked: str) -> int:
         (
             cue.weight
             for cue in CUES
-            if (cue.to_anybody or not to_somebody)
+            if (opening or not cue.opening)
+            and (cue.to_anybody or not to_somebody)
             and cue.pattern.match(bare)
             and not (cue.unless_said and cue.unless_said.search(asked))
         ),

@@ -75,7 +75,10 @@ def too_short(exchange: Exchange) -> str | None:
 
 # --- placeholders ---------------------------------------------------------------------------------------------------
 
-_THING = r"(?:\w+ ){0,2}(?:block|artifact|attachment|content|feature|file|image|message(?: type)?|preview|video)s?"
+_THING = (
+    r"(?:\w+ ){0,2}(?:block|artifact|attachment|content|feature|file|image|message|preview|video|result|output|response|chart|"
+    r"item|element)s?(?: type)?"
+)
 _NOT_SHOWN = r"(?:(?:is|are|was|were|could|ca)n['’]t|(?:is|are|was|were|could|can) ?not)(?: yet)?(?: be)? (?:yet )?"
 _STOCK = re.compile(
     rf"\b(?:this|the) {_THING} {_NOT_SHOWN}(?:supported|available|displayed|shown|loaded)(?: here)?(?: yet)?"
@@ -83,21 +86,26 @@ _STOCK = re.compile(
     rf"|^this {_THING} {_NOT_SHOWN}(?:supported|available|displayed|shown|loaded)(?: here)?(?: yet)?(?:\.|$)"
     r"|\bviewing (?:\w+ ){1,12}?(?:is|are)(?:n['’]t| not) (?:yet )?supported"
     r"|\bartifacts? (?:is|are)(?:n['’]t| not) (?:yet )?supported"
+    r"|\bcontent that (?:can['’]t|can ?not) be (?:displayed|shown)|\bdoes(?:n['’]t| not) support this content"
     r"|\bif this issue persists,? please contact us"
     r"|\bthere was an error generating a response|\b(?:an )?error occurred while generating"
     r"|\bthis content may violate our (?:usage|content) polic",
     re.I | re.M,
 )
 """Sentences that an export puts where something could not be exported; found anywhere in a text."""
-_PICTURE = "image|photo|picture|video|audio|gif|sticker|file|attachment|media"
+_PICTURE = "image|photo|picture|pic|video|audio|gif|sticker|file|attachment|media"
 _MEDIUM = (
-    rf"{_PICTURE}|voice (?:message|note)|document|artifact|link|preview|"
-    r"contact card|location|screenshot|canvas|block|content|message|response|reply|generation"
+    rf"(?:{_PICTURE})s?|voice (?:message|note)|(?:audio|video) message|document|artifact|link|preview|contact card|location|screenshot|"
+    r"recording|canvas|block|content|comment|message|response|reply|generation|output|thinking|tool (?:use|call|result)|conversation"
 )
+_GONE = (
+    r"omitted|deleted|removed|unavailable|available|loaded|displayed|hidden|redacted|expired|interrupted|stopped|cancelled|cut off|"
+    r"truncated|attached|missing|unsupported|not supported|not sent|unsent"
+)
+_STATE = rf"(?:was |has been |is |were |could not be |cannot be |can['’]t be )?(?:not |no longer )?(?:{_GONE})"
 _MARK = re.compile(
-    rf"[\[<(*]\s*(?:(?:un\w+|no|empty|missing|deleted|removed) )*(?:{_MEDIUM}|no response)(?: type)?"
-    r"(?: (?:was |is )?(?:\w+ )?(?:omitted|attached|unavailable|removed|deleted|missing|expired|interrupted|stopped|cut off|"
-    r"not (?:available|supported)))?(?:\s*(?:: | of )[^\]>)\n]{0,120})?\s*[\])>*]"
+    rf"[\[<(*]\s*(?:(?:\d+|un\w+|no|empty|missing|deleted|removed|see) )*(?:{_MEDIUM}|text|no response)(?: type)?(?: {_STATE}[\w ]{{0,30}})?"
+    rf"(?: ?\d+:\d\d|\s*(?:: | of )[^\]>)\n]{{0,120}})?\s*[\])>*]|[\[(](?:{_GONE})[\])]"
     r"|<attached: [^>\n]{1,120}>|!\[[^\]\n]{0,80}\]\((?:attachment|sandbox|file-service):[^)\n]{0,200}\)|\[object Object\]",
     re.I,
 )
@@ -106,24 +114,32 @@ _IN_THE_LINE = re.compile(
     rf"\[(?:{_PICTURE})(?: of |: )[^\]\n]{{1,120}}\](?!\()|[\[<](?:{_PICTURE}) omitted[\]>]", re.I
 )
 """The same within a line."""
+_TRY_AGAIN = r"(?:[.!,] (?:please )?(?:try|wait|contact|reload|refresh)\b.{0,60})?"
 _LINE_OF_ITS_OWN = re.compile(
-    rf"(?:(?:this |the |you )?(?:{_MEDIUM}) (?:was |has been |is |could not be |cannot be )?"
-    r"(?:not |no longer )?(?:omitted|deleted|removed|unavailable|available|loaded|displayed|redacted|interrupted|stopped)"
-    r"|you deleted this message|(?:failed|unable) to load \w+(?: \w+)?|(?:conversation|message|page|file) not found"
-    r"|unsupported \w+(?: type)?|(?:no|empty) (?:content|response|reply|message|text)(?: generated)?"
-    r"|(?:network|internal server|unknown|server) error|error in (?:message|body) stream|(?:request )?timed out(?:\W.{0,60})?"
-    r"|[45]\d\d (?:bad request|unauthorized|forbidden|not found|too many requests|internal server error|bad gateway|"
-    r"service unavailable|gateway timeout)"
-    r"|(?:hmm\W*|oops\W*|sorry\W*)?something (?:went|seems to have gone) wrong(?:[.!,].{0,80}| while .{0,80})?"
-    r"|the (?:model|server) is (?:overloaded|busy)\W.{0,60}|you['’]ve reached your \w* ?limit\W.{0,60}"
-    r"|regenerate(?: response)?|continue generating|copy code|show (?:more|less)|click to view\W.{0,60}"
-    r"|(?:\w+['’]s )?(?:response|reply|generation) (?:was |has been )?(?:interrupted|stopped|cut off)"
-    r"|stopped by user|lorem ipsum\W.*)",
+    rf"(?:(?:this |the |your |you )?(?:{_MEDIUM}) {_STATE}(?: here| by [\w ]{{1,20}})?|you deleted this message|unsupported \w+(?: type)?"
+    rf"|(?:conversation|message|page|file) not found|(?:no|empty) (?:content|response|reply|message|text)(?: generated)?"
+    rf"|(?:message )?(?:failed|unable) to (?:load|fetch|generate|send|process|retrieve|display|connect)\b.{{0,40}}"
+    rf"|(?:we|i) (?:could ?n['’]t|could not|can['’]t|were unable to) (?:load|generate|process|find|connect|display)\b.{{0,40}}"
+    rf"|(?:an? |there was an? )?(?:\w+ ){{0,2}}(?:error|problem) (?:has )?(?:occurred|generating|loading|processing|"
+    rf"while|in (?:message|body) stream)\b.{{0,40}}|error(?: \d{{3}}|: .{{1,60}})|sorry, i encountered an? \w+{_TRY_AGAIN}"
+    rf"|(?:network|server|internal|internal server|unknown|unexpected) error{_TRY_AGAIN}"
+    rf"|(?:the|our) (?:server|model|service)s? (?:had|has|is|are|encountered|returned) (?:an? error|overloaded|busy|down|unavailable).{{0,60}}"
+    rf"|(?:request|connection|session) (?:failed|lost|timed out|expired)\b.{{0,40}}|timed out|service (?:temporarily )?unavailable"
+    rf"|[45]\d\d (?:bad request|unauthorized|forbidden|not found|too many requests|internal server error|bad gateway|"
+    rf"service unavailable|gateway timeout)|(?:too many requests|rate limit)\b.{{0,60}}|you(?:['’]ve| have) reached (?:your|the) .{{0,20}}limit.{{0,60}}"
+    rf"|(?:hmm\W*|oops\W*|sorry\W*)?something (?:went|seems to have gone) wrong(?: while .{{0,60}}|{_TRY_AGAIN})"
+    rf"|regenerate(?: response)?|continue generating|copy code|retry|edit message|read aloud|show (?:more|less)|click to view\W.{{0,60}}"
+    rf"|(?:\w+['’]s )?(?:response|reply|generation) {_STATE}|(?:stopped|cancelled) (?:by user|generating)|lorem ipsum\W.*)",
     re.I,
 )
 """Messages and buttons of a chat program; they count where they are the last line."""
-_ALL_THERE_IS = re.compile(r"null|none|undefined|nan|n/?a|todo|tbd|redacted|deleted|removed|stopped", re.I)
+_ALL_THERE_IS = re.compile(
+    r"(?:null|none|undefined|nan|n/?a|todo|tbd|redacted|deleted|removed|stopped|blank|interrupted|continue|edit)(?: (?:null|undefined))*",
+    re.I,
+)
 """What counts only where nothing else is said."""
+_BRACKETED = re.compile(r"\[[^\]\n]{0,60}\]|<[^>\n]{1,60}>|\{\}")
+_INVISIBLE = "\u200b\u200e\u200f\ufeff \t"
 
 
 def placeholder(exchange: Exchange) -> str | None:
@@ -131,32 +147,38 @@ def placeholder(exchange: Exchange) -> str | None:
     for side, text in exchange.sides():
         if found := _STOCK.search(text) or _IN_THE_LINE.search(text):
             return f"{side}: {excerpt(text, *found.span())}"
-        lines = [line.strip() for line in text.splitlines() if line.strip(" \t`")]
-        for line in lines:
-            if len(line) < 250 and line[0] in "[<(*!" and _MARK.fullmatch(line):
+        lines = [line for line in (line.strip(_INVISIBLE) for line in text.splitlines()) if line.strip("`")]
+        for number, line in enumerate(lines, start=1):
+            if _stands_for_something(line, last=number == len(lines), alone=len(lines) == 1, reply=side == "reply"):
                 return f"{side}: {excerpt(line, 0, len(line))}"
-        if lines and len(lines[-1]) < 120:
-            last, alone = lines[-1].strip("[]()<>*_`.!… \t"), len(lines) == 1
-            if (alone and _ALL_THERE_IS.fullmatch(last)) or (
-                (alone or side == "reply") and _LINE_OF_ITS_OWN.fullmatch(last)
-            ):
-                return f"{side}: {excerpt(lines[-1], 0, len(lines[-1]))}"
     return None
+
+
+def _stands_for_something(line: str, *, last: bool, alone: bool, reply: bool) -> bool:
+    if line[0] in "[<(*!{" and len(line) < 250 and (_MARK.fullmatch(line) or alone and _BRACKETED.fullmatch(line)):
+        return True
+    if not last or len(line) > 120:
+        return False
+    bare = line.strip("[]()<>*_`.!… \t")
+    if alone and _ALL_THERE_IS.fullmatch(bare):
+        return True
+    return (alone or reply) and _LINE_OF_ITS_OWN.fullmatch(bare) is not None
 
 
 # --- wrong speaker --------------------------------------------------------------------------------------------------
 
-_LINE = r"^[ \t>#*_\[]{0,6}"
+_LINE = r"^[ \t>#*_\[-]{0,6}(?:\d{1,2}:\d\d(?::\d\d)?\] ?)?"
 _COLON = r"[\]*_]{0,3}[ \t]*:[*_]{0,2}"
 _TOKENS = re.compile(
     r"<\|(?:im_start|im_end|start_header_id|eot_id|end_of_turn|user|assistant|system|end)\|>|\[/?INST\]|<(?:start|end)_of_turn>"
-    rf"|</?(?:user|human)>|{_LINE}#{{2,3}} ?(?:human|user|assistant|instruction|response)\s*:|\"role\": ?\"(?:user|human)\"",
+    rf"|</?(?:user|human)>|^#{{1,3}} (?:human|user|assistant)[ \t]*$|{_LINE}#{{2,3}} ?(?:human|user|assistant|instruction|response)\s*:|\"role\": ?\"(?:user|human|assistant)\"",
     re.I | re.M,
 )
 """Tokens of chat templates: never part of what somebody said."""
 _ASKS = rf"(?:human|user|you|me|h|prompt|anonymous){_COLON}|(?:you|human|user) (?:said|asked|wrote){_COLON}"
 _ANSWERS = rf"(?:assistant|ai|bot|a|claude|chatgpt|gpt|grok|gemini|aelara|model|response){_COLON}|(?:chatgpt|claude|assistant) said{_COLON}"
 _TURN_OF = re.compile(rf"{_LINE}(?:(?P<asks>{_ASKS})|(?P<answers>{_ANSWERS}))", re.I | re.M)
+_BEGINS = re.compile(rf"(?:human|user){_COLON} \S+(?: \S+){{3,}}\n", re.I)
 _IN_ONE_LINE = re.compile(r"\b(?:Human|User): .{3,600}?\b(?:Assistant|AI): ")
 _NEXT_TURN = re.compile(
     rf"(?<=\n){_LINE[1:]}(?:human|user|you (?:said|asked)){_COLON}[ \t]*\n?[ \t]*(?:\S+[ \t]+){{3}}\S", re.I
@@ -172,7 +194,7 @@ def wrong_speaker(exchange: Exchange) -> str | None:
     if found:
         return f"reply: {excerpt(reply, *found.span())}"
     turns = list(_TURN_OF.finditer(reply))
-    if {turn.lastgroup for turn in turns} == {"asks", "answers"}:
+    if {turn.lastgroup for turn in turns} == {"asks", "answers"} or _BEGINS.match(reply):
         return f"reply: {excerpt(reply, *turns[0].span())}"
     if len(reply) < 3 * len(exchange.input) + 100:
         said = words(reply)
