@@ -24,10 +24,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from rct_lightning.corpus.duplicates import COMPARING_RULES, Fingerprint, Fingerprints, repetitions
+from rct_lightning.corpus.exchange import Exchange, Rule
 from rct_lightning.corpus.folder import CorpusDir
 from rct_lightning.corpus.lengths import TOO_LONG, Measure, tokens_by, words_of
 from rct_lightning.corpus.pii import KINDS, Kind, phone_library
-from rct_lightning.corpus.rules import EXCHANGE_RULES, Exchange, Rule
+from rct_lightning.corpus.rules import EXCHANGE_RULES
 from rct_lightning.corpus.scrub import NAME, REMEMBERED, Names, Place, Scrubber, texts_in, with_texts
 from rct_lightning.corpus.together import written_together
 from rct_lightning.dialogue import Example, Line, Turn, after, read_lines

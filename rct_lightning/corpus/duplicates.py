@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rct_lightning.corpus.exchange import Exchange, Rule
 from rct_lightning.corpus.overlap import SHINGLE_WORDS, words
-from rct_lightning.corpus.rules import Exchange, Rule
 from rct_lightning.corpus.scrub import Place
 
 if TYPE_CHECKING:
@@ -58,11 +58,20 @@ class Fingerprint:
     grams: npt.NDArray[np.uint64]
 
 
+class _Hashes(dict[str, int]):
+    """64 bits for each word; a dictionary that fills itself."""
+
+    def __missing__(self, word: str) -> int:
+        digest = hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        self[word] = int.from_bytes(digest, "little")
+        return self[word]
+
+
 class Fingerprints:
     """Takes fingerprints; the hash of a word is computed once."""
 
     def __init__(self) -> None:
-        self._words: dict[str, int] = {}
+        self._words = _Hashes()
 
     def of(
         self, row: int, place: Place, name: str, conversation: str, exchange: Exchange, before: Exchange | None
@@ -93,17 +102,17 @@ class Fingerprints:
         import numpy as np
 
         sides = [self._side(found, np.uint64(salt)) for salt, found in ((1, asked), (2, answered)) if found]
-        return np.unique(np.concatenate(sides)) if sides else np.empty(0, np.uint64)
+        if not sides:
+            return np.empty(0, np.uint64)
+        grams = np.concatenate(sides)
+        grams.sort()
+        return grams[np.concatenate([[True], grams[1:] != grams[:-1]])]
 
     def _side(self, found: Sequence[str], salt: np.uint64) -> npt.NDArray[np.uint64]:
         """Shingle hashes of one text; a text of fewer words is one shingle."""
         import numpy as np
 
-        known = self._words
-        for word in found:
-            if word not in known:
-                known[word] = int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "little")
-        hashes = np.array([known[word] for word in found], dtype=np.uint64)
+        hashes = np.fromiter(map(self._words.__getitem__, found), np.uint64, len(found))
         size = min(len(found), SHINGLE_WORDS)
         count = len(found) - size + 1
         grams = np.full(count, salt, np.uint64)

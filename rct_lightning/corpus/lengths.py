@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from rct_lightning.corpus.rules import Exchange, Rule
+from rct_lightning.corpus.exchange import Exchange, Rule
 from rct_lightning.errors import UserError
 from rct_lightning.template import DialogueTemplate
 

@@ -78,8 +78,18 @@ _KEY = re.compile(
 )
 
 
+_KEY_HINTS = (
+    "sk-", "k_live_", "k_test_", "ghp_", "gho_", "ghs_", "ghu_", "ghr_", "github_pat_", "glpat-", "AKIA", "ASIA", "AIza",
+    "ya29.", "xox", "hf_", "gsk_", "npm_", "pat_", "dop_v1_", "r8_", "xai-", "pplx-", "pypi-", "SG.", "eyJ", ":AA",
+    "PRIVATE KEY",
+)  # fmt: skip
+"""What every key of :data:`_KEY` holds: most texts have none of them, and looking for them is fast."""
+
+
 def keys(text: str) -> Iterator[Span]:
     """API keys, tokens and private keys, by the prefixes that their issuers give them."""
+    if not any(hint in text for hint in _KEY_HINTS):
+        return
     for match in _KEY.finditer(text):
         if not match.group().startswith("sk-") or any(map(str.isdigit, match.group())):  # else words with hyphens
             yield match.span()
@@ -99,8 +109,13 @@ NOBODYS_HOME = frozenset(
 """User names that stand for anybody."""
 
 
+_HOME_HINTS = ("/home/", "\\home", "sers/", "sers\\", "ettings/", "ettings\\", "~")
+
+
 def homes(text: str) -> Iterator[Span]:
     """Home folders of Linux, macOS and Windows, up to and with the user's name."""
+    if not any(hint in text for hint in _HOME_HINTS):
+        return
     for match in _HOME.finditer(text):
         if next(name for name in match.groups() if name).lower() not in NOBODYS_HOME:
             yield match.span()
@@ -110,12 +125,16 @@ def homes(text: str) -> Iterator[Span]:
 
 _IP4 = re.compile(r"(?<![\w.\]-])(?:\d{1,3}\.){3}\d{1,3}(?![\w\[]|\.\d|-\w)")
 _IP6 = re.compile(r"(?<![\w:.\]])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:\[])")
+_DOTTED = re.compile(r"\d\.\d{1,3}\.\d")
 _VERSION = re.compile(r"\b(?:v|versions?|releases?|firmware|build|sections?|chapters?|clause|paragraph|§)\b", re.I)
 
 
 def network_addresses(text: str) -> Iterator[Span]:
     """IP addresses; not loopback and masks, and not four numbers with dots in a sentence that speaks of versions."""
-    for match in (*_IP4.finditer(text), *_IP6.finditer(text)):
+    found = list(_IP4.finditer(text)) if _DOTTED.search(text) else []
+    if text.count(":") > 2:
+        found += _IP6.finditer(text)
+    for match in found:
         try:
             address = ipaddress.ip_address(match.group())
         except ValueError:
@@ -143,6 +162,7 @@ def _sentence(text: str, start: int, end: int) -> str:
 _NUMBER = re.compile(
     r"(?<![\w.,:;@#$€£\]=-])(?<![\d)][/])\+?\(?\d+\)?(?:(?:[ \u00a0./-]| / )\(?\d+\)?|(?<=\))\d+)*(?![\w\[]|[.,:]\d|[-/]\w)"
 )
+_DIGITS = re.compile(r"\d[\d \u00a0()./-]{4}")
 _GROUP = re.compile(r"\d+")
 _BLANKS = " \u00a0"
 _BEFORE = _BLANKS + "("
@@ -190,7 +210,7 @@ def _numbers(text: str, accepts: Accepts, least: int, most: int) -> Iterator[Spa
 
     Groups of a run may be joined by anything; before and after an accepted sequence stands a space, or the run ends.
     """
-    for match in _NUMBER.finditer(text):
+    for match in _NUMBER.finditer(text) if _DIGITS.search(text) else ():
         if match.end() - match.start() < least:
             continue
         groups = [group.span() for group in _GROUP.finditer(text, *match.span())]
@@ -244,13 +264,21 @@ def _is_phone(text: str, start: int, end: int, run: Span) -> bool:
         return True
     if _TRUNK.fullmatch(shown) and 9 <= len(digits) <= 12 and len(shown) > len(digits):
         return True
-    return (start, end) == run and _known_to_library(shown)
+    around = text[max(0, start - _ALONE_BY) : start] + text[end : end + _ALONE_BY]
+    alone = (start, end) == run and not any(map(str.isdigit, around))
+    return alone and len(digits) >= LEAST_OF_LIBRARY and _known_to_library(shown)
 
 
 # --- the optional library -------------------------------------------------------------------------------------------
 
 REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "PL", "SE", "DK", "NO", "PT", "IN", "BR", "MX", "AU", "JP")
 """Countries whose national ways of writing a number are known where ``phonenumbers`` is installed."""
+
+
+LEAST_OF_LIBRARY = 9
+"""Digits of a number that is taken for its grouping alone: eight are two years."""
+_ALONE_BY = 12
+"""Characters before and after such a number without another digit: a row of a table has some."""
 
 
 @functools.cache
