@@ -27,8 +27,8 @@ def clean(
     force: Annotated[bool, typer.Option("--force", help="Replace what an earlier cleaning wrote.")] = False,
 ) -> None:
     """Take out rows that cannot be learnt from, each with its reason, and replace personal data."""
-    from rct_lightning.corpus.clean import Settings, check_names, clean_corpus
-    from rct_lightning.corpus.clean_account import account, explanation, rows_of, telling
+    from rct_lightning.corpus.clean import check_names, clean_corpus, rows_of, telling
+    from rct_lightning.corpus.clean_report import Settings, account, explanation
     from rct_lightning.corpus.scrub import read_names
     from rct_lightning.errors import UserError
 

@@ -79,9 +79,9 @@ _KEY = re.compile(
 
 
 _KEY_HINTS = (
-    "sk-", "k_live_", "k_test_", "ghp_", "gho_", "ghs_", "ghu_", "ghr_", "github_pat_", "glpat-", "AKIA", "ASIA", "AIza",
-    "ya29.", "xox", "hf_", "gsk_", "npm_", "pat_", "dop_v1_", "r8_", "xai-", "pplx-", "pypi-", "SG.", "eyJ", ":AA",
-    "PRIVATE KEY",
+    "sk-", "k_live_", "k_test_", "ghp_", "gho_", "ghs_", "ghu_", "ghr_", "github_pat_", "glpat-", "AKIA", "ASIA",
+    "AIza", "ya29.", "xox", "hf_", "gsk_", "npm_", "pat_", "dop_v1_", "r8_", "xai-", "pplx-", "pypi-", "SG.", "eyJ",
+    ":AA", "PRIVATE KEY",
 )  # fmt: skip
 """What every key of :data:`_KEY` holds: most texts have none of them, and looking for them is fast."""
 
@@ -96,8 +96,8 @@ def keys(text: str) -> Iterator[Span]:
 
 
 _HOME = re.compile(
-    r"(?:(?<![\w.~})\]/\\-])|(?<=file:/)|(?<=file://)|(?<=/var)|(?<=/export)|(?<=/mnt)|(?<=/mnt/[a-z])|(?<=(?<!\w)/[a-z])"
-    r"|/Volumes/[^/\n]{1,40})/(?:home|Users)/(\w(?:[\w.-]*\w)?)"
+    r"(?:(?<![\w.~})\]/\\-])|(?<=file:/)|(?<=file://))(?:/var|/export|/mnt(?:/[a-z])?|/[a-z]|/Volumes/[^/\n]{1,40})?"
+    r"/(?:home|Users)/(\w(?:[\w.-]*\w)?)"
     r"|(?:(?<![A-Za-z0-9])[A-Za-z]:|\\\\wsl\S{0,40}?)[\\/]+(?:[Uu]sers|[Dd]ocuments and [Ss]ettings|home)[\\/]+"
     r"((?!\s)[^\\/:*?\"<>|\r\n\t]{1,40}(?=[\\/])|\w(?:[\w.-]*\w)?)"
     r"|(?<![\w/~.])~([a-z_][\w.-]*)(?=/)"
@@ -160,7 +160,8 @@ def _sentence(text: str, start: int, end: int) -> str:
 # --- numbers --------------------------------------------------------------------------------------------------------
 
 _NUMBER = re.compile(
-    r"(?<![\w.,:;@#$€£\]=-])(?<![\d)][/])\+?\(?\d+\)?(?:(?:[ \u00a0./-]| / )\(?\d+\)?|(?<=\))\d+)*(?![\w\[]|[.,:]\d|[-/]\w)"
+    r"(?<![\w.,:;@#$€£\]=-])(?<![\d)][/])\+?\(?\d+\)?"
+    r"(?:(?:[ \u00a0./-]| / )\(?\d+\)?|(?<=\))\d+)*(?![\w\[]|[.,:]\d|[-/]\w)"
 )
 _DIGITS = re.compile(r"\d[\d \u00a0()./-]{4}")
 _GROUP = re.compile(r"\d+")

@@ -10,8 +10,8 @@ LONGEST_MARK, LONGEST_MESSAGE = 250, 120
 """Characters of a line that may be a mark in brackets, or a message of a chat program."""
 
 _THING = (
-    r"(?:\w+ ){0,2}(?:block|artifact|attachment|content|feature|file|image|message|preview|video|result|output|response|"
-    r"chart|item|element)s?(?: type)?"
+    r"(?:\w+ ){0,2}(?:block|artifact|attachment|content|feature|file|image|message|preview|video|result|output|"
+    r"response|chart|item|element)s?(?: type)?"
 )
 _NOT_SHOWN = (
     r"(?:(?:is|are|was|were|could|ca)n['’]t|(?:is|are|was|were|could|can) ?not)(?: yet)?(?: be)? (?:yet )?"
@@ -36,8 +36,8 @@ _SENTENCE_HINTS = (
 
 _PICTURE = "image|photo|picture|pic|video|audio|gif|sticker|file|attachment|media"
 _MEDIUM = (
-    rf"(?:{_PICTURE})s?|voice (?:message|note)|(?:audio|video) message|document|artifact|link|preview|contact card|location|"
-    r"screenshot|recording|canvas|block|content|comment|message|response|reply|generation|output|thinking|"
+    rf"(?:{_PICTURE})s?|voice (?:message|note)|(?:audio|video) message|document|artifact|link|preview|contact card|"
+    r"location|screenshot|recording|canvas|block|content|comment|message|response|reply|generation|output|thinking|"
     r"tool (?:use|call|result)|conversation"
 )
 _GONE = (

@@ -1,8 +1,8 @@
 """Faults to plant into a clean corpus, so that a cleaning can be asked what it finds and what it takes for one.
 
-The wordings in ``planted/`` were written before the rules. The ``seen`` files may be looked at while a rule is made; the
-``unseen`` ones are what is reported. Values that look personal (numbers, addresses, keys) are drawn here, so that no file
-holds one.
+The wordings are in ``planted/``. The ``seen`` files may be looked at while a rule is made; the ``unseen`` ones are what
+is reported, and the rules are not mended after them. Values that look personal (numbers, addresses, keys) are drawn
+from patterns, so that no file holds one.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import random
+import re
 import string
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -249,16 +250,26 @@ NOISE: dict[str, Callable[..., str]] = {
 
 # --- personal data --------------------------------------------------------------------------------------------------
 
+SETS = {
+    "#": string.digits, "%": "23456789", "?": string.ascii_lowercase,
+    "*": string.ascii_letters + string.digits, "^": string.ascii_uppercase + string.digits,
+}  # fmt: skip
+"""What one character of a value's pattern stands for; ``{*48}`` is 48 of them."""
+USERS = ["mberg", "tomtom", "kat.lee", "j_ortiz"]
+
 
 def personal(which: Which, draw: random.Random, donors: Donors) -> list[Planted]:
     """200 rows that hold one piece of personal data each, all kinds and styles in turn."""
     carriers = lines("pii", which)
-    kinds = list(VALUES)
-    made = []
+    styles: dict[str, list[str]] = {}
+    for line in (WORDINGS / f"values_{which}.txt").read_text(encoding="utf-8").splitlines():
+        kind, _, style = line.partition(" ")
+        styles.setdefault(kind, []).append(style)
+    kinds, made = list(styles), []
     for number in range(200):
         kind = kinds[number % len(kinds)]
-        styles = VALUES[kind][which]
-        value, secret = styles[number // len(kinds) % len(styles)](draw)
+        of_kind = styles[kind]
+        value, secret = filled(kind, of_kind[number // len(kinds) % len(of_kind)], draw)
         text = draw.choice(carriers).replace("{value}", value)
         side = draw.choice(["input", "output"])
         row = donors.row(f"pii-{kind}")
@@ -267,137 +278,33 @@ def personal(which: Which, draw: random.Random, donors: Donors) -> list[Planted]
     return made
 
 
-def _filled(pattern: str) -> Callable[[random.Random], tuple[str, str]]:
-    """A style: ``#`` is a digit, ``%`` a digit but 0 and 1, ``?`` a letter, ``*`` a letter or digit, ``^`` a capital or digit."""
-    sets = {
-        "#": string.digits, "%": "23456789", "?": string.ascii_lowercase,
-        "*": string.ascii_letters + string.digits, "^": string.ascii_uppercase + string.digits,
-    }  # fmt: skip
-
-    def make(draw: random.Random) -> tuple[str, str]:
-        value = "".join(draw.choice(sets[one]) if one in sets else one for one in pattern)
+def filled(kind: str, style: str, draw: random.Random) -> tuple[str, str]:
+    """A value in a style, and what of it must not be left."""
+    if kind == "name":
+        return style, style.removesuffix("'s")
+    if kind == "card":
+        value = card(*style.split(" ", 2), draw=draw)
         return value, value
-
-    return make
-
-
-def _card(prefix: str, length: int, groups: str) -> Callable[[random.Random], tuple[str, str]]:
-    """A number with a right check digit, grouped: ``4 4 4 4`` or ``4-6-5`` or nothing."""
-
-    def make(draw: random.Random) -> tuple[str, str]:
-        digits = prefix + "".join(draw.choices(string.digits, k=length - len(prefix) - 1))
-        total = sum(
-            sum(divmod(int(digit) * (2 if place % 2 == 0 else 1), 10)) for place, digit in enumerate(reversed(digits))
-        )
-        digits += str(-total % 10)
-        if not groups:
-            return digits, digits
-        sign = groups[1]
-        parts, rest = [], digits
-        for size in groups.split(sign):
-            parts.append(rest[: int(size)])
-            rest = rest[int(size) :]
-        return sign.join(parts), sign.join(parts)
-
-    return make
+    user = draw.choice(USERS) + str(draw.randrange(100))
+    value = style.replace("<home>", "/" + "home").replace("<users>", "/" + "Users")
+    if kind == "home":
+        return value.replace("<user>", user), user
+    value = re.sub(r"\{(.)(\d+)\}", lambda match: match[1] * int(match[2]), value)
+    value = "".join(draw.choice(SETS[one]) if one in SETS else one for one in value)
+    return value, value
 
 
-def _home(pattern: str) -> Callable[[random.Random], tuple[str, str]]:
-    """A path; ``<user>`` is the user's name, which must not be left."""
-
-    def make(draw: random.Random) -> tuple[str, str]:
-        user = draw.choice(["mberg", "tomtom", "kat.lee", "j_ortiz"]) + str(draw.randrange(100))
-        return pattern.replace("<user>", user), user
-
-    return make
-
-
-def _name(*names: str) -> Callable[[random.Random], tuple[str, str]]:
-    def make(draw: random.Random) -> tuple[str, str]:
-        name = draw.choice(names)
-        return name, name.removesuffix("'s")
-
-    return make
-
-
-_A, _B, _HOME, _USERS = "@", "://", "/" + "home/", "/" + "Users/"
-VALUES: dict[str, dict[Which, list[Callable[[random.Random], tuple[str, str]]]]] = {
-    "email": {
-        "seen": [
-            _filled(f"?????.?????{_A}mail.example"), _filled(f"????##{_A}??????.org"), _filled(f"????+list{_A}???.co.uk"),
-            _filled(f"A????_B???{_A}???-????.com"), _filled(f"mailto:?????{_A}???????.de"), _filled(f"?.?{_A}x?.io"),
-            _filled(f"?????{_A}mail.??????.ac.jp"), _filled(f"####????{_A}???.info"), _filled("????? (at) ????? (dot) net"),
-        ],
-        "unseen": [
-            _filled(f"??????{_A}??????.com"), _filled(f"??.?????.##{_A}????.edu"), _filled(f"INFO{_A}?????????.COM"),
-            _filled(f"?????-????{_A}????.????.gov.au"), _filled(f"????%????{_A}?????.fr"), _filled(f"ren\u00e9.?????{_A}????.ch"),
-            _filled(f"?????{_A}b\u00fccher-????.de"), _filled(f"\"????\" <????{_A}?????.net>"), _filled(f"?????? {_A} ????.com"),
-        ],
-    },
-    "phone": {
-        "seen": [
-            _filled("+1 %## %## ####"), _filled("(%##) %##-####"), _filled("%##-%##-####"), _filled("+49 30 9#####"),
-            _filled("+44 (0)20 7### ####"), _filled("020 7### ####"), _filled("0171/39#####"), _filled("06 %# %# %# %#"),
-            _filled("+336########"), _filled("0049 89 1#######"), _filled("%##.%##.####"), _filled("1-%##-%##-####"),
-            _filled("+91 98### #####"), _filled("07700 9#####"), _filled("(030) 90 18 2# ##"), _filled("%##%######"),
-        ],
-        "unseen": [
-            _filled("+46 8 ### ## ##"), _filled("+39 02 #### ####"), _filled("+1-%##-%##-####"), _filled("(%##)%##-####"),
-            _filled("01%## %####%"), _filled("0%#-%#######"), _filled("06-%#######"), _filled("+55 11 9####-####"),
-            _filled("+353 87 ### ####"), _filled("tel:+4930%######"), _filled("+1 (%##) %##.####"), _filled("0%## / %## ## ##"),
-            _filled("6## ### ###"), _filled("8 (495) ###-##-##"), _filled("%## %## ####"), _filled("%##%####"),
-        ],
-    },
-    "key": {
-        "seen": [
-            _filled("sk-" + "*" * 48), _filled("ghp_" + "*" * 36), _filled("AKIA" + "^" * 16), _filled("xoxb-" + "#" * 12 + "-" + "*" * 24),
-            _filled("sk-ant-api03-" + "*" * 40 + "-_" + "*" * 30), _filled("hf_" + "*" * 34), _filled("SG." + "*" * 22 + "." + "*" * 43),
-            _filled("AIza" + "*" * 35), _filled("eyJ" + "*" * 30 + ".eyJ" + "*" * 40 + "." + "*" * 43), _filled("#" * 9 + ":AA" + "*" * 33),
-        ],
-        "unseen": [
-            _filled("sk-proj-" + "*" * 70 + "-" + "*" * 40), _filled("gho_" + "*" * 36), _filled("ASIA" + "^" * 16), _filled("xoxp-" + "#" * 12 + "-" + "#" * 12),
-            _filled("github_pat_" + "*" * 22 + "_" + "*" * 40), _filled("glpat-" + "*" * 20), _filled("rk_live_" + "*" * 24), _filled("npm_" + "*" * 36),
-            _filled("sk-or-v1-" + "*" * 64), _filled("gsk_" + "*" * 48), _filled("r8_" + "*" * 37), _filled("pplx-" + "*" * 48), _filled("xai-" + "*" * 60),
-            _filled("-----BEGIN PRIVATE KEY-----\n" + "*" * 64 + "\n-----END PRIVATE KEY-----"),
-        ],
-    },
-    "card": {
-        "seen": [
-            _card("4", 16, "4 4 4 4"), _card("53", 16, "4-4-4-4"), _card("37", 15, "4 6 5"), _card("4", 16, ""), _card("6011", 16, "4-4-4-4"),
-            _card("2221", 16, ""), _card("3530", 16, "4 4 4 4"), _card("4", 13, ""), _card("36", 14, "4 6 4"),
-        ],
-        "unseen": [
-            _card("34", 15, "4-6-5"), _card("51", 16, ""), _card("4", 16, "4-4-4-4"), _card("65", 16, "4 4 4 4"), _card("2720", 16, "4 4 4 4"),
-            _card("4", 16, "8 8"), _card("30", 14, ""), _card("62", 16, "4 4 4 4"), _card("5018", 16, "4 4 4 4"),
-        ],
-    },
-    "ip": {
-        "seen": [
-            _filled("8%.1##.2#.1#"), _filled("192.168.%.1##"), _filled("8%.%.1##.%:8080"), _filled("10.%#.%#.0/24"), _filled("2001:db8:%##:%:%:%#a:%:%"),
-            _filled("2a02:%##::%#f:1"), _filled("fe80::%#ff:fe%#:%###"), _filled(f"http{_B}203.0.113.%#/admin"), _filled("172.16.%.%"),
-        ],
-        "unseen": [
-            _filled("9%.%#.%#.%#"), _filled("1%%.2#.%.%#"), _filled("10.0.%.%"), _filled("root@10.1.%.%#"), _filled(f"https{_B}8%.%#.1#.1#:8443/x"),
-            _filled("2a00:1450:4001:8%#::200e"), _filled("[2001:db8::%#:1a]:443"), _filled("::ffff:19%.%#.%.%"), _filled("1%#.5%.%#.1#,"),
-        ],
-    },
-    "home": {
-        "seen": [
-            _home(f"{_HOME}<user>/notes"), _home(f"{_USERS}<user>/Desktop/list.txt"), _home("C:\\Users\\<user>\\Documents"),
-            _home(f"file{_B}{_HOME}<user>/x.md"), _home("C:/Users/<user>/AppData"), _home("/mnt/c/Users/<user>/src"), _home(f"/var{_HOME}<user>"),
-            _home(f"cd {_HOME}<user>/a && ls"), _home("~<user>/public_html"), _home("C:\\Documents and Settings\\<user>\\Desktop"),
-        ],
-        "unseen": [
-            _home(f"{_HOME}<user>"), _home(f"{_HOME}<user>/.ssh/config"), _home(f"\"{_USERS}<user>/My Files/a b.txt\""), _home("c:\\users\\<user>\\x"),
-            _home("C:\\\\Users\\\\<user>\\\\x"), _home(f"file{_B}{_USERS}<user>/p.png"), _home(f"HOME={_HOME}<user>"), _home(f"<user>@laptop:{_HOME}<user>$"),
-            _home(f"(see {_HOME}<user>/log)"), _home(f"/Volumes/Mac{_USERS}<user>"), _home("\\\\wsl$\\Ubuntu\\home\\<user>"),
-        ],
-    },
-    "name": {
-        "seen": [_name("Mirela", "Tom Aldous"), _name("José", "Zoë-Marie"), _name("王伟"), _name("OKONKWO"), _name("mirela")],
-        "unseen": [_name("Mirela"), _name("Tom Aldous"), _name("MIRELA"), _name("Zoë-Marie"), _name("王伟"), _name("José's"), _name("Okonkwo"), _name("tom aldous")],
-    },
-}  # fmt: skip
+def card(prefix: str, length: str, groups: str = "", *, draw: random.Random) -> str:
+    """A card number with a right check digit, grouped as ``4 4 4 4`` or ``4-6-5`` says, or not at all."""
+    digits = prefix + "".join(draw.choices(string.digits, k=int(length) - len(prefix) - 1))
+    total = sum(sum(divmod(int(digit) * (2 - place % 2), 10)) for place, digit in enumerate(reversed(digits)))
+    digits += str(-total % 10)
+    sign = "-" if "-" in groups else " "
+    parts, rest = [], digits
+    for size in map(int, groups.split(sign) if groups else [length]):
+        parts.append(rest[:size])
+        rest = rest[size:]
+    return sign.join(parts)
 
 
 def write(planted: list[Planted], folder: Path) -> tuple[Path, Path]:

@@ -1,17 +1,21 @@
-"""What ``rct corpus clean`` shows: the rules, what is being done, and a table at the end."""
+"""What cleaning was asked to do and what it did, for a file and for a person."""
 
 from __future__ import annotations
 
-import sys
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from rct_lightning.corpus.clean import RULES, SCRUBS, Report, Settings
+from rct_lightning.corpus.duplicates import COMPARING_RULES
+from rct_lightning.corpus.exchange import Rule
 from rct_lightning.corpus.folder import CorpusDir
-from rct_lightning.corpus.lengths import TOO_LONG
-from rct_lightning.corpus.scrub import NAME
+from rct_lightning.corpus.lengths import TOO_LONG, Measure, tokens_by, words_of
+from rct_lightning.corpus.pii import KINDS, Kind, phone_library
+from rct_lightning.corpus.rules import EXCHANGE_RULES
+from rct_lightning.corpus.scrub import NAME, Names
 from rct_lightning.sanitize import printable
 
 WIDTH = 110
@@ -22,32 +26,88 @@ LIMITS = (
 WITHOUT_NAMES = "No list of names was given: names are left as they are. --names FILE replaces those you list."
 
 
-def rows_of(source: Path, out: Path | None) -> tuple[Path, CorpusDir]:
-    """The file to clean and the folder to write to.
+RULES: tuple[Rule, ...] = (*EXCHANGE_RULES, TOO_LONG, *COMPARING_RULES)
+"""What takes a row out, in the order in which it is asked."""
+SCRUBS: tuple[Kind, ...] = (*KINDS, NAME)
+"""What is replaced."""
 
-    Args:
-        source: A corpus folder or a JSONL file.
-        out: A folder, or None: that of the rows.
 
-    Raises:
-        UserError: The folder holds no imported rows.
+@dataclass(frozen=True)
+class Settings:
+    """How to clean.
+
+    Attributes:
+        off: Names of rules and kinds that are turned off.
+        names: The user's list of names.
+        max_tokens: Longest row, prompt and reply; None: no limit.
+        tokenizer: Folder of the model whose tokens are counted; None: words.
     """
-    if source.is_dir() or (not source.exists() and not source.suffix):
-        folder = CorpusDir(source)
-        return folder.existing(folder.imported), CorpusDir(out or source)
-    return source, CorpusDir(out or source.parent)
+
+    off: frozenset[str] = frozenset()
+    names: Names | None = None
+    max_tokens: int | None = None
+    tokenizer: Path | None = None
+
+    def measure(self) -> Measure | None:
+        """What a length is counted in; None without a limit.
+
+        Raises:
+            UserError: The folder holds no tokenizer.
+        """
+        if self.max_tokens is None or TOO_LONG.name in self.off:
+            return None
+        return words_of if self.tokenizer is None else tokens_by(self.tokenizer)
 
 
-@contextmanager
-def telling() -> Iterator[Callable[[str], object]]:
-    """Shows what is being done, on a terminal."""
-    if not sys.stderr.isatty():
-        yield bool
-        return
-    from rich.console import Console
+@dataclass
+class Report:
+    """What cleaning did.
 
-    with Console(stderr=True).status("reading") as status:
-        yield status.update
+    Attributes:
+        rows: Rows that were read.
+        clean: Rows that stay.
+        quarantined: Rows that went, by rule.
+        scrubbed_rows: Rows in which something was replaced, by kind of personal data.
+        scrubbed_places: Places that were replaced, contexts included, by kind.
+        values: Distinct values, by kind.
+        cut_rows: Rows whose context was cut.
+        cut_turns: Turns that they lost.
+    """
+
+    rows: int = 0
+    clean: int = 0
+    quarantined: Counter[str] = field(default_factory=Counter)
+    scrubbed_rows: Counter[str] = field(default_factory=Counter)
+    scrubbed_places: Counter[str] = field(default_factory=Counter)
+    values: Counter[str] = field(default_factory=Counter)
+    cut_rows: int = 0
+    cut_turns: int = 0
+
+    def to_json(self, settings: Settings) -> dict[str, Any]:
+        """As ``clean.json`` has it; no text of a row and no name is in it."""
+        library = phone_library()
+        return {
+            "rows": self.rows,
+            "clean": self.clean,
+            "quarantined": {rule.name: self.quarantined[rule.name] for rule in RULES if rule.name not in settings.off},
+            "scrubbed": {
+                kind.name: {
+                    "rows": self.scrubbed_rows[kind.name],
+                    "places": self.scrubbed_places[kind.name],
+                    "values": self.values[kind.name],
+                }
+                for kind in SCRUBS
+                if kind.name not in settings.off
+            },
+            "context_cut": {"rows": self.cut_rows, "turns": self.cut_turns},
+            "settings": {
+                "off": sorted(settings.off),
+                "names": len(settings.names.replacements) if settings.names else 0,
+                "max_tokens": settings.max_tokens,
+                "tokenizer": None if settings.tokenizer is None else settings.tokenizer.name,
+                "phonenumbers": None if library is None else library.__version__,
+            },
+        }
 
 
 def explanation(settings: Settings) -> str:
