@@ -11,8 +11,10 @@ import functools
 import importlib
 import ipaddress
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 Span = tuple[int, int]
@@ -109,7 +111,7 @@ NOBODYS_HOME = frozenset(
 """User names that stand for anybody."""
 
 
-_HOME_HINTS = ("/home/", "\\home", "sers/", "sers\\", "ettings/", "ettings\\", "~")
+_HOME_HINTS = ("/home", "\\home", "sers/", "sers\\", "ettings/", "ettings\\", "~")
 
 
 def homes(text: str) -> Iterator[Span]:
@@ -125,6 +127,7 @@ def homes(text: str) -> Iterator[Span]:
 
 _IP4 = re.compile(r"(?<![\w.\]-])(?:\d{1,3}\.){3}\d{1,3}(?![\w\[]|\.\d|-\w)")
 _IP6 = re.compile(r"(?<![\w:.\]])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:\[])")
+_STOP = re.compile(r"[.?!] |\n")
 _DOTTED = re.compile(r"\d\.\d{1,3}\.\d")
 _VERSION = re.compile(r"\b(?:v|versions?|releases?|firmware|build|sections?|chapters?|clause|paragraph|§)\b", re.I)
 
@@ -134,6 +137,10 @@ def network_addresses(text: str) -> Iterator[Span]:
     found = list(_IP4.finditer(text)) if _DOTTED.search(text) else []
     if text.count(":") > 2:
         found += _IP6.finditer(text)
+    if not found:
+        return
+    starts = [0, *(stop.end() for stop in _STOP.finditer(text)), len(text)]
+    versions = [bool(_VERSION.search(text, start, end)) for start, end in pairwise(starts)]
     for match in found:
         try:
             address = ipaddress.ip_address(match.group())
@@ -143,18 +150,11 @@ def network_addresses(text: str) -> Iterator[Span]:
             continue
         if isinstance(address, ipaddress.IPv6Address):
             groups = [group for group in match.group().split(":") if group]
-            if len(groups) < 3 or not any(digit.isdigit() for digit in match.group()):
+            if len(groups) < 3 or not any(map(str.isdigit, match.group())):
                 continue  # `a::b` is a name in a program
-        elif text[: match.start()].endswith(("v", "V")) or _VERSION.search(_sentence(text, *match.span())):
+        elif versions[bisect_right(starts, match.start()) - 1] or text[match.start() - 1 : match.start()] in ("v", "V"):
             continue
         yield match.span()
-
-
-def _sentence(text: str, start: int, end: int) -> str:
-    """What stands between the ends of sentences or lines around a place."""
-    before = max(text.rfind(mark, 0, start) for mark in ("\n", ". ", "? ", "! "))
-    after = min((at for mark in ("\n", ". ", "? ", "! ") if (at := text.find(mark, end)) >= 0), default=len(text))
-    return text[before + 1 : after]
 
 
 # --- numbers --------------------------------------------------------------------------------------------------------
