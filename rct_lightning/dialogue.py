@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from rct_lightning.errors import UserError
 from rct_lightning.reading import check_is_text, kind_of, parse, shown
@@ -30,6 +30,8 @@ OTHER_NAMES = {
 WHOLE_CONVERSATIONS = ("messages", "conversations", "turns", "mapping")
 """Fields of formats that hold a whole conversation in one row."""
 OTHER_ROLES = {"user": "human", "ai": "assistant", "bot": "assistant", "gpt": "assistant", "model": "assistant"}
+BEGINNING = 1 << 20
+"""Bytes by which a file is judged before its lines are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,28 +97,86 @@ def read_jsonl(path: Path, *, rebuild_context: bool = True) -> list[Example]:
     Raises:
         UserError: The file is missing, empty, not UTF-8, or a line is not a valid row.
     """
-    examples: list[Example] = []
-    lines: dict[str, int] = {}
-    without_context: set[str] = set()
+    lines = read_lines(path)
+    return list(with_context(lines) if rebuild_context else (line.example for line in lines))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of a corpus file and what its line left out.
+
+    Attributes:
+        number: Of the line, from 1.
+        example: The row, its context as the line has it.
+        absent: Those of ``id``, ``conversation`` and ``context`` that the line does not have.
+    """
+
+    number: int
+    example: Example
+    absent: frozenset[str]
+
+
+def read_lines(path: Path, *, allow_empty: bool = False) -> Iterator[Line]:
+    """Read a corpus file row by row, for what is too large to be held whole.
+
+    Args:
+        path: As for :func:`read_jsonl`.
+        allow_empty: Take texts that are empty.
+
+    Raises:
+        UserError: As for :func:`read_jsonl`, but only when reading comes to the line.
+    """
+    seen: dict[str, int] = {}
     for number, place, row in read_rows(path, "a JSONL file with one dialogue row a line"):
         if not isinstance(row, dict):
             raise UserError(f"{place}: expected a JSON object with 'input' and 'output', found {kind_of(row)}.")
-        example = example_from_row(row, place, default_id=f"{path.stem}-{number}")
-        if example.id in lines:
-            raise UserError(
-                f"{place}: the id {example.id!r} was used before, in line {lines[example.id]}. Ids are unique."
-            )
-        lines[example.id] = number
-        if "context" not in row:
-            without_context.add(example.id)
-        examples.append(example)
-    if not examples:
+        line = line_from_row(row, number, place, default_id=f"{path.stem}-{number}", allow_empty=allow_empty)
+        name = line.example.id
+        if name in seen:
+            raise UserError(f"{place}: the id {name!r} was used before, in line {seen[name]}. Ids are unique.")
+        seen[name] = number
+        yield line
+    if not seen:
         raise UserError(f"{path}: the file holds no rows. It needs one JSON object a line with 'input' and 'output'.")
-    return rebuild_contexts(examples, without_context) if rebuild_context else examples
+
+
+def line_from_row(
+    row: Mapping[str, Any], number: int, place: str, default_id: str, *, allow_empty: bool = False
+) -> Line:
+    """A row that was read as JSON, and what it left out.
+
+    Args:
+        row: The JSON object.
+        number: Of its line.
+        place: File and line, for messages.
+        default_id: Its id where it has none.
+        allow_empty: Take texts that are empty.
+
+    Raises:
+        UserError: A field is missing, empty or of another type.
+    """
+    absent = {name for name in ("id", "conversation") if row.get(name) is None} | {"context"} - set(row)
+    return Line(number, _example_from_row(row, place, default_id, allow_empty), frozenset(absent))
+
+
+def with_context(lines: Iterable[Line]) -> Iterator[Example]:
+    """The rows; where one has no ``context``, the earlier ones of its conversation are its context."""
+    spoken: dict[str, tuple[Turn, ...]] = {}
+    for line in lines:
+        example = line.example
+        if "context" in line.absent and example.conversation in spoken:
+            example = replace(example, context=spoken[example.conversation])
+        spoken[example.conversation] = after(example)
+        yield example
+
+
+def after(example: Example) -> tuple[Turn, ...]:
+    """The context of what follows a row: its own, and its exchange."""
+    return (*example.context, Turn("human", example.input), Turn("assistant", example.output))
 
 
 def read_rows(path: Path, needed: str) -> Iterator[tuple[int, str, Any]]:
-    """The JSON values of a file of JSON lines.
+    """The JSON values of a file of JSON lines, one after the other.
 
     Args:
         path: A UTF-8 file; blank lines are skipped.
@@ -128,13 +188,15 @@ def read_rows(path: Path, needed: str) -> Iterator[tuple[int, str, Any]]:
     Raises:
         UserError: The file cannot be read or is something else, or a line is not JSON; names file and line.
     """
-    content = _content(path, needed)
-    check_is_text(content, str(path))
-    _check_is_of_lines(content, path)
-    for number, raw in enumerate(content.split(b"\n"), start=1):
-        if raw.strip():
-            place = f"{path}, line {number}"
-            yield number, place, parse(raw, place)
+    with _opened(path, needed) as file:
+        beginning = file.read(BEGINNING)
+        check_is_text(beginning, str(path))
+        _check_is_of_lines(beginning, path)
+        file.seek(0)
+        for number, raw in enumerate(file, start=1):
+            if raw.strip():
+                place = f"{path}, line {number}"
+                yield number, place, parse(raw.removesuffix(b"\n"), place)
 
 
 def write_jsonl(path: Path, examples: Iterable[Example]) -> None:
@@ -162,10 +224,10 @@ def content_hash(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _content(path: Path, needed: str) -> bytes:
+def _opened(path: Path, needed: str) -> BinaryIO:
     try:
         if path.is_file():
-            return path.read_bytes()
+            return path.open("rb")
         if path.is_dir():
             what = "is a folder"
         elif path.exists():
@@ -184,7 +246,7 @@ def _content(path: Path, needed: str) -> bytes:
 
 
 def _check_is_of_lines(content: bytes, path: Path) -> None:
-    """Tell JSON that is spread over the file, or a file whose lines end in the manner of old Macs."""
+    """Tell by its beginning JSON that is spread over a file, or lines that end in the manner of old Macs."""
     beginning = content[:4096].removeprefix(b"\xef\xbb\xbf").lstrip()
     if beginning.startswith(b"[") and beginning[1:].lstrip().startswith((b"{", b"[")):
         what = "one JSON list of all rows"
@@ -200,17 +262,7 @@ def _check_is_of_lines(content: bytes, path: Path) -> None:
     )
 
 
-def example_from_row(row: Mapping[str, Any], place: str, default_id: str) -> Example:
-    """A row that was read as JSON.
-
-    Args:
-        row: The JSON object.
-        place: File and line, for messages.
-        default_id: Its id where it has none.
-
-    Raises:
-        UserError: A field is missing, empty or of another type.
-    """
+def _example_from_row(row: Mapping[str, Any], place: str, default_id: str, allow_empty: bool) -> Example:
     for name in ("input", "output"):
         if name not in row:
             raise UserError(
@@ -219,7 +271,7 @@ def example_from_row(row: Mapping[str, Any], place: str, default_id: str) -> Exa
             )
     text = {name: _text(row[name], f"{place}, field '{name}'") for name in ("input", "output")}
     for name, value in text.items():
-        if not is_visible(value):
+        if not is_visible(value) and not allow_empty:
             also = ", or move 'instruction' there" if name == "input" and row.get("instruction") else ""
             raise UserError(f"{place}: '{name}' is empty. Remove the row or fill it in{also}.")
     row_id = _optional_text(row, "id", place) or default_id
@@ -234,7 +286,7 @@ def example_from_row(row: Mapping[str, Any], place: str, default_id: str) -> Exa
         conversation=_optional_text(row, "conversation", place) or row_id,
         input=text["input"],
         output=text["output"],
-        context=turns([] if row.get("context") is None else row["context"], place),
+        context=turns([] if row.get("context") is None else row["context"], place, allow_empty=allow_empty),
         type=_optional_text(row, "type", place),
         has_presence=presence,
         source=_optional_text(row, "source", place),
@@ -259,7 +311,7 @@ def is_visible(text: str) -> bool:
     return any(map(str.isalnum, text)) or bool(printable(text).strip())
 
 
-def turns(value: Any, place: str) -> tuple[Turn, ...]:
+def turns(value: Any, place: str, *, allow_empty: bool = False) -> tuple[Turn, ...]:
     """The turns of a ``context`` field.
 
     Raises:
@@ -282,23 +334,10 @@ def turns(value: Any, place: str) -> tuple[Turn, ...]:
             remedy = f"Write '{ours}'" if ours else "Leave turns of others out"
             raise UserError(f"{where}: the role must be 'human' or 'assistant', found {shown(role)}. {remedy}.")
         content = _text(item["content"], where)
-        if not is_visible(content):
+        if not allow_empty and not is_visible(content):
             raise UserError(f"{where}: 'content' is empty. Remove the turn or fill it in.")
         found.append(Turn(role, content))
     return tuple(found)
-
-
-def rebuild_contexts(examples: Sequence[Example], without_context: set[str]) -> list[Example]:
-    """The same rows; those whose ids are in ``without_context`` follow the row of their conversation before them."""
-    spoken: dict[str, tuple[Turn, ...]] = {}
-    rebuilt = []
-    for example in examples:
-        if example.id in without_context and example.conversation in spoken:
-            example = replace(example, context=spoken[example.conversation])
-        exchange = (Turn("human", example.input), Turn("assistant", example.output))
-        spoken[example.conversation] = example.context + exchange
-        rebuilt.append(example)
-    return rebuilt
 
 
 def _text(value: Any, where: str) -> str:

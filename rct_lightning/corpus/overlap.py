@@ -17,6 +17,7 @@ SHINGLE_WORDS = 5
 """Words in a shingle: long enough that everyday turns of phrase ("I do not know") are no overlap."""
 
 _NO_SPACES = "\u3040-\u30ff\u3400-\u9fff"
+_ASCII_WORD = re.compile(r"[a-z0-9']+")
 _WORD = re.compile(rf"[{_NO_SPACES}]|(?:[^\W_{_NO_SPACES}]|')+")
 
 Shingles = frozenset[tuple[str, ...]]
@@ -45,7 +46,8 @@ def words(text: str) -> list[str]:
 
     Where a script has no spaces (Chinese, Japanese) a character is a word.
     """
-    return _WORD.findall(normalise(text))
+    text = normalise(text)
+    return (_ASCII_WORD if text.isascii() else _WORD).findall(text)
 
 
 def sentences(text: str) -> list[str]:

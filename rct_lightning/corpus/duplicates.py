@@ -1,0 +1,226 @@
+"""Rows that repeat others: retries, copies, and copies with a few words changed.
+
+What is compared is an exchange, the user's text and the reply together: the same question answered in another way is no
+duplicate (twins of a minimal pair are made so), and what was said before does not make one row two.
+
+Nearly the same is a Jaccard index of 0.8 of the 5-word shingles of both texts (Broder 1997). A row of which less than
+that share of its shingles occurs in any other row cannot have a partner and is dropped at once, without loss; of the
+others MinHash with locality-sensitive hashing names candidates, and these are compared exactly.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rct_lightning.corpus.exchange import Exchange, Rule
+from rct_lightning.corpus.overlap import SHINGLE_WORDS, words
+from rct_lightning.corpus.scrub import Place
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+JACCARD = 0.8
+BANDS, BAND_ROWS = 25, 5
+"""Of the index: a pair at the threshold is missed with a probability of 5e-5, ``(1 - 0.8**5) ** 25``."""
+
+RETRY = Rule("retry", "an input that the user sent again at once; the last answer to it stays")
+DUPLICATE = Rule("duplicate", "an exchange that stands in an earlier row, word for word")
+NEAR_DUPLICATE = Rule(
+    "near-duplicate", f"an exchange that shares {JACCARD:.0%} of its 5-word shingles with an earlier row"
+)
+COMPARING_RULES = (RETRY, DUPLICATE, NEAR_DUPLICATE)
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What is remembered of a row.
+
+    Attributes:
+        row: Its number in the file, from 0.
+        place: What decides which of two stays: the earlier one by time, turns before it, and id.
+        id: As shown to a person.
+        conversation: Whose row it is.
+        exchange: Digest of its words.
+        repeats: Digest of the exchange directly before it, where the user asked the same; else None.
+        grams: Hashes of its shingles, sorted, each once.
+    """
+
+    row: int
+    place: Place
+    id: str
+    conversation: str
+    exchange: bytes
+    repeats: bytes | None
+    grams: npt.NDArray[np.uint64]
+
+
+class _Hashes(dict[str, int]):
+    """64 bits for each word; a dictionary that fills itself."""
+
+    def __missing__(self, word: str) -> int:
+        digest = hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        self[word] = int.from_bytes(digest, "little")
+        return self[word]
+
+
+class Fingerprints:
+    """Takes fingerprints; the hash of a word is computed once."""
+
+    def __init__(self) -> None:
+        self._words = _Hashes()
+
+    def of(
+        self, row: int, place: Place, name: str, conversation: str, exchange: Exchange, before: Exchange | None
+    ) -> Fingerprint:
+        """The fingerprint of a row.
+
+        Args:
+            row: Its number in the file.
+            place: Where it stands among all.
+            name: Its id.
+            conversation: Its conversation.
+            exchange: Its own.
+            before: The one directly before it in its context.
+        """
+        asked, answered = words(exchange.input), words(exchange.output)
+        again = before is not None and _said(exchange.input, asked) == _said(before.input, words(before.input))
+        return Fingerprint(
+            row=row,
+            place=place,
+            id=name,
+            conversation=conversation,
+            exchange=_digest(exchange, asked, answered),
+            repeats=_digest(before, asked, words(before.output)) if before is not None and again else None,
+            grams=self._grams(asked, answered),
+        )
+
+    def _grams(self, asked: Sequence[str], answered: Sequence[str]) -> npt.NDArray[np.uint64]:
+        import numpy as np
+
+        sides = [self._side(found, np.uint64(salt)) for salt, found in ((1, asked), (2, answered)) if found]
+        if not sides:
+            return np.empty(0, np.uint64)
+        grams = np.concatenate(sides)
+        grams.sort()
+        return grams[np.concatenate([[True], grams[1:] != grams[:-1]])]
+
+    def _side(self, found: Sequence[str], salt: np.uint64) -> npt.NDArray[np.uint64]:
+        """Shingle hashes of one text; a text of fewer words is one shingle."""
+        import numpy as np
+
+        hashes = np.fromiter(map(self._words.__getitem__, found), np.uint64, len(found))
+        size = min(len(found), SHINGLE_WORDS)
+        count = len(found) - size + 1
+        grams = np.full(count, salt, np.uint64)
+        for step in range(size):  # a multiplication and a shift a word: order matters, and all bits take part
+            grams = (grams ^ hashes[step : step + count]) * np.uint64(0x9E3779B97F4A7C15)
+            grams ^= grams >> np.uint64(32)
+        return grams
+
+
+def _said(text: str, found: Sequence[str]) -> str:
+    """What decides whether two texts say the same: their words, or their characters where they have none."""
+    return " ".join(found) or "".join(text.split())
+
+
+def _digest(exchange: Exchange, asked: Sequence[str], answered: Sequence[str]) -> bytes:
+    both = f"{_said(exchange.input, asked)}\n{_said(exchange.output, answered)}"
+    return hashlib.blake2b(both.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Repetition:
+    """A row that repeats another, by its number in the file, and why."""
+
+    row: int
+    rule: Rule
+    reason: str
+
+
+def repetitions(rows: Iterable[Fingerprint], off: Iterable[str] = ()) -> list[Repetition]:
+    """Rows that go, each with the one that stays; the outcome does not depend on the order of ``rows``.
+
+    Args:
+        rows: Fingerprints of the rows that nothing else is wrong with.
+        off: Names of rules that are not asked.
+    """
+    left = sorted(rows, key=lambda one: (one.place, one.row))
+    gone: list[Repetition] = []
+    steps: tuple[tuple[Rule, Callable[[Sequence[Fingerprint]], Iterable[tuple[Fingerprint, str]]]], ...] = (
+        (RETRY, _retries),
+        (DUPLICATE, _copies),
+        (NEAR_DUPLICATE, _near_copies),
+    )
+    out = set(off)
+    for rule, find in steps:
+        if rule.name not in out:
+            found = {one.row: reason for one, reason in find(left)}
+            gone += [Repetition(row, rule, reason) for row, reason in found.items()]
+            left = [one for one in left if one.row not in found]
+    return gone
+
+
+def _retries(rows: Sequence[Fingerprint]) -> Iterable[tuple[Fingerprint, str]]:
+    again = {(one.conversation, one.repeats): one.id for one in rows if one.repeats is not None}
+    for one in rows:
+        if (later := again.get((one.conversation, one.exchange))) is not None and later != one.id:
+            yield one, f"the user asked the same again in row {later}"
+
+
+def _copies(rows: Sequence[Fingerprint]) -> Iterable[tuple[Fingerprint, str]]:
+    first: dict[bytes, str] = {}
+    for one in rows:
+        if (kept := first.setdefault(one.exchange, one.id)) != one.id:
+            yield one, f"the same exchange as in row {kept}"
+
+
+def _near_copies(rows: Sequence[Fingerprint]) -> Iterable[tuple[Fingerprint, str]]:
+    suspects = _suspects(rows)
+    if len(suspects) < 2:
+        return
+    from datasketch import MinHash, MinHashLSH
+
+    empty = MinHash(BANDS * BAND_ROWS, seed=1, hashfunc=lambda value: value)
+    index = MinHashLSH(num_perm=len(empty), params=(BANDS, BAND_ROWS))
+    for number, one in enumerate(suspects):
+        sketch = empty.copy()
+        sketch.update_batch((one.grams >> 32).tolist())
+        best = max(
+            ((_jaccard(one, suspects[other]), -other) for other in index.query(sketch)), default=(0.0, 0)
+        )  # of equally similar ones the earliest
+        if best[0] >= JACCARD:
+            yield one, f"{best[0]:.0%} of the shingles are those of row {suspects[-best[1]].id}"
+        else:
+            index.insert(number, sketch)
+
+
+def _suspects(rows: Sequence[Fingerprint]) -> list[Fingerprint]:
+    """Rows of whose shingles enough occur in other rows, taken together, for one of them to be a partner."""
+    import numpy as np
+
+    whole = np.concatenate([one.grams for one in rows]) if rows else np.empty(0, np.uint64)
+    whole.sort()
+    shared = np.unique(whole[1:][whole[1:] == whole[:-1]])
+    del whole
+    if not len(shared):
+        return []
+
+    def enough(one: Fingerprint) -> bool:
+        at = np.minimum(np.searchsorted(shared, one.grams), len(shared) - 1)
+        return bool(np.count_nonzero(shared[at] == one.grams) >= max(1.0, JACCARD * len(one.grams)))
+
+    return [one for one in rows if enough(one)]
+
+
+def _jaccard(one: Fingerprint, other: Fingerprint) -> float:
+    import numpy as np
+
+    smaller, larger = sorted((len(one.grams), len(other.grams)))
+    if smaller < JACCARD * larger:
+        return 0.0
+    both = len(np.intersect1d(one.grams, other.grams, assume_unique=True))
+    return both / (len(one.grams) + len(other.grams) - both)

@@ -1,0 +1,319 @@
+"""Personal data that has a form: where in a text it stands. Its replacement is :mod:`rct_lightning.corpus.scrub`.
+
+Numbers are the hard part, because most are nobody's: a run of digits is taken for a phone number only by its shape or
+by the words before it, and for a card number only by issuer, length and check digit. Names have no form; a pattern
+cannot find them.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import ipaddress
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+Span = tuple[int, int]
+Find = Callable[[str], Iterator[Span]]
+Accepts = Callable[[str, int, int, Span], bool]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of personal data.
+
+    Attributes:
+        name: As in ``--off NAME``.
+        label: As in the placeholder ``[LABEL_1]``.
+        looks_for: For a person, in a line.
+        find: Start and end of every place in a text.
+        same: What two places must have in common to get the same placeholder.
+        in_fields: Whether other fields of a row are searched too, where ids and times look like numbers.
+    """
+
+    name: str
+    label: str
+    looks_for: str
+    find: Find
+    same: Callable[[str], str] = str.casefold
+    in_fields: bool = True
+
+
+# --- addresses and paths --------------------------------------------------------------------------------------------
+
+_LOCAL = re.compile(r"[^\W_][\w.+%'-]{0,63}$|_[\w.+%'-]{0,63}$")
+_DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_]{2,24}(?!\w)")
+NOT_A_PERSON = {"git", "hg", "svn"}
+"""What stands before the @ of an address that is a command's, not a mailbox."""
+
+
+def emails(text: str) -> Iterator[Span]:
+    """E-mail addresses, looked for around each @."""
+    at, end = text.find("@"), 0
+    while at >= 0:
+        window = max(end, at - 64)
+        local, domain = _LOCAL.search(text[window:at]), _DOMAIN.match(text, at + 1)
+        if local and domain and local.group().lower() not in NOT_A_PERSON:
+            yield window + local.start(), domain.end()
+            end = domain.end()
+        at = text.find("@", at + 1)
+
+
+_KEY = re.compile(
+    r"(?<![A-Za-z0-9_-])(?:"
+    r"sk-(?:[a-z]+\d*-)*[A-Za-z0-9_-]{20,}"  # OpenAI, Anthropic and others that took the form over
+    r"|[spr]k_(?:live|test)_[A-Za-z0-9]{16,}"  # Stripe
+    r"|gh[opsur]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,}|glpat-[A-Za-z0-9_-]{20,}"
+    r"|A(?:KI|SI)A[A-Z0-9]{16}(?![A-Z0-9])"  # AWS
+    r"|AIza[A-Za-z0-9_-]{35}|ya29\.[A-Za-z0-9_-]{20,}"  # Google
+    r"|xox[abeoprs]-[A-Za-z0-9-]{20,}"  # Slack
+    r"|(?:hf|gsk|npm|pat|shpat|dop_v1|r8)_[A-Za-z0-9]{30,}|(?:xai|pplx)-[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{40,}"
+    r"|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{30,}"  # SendGrid
+    r"|eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"  # JSON web tokens
+    r"|\d{8,10}:AA[A-Za-z0-9_-]{33}"  # Telegram bots
+    r")|-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\Z)",
+    re.DOTALL,
+)
+
+
+_KEY_HINTS = (
+    "sk-", "k_live_", "k_test_", "ghp_", "gho_", "ghs_", "ghu_", "ghr_", "github_pat_", "glpat-", "AKIA", "ASIA",
+    "AIza", "ya29.", "xox", "hf_", "gsk_", "npm_", "pat_", "dop_v1_", "r8_", "xai-", "pplx-", "pypi-", "SG.", "eyJ",
+    ":AA", "PRIVATE KEY",
+)  # fmt: skip
+"""What every key of :data:`_KEY` holds: most texts have none of them, and looking for them is fast."""
+
+
+def keys(text: str) -> Iterator[Span]:
+    """API keys, tokens and private keys, by the prefixes that their issuers give them."""
+    if not any(hint in text for hint in _KEY_HINTS):
+        return
+    for match in _KEY.finditer(text):
+        if not match.group().startswith("sk-") or any(map(str.isdigit, match.group())):  # else words with hyphens
+            yield match.span()
+
+
+_HOME = re.compile(
+    r"(?:(?<![\w.~})\]/\\-])|(?<=file:/)|(?<=file://))(?:/var|/export|/mnt(?:/[a-z])?|/[a-z]|/Volumes/[^/\n]{1,40})?"
+    r"/(?:home|Users)/(\w(?:[\w.-]*\w)?)"
+    r"|(?:(?<![A-Za-z0-9])[A-Za-z]:|\\\\wsl\S{0,40}?)[\\/]+(?:[Uu]sers|[Dd]ocuments and [Ss]ettings|home)[\\/]+"
+    r"((?!\s)[^\\/:*?\"<>|\r\n\t]{1,40}(?=[\\/])|\w(?:[\w.-]*\w)?)"
+    r"|(?<![\w/~.])~([a-z_][\w.-]*)(?=/)"
+)
+NOBODYS_HOME = frozenset(
+    "user users username you yourname your_name your-name name me home public shared default guest page index "
+    "ubuntu debian pi node runner vscode admin root app ec2-user all".split()
+)
+"""User names that stand for anybody."""
+
+
+_HOME_HINTS = ("/home", "\\home", "sers/", "sers\\", "ettings/", "ettings\\", "~")
+
+
+def homes(text: str) -> Iterator[Span]:
+    """Home folders of Linux, macOS and Windows, up to and with the user's name."""
+    if not any(hint in text for hint in _HOME_HINTS):
+        return
+    for match in _HOME.finditer(text):
+        if next(name for name in match.groups() if name).lower() not in NOBODYS_HOME:
+            yield match.span()
+
+
+# --- network addresses ----------------------------------------------------------------------------------------------
+
+_IP4 = re.compile(r"(?<![\w.\]-])(?:\d{1,3}\.){3}\d{1,3}(?![\w\[]|\.\d|-\w)")
+_IP6 = re.compile(r"(?<![\w:.\]])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:\[])")
+_STOP = re.compile(r"[.?!] |\n")
+_DOTTED = re.compile(r"\d\.\d{1,3}\.\d")
+_VERSION = re.compile(r"\b(?:v|versions?|releases?|firmware|build|sections?|chapters?|clause|paragraph|§)\b", re.I)
+
+
+def network_addresses(text: str) -> Iterator[Span]:
+    """IP addresses; not loopback and masks, and not four numbers with dots in a sentence that speaks of versions."""
+    found = list(_IP4.finditer(text)) if _DOTTED.search(text) else []
+    if text.count(":") > 2:
+        found += _IP6.finditer(text)
+    if not found:
+        return
+    starts = [0, *(stop.end() for stop in _STOP.finditer(text)), len(text)]
+    versions = [bool(_VERSION.search(text, start, end)) for start, end in pairwise(starts)]
+    for match in found:
+        try:
+            address = ipaddress.ip_address(match.group())
+        except ValueError:
+            continue
+        if address.is_loopback or address.is_unspecified or match.group().startswith("255."):
+            continue
+        if isinstance(address, ipaddress.IPv6Address):
+            groups = [group for group in match.group().split(":") if group]
+            if len(groups) < 3 or not any(map(str.isdigit, match.group())):
+                continue  # `a::b` is a name in a program
+        elif versions[bisect_right(starts, match.start()) - 1] or text[match.start() - 1 : match.start()] in ("v", "V"):
+            continue
+        yield match.span()
+
+
+# --- numbers --------------------------------------------------------------------------------------------------------
+
+_NUMBER = re.compile(
+    r"(?<![\w.,:;@#$€£\]=-])(?<![\d)][/])\+?\(?\d+\)?"
+    r"(?:(?:[ \u00a0./-]| / )\(?\d+\)?|(?<=\))\d+)*(?![\w\[]|[.,:]\d|[-/]\w)"
+)
+_DIGITS = re.compile(r"\d[\d \u00a0()./-]{4}")
+_GROUP = re.compile(r"\d+")
+_BLANKS = " \u00a0"
+_BEFORE = _BLANKS + "("
+_DATE = re.compile(r"(?:\d{1,2}[./-]\d{1,2}[./-](?:19|20)?\d\d|(?:19|20)\d\d[./-]\d{1,2}[./-]\d{1,2})(?!\d|[./-]\d)")
+_PHONE_WORDS = re.compile(
+    r"(?:\b(?:tele?(?:phone|fon)?|phone|mobile|mobil|handy|cell|call|text|whatsapp|signal|ring|fax|dial|sms|"
+    r"reach (?:me|us|him|her|them)|my (?:new |old |private )?number)\b|☎|📞)"
+    r"(?:\W{0,3}\b(?:me|us|him|her|them|is|at|on|under|number|no|nr|or)\b){0,3}\W{0,3}$",
+    re.I,
+)
+_OTHER_WORDS = re.compile(
+    r"(?:\b(?:order|invoice|ticket|tracking|isbn|issn|ean|serial|part|item|account|customer|reference|ref|case|id|iban|"
+    r"bestellung|rechnung|version|room|code|parcel|booking|policy|member(?:ship)?|bill|receipt|batch|lot|model)\b|[#№$€£])"
+    r"(?:\W{0,3}\b(?:number|numbers|no|nr|id|code|is|was|are)\b){0,3}\W{0,3}$",
+    re.I,
+)
+_CODE_BEFORE = re.compile(r"\b(?:[A-Z]+\d|\d+[A-Z])\w* $")
+"""A number after such a word goes on with it: `1Z 999 AA1 01 2345`."""
+_LOOK_BACK = 48
+MOST_GROUPS = 12
+"""A run of more groups of digits is a table."""
+_FREE = re.compile(r"1?8(?:00|33|44|55|66|77|88)\d{7}|0?80[08]\d{3,8}")
+"""Numbers that cost the caller nothing: services and helplines, not persons."""
+_AMERICAN = re.compile(r"(?:\+?1[ .-])?(?:\([2-9]\d\d\) ?|[2-9]\d\d([ .-]))[2-9]\d\d(?(1)\1|[ .-])\d{4}")
+_TRUNK = re.compile(r"\(?0[1-9]\d{0,4}\)?(?: / |[ \u00a0./-])?\d{1,8}(?:[ \u00a0.-]\d{2,8}){0,4}")
+_ISSUERS = re.compile(
+    r"4(?:\d{12}|\d{15}|\d{18})|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}"
+    r"|3(?:0[0-5]|[68]\d)\d{11}|6(?:011|5\d\d|4[4-9]\d)\d{12}|62\d{14}"
+    r"|(?:50(?:18|20|38)|5893|6304|6759|676[1-3])\d{8,15}|35(?:2[89]|[3-8]\d)\d{12}"
+)
+
+
+def phones(text: str) -> Iterator[Span]:
+    """Phone numbers: international ones, American and trunk-zero shapes, and others after words such as "call me"."""
+    return _numbers(text, _is_phone, least=7, most=17)
+
+
+def cards(text: str) -> Iterator[Span]:
+    """Card numbers: an issuer's prefix, its length, and a right check digit (ISO/IEC 7812, Luhn)."""
+    return _numbers(text, _is_card, least=13, most=19)
+
+
+def _numbers(text: str, accepts: Accepts, least: int, most: int) -> Iterator[Span]:
+    """The longest accepted sequences of digit groups of ``least`` to ``most`` digits, from left to right, dates apart.
+
+    Groups of a run may be joined by anything; before and after an accepted sequence stands a space, or the run ends.
+    """
+    for match in _NUMBER.finditer(text) if _DIGITS.search(text) else ():
+        if match.end() - match.start() < least:
+            continue
+        groups = [group.span() for group in _GROUP.finditer(text, *match.span())]
+        if len(groups) > MOST_GROUPS:
+            continue
+        first = 0
+        while first < len(groups):
+            begin = groups[first][0]
+            if date := _DATE.match(text, begin):
+                first += sum(start < date.end() for start, _ in groups[first:])
+                continue
+            bracketed = ")" in text[begin : groups[min(first + 1, len(groups) - 1)][1]]
+            while begin > match.start() and text[begin - 1] in ("(+" if bracketed else "+"):
+                begin -= 1
+            digits, taken, last = 0, 0, first
+            if begin == match.start() or text[begin - 1] in _BEFORE:
+                while last < len(groups) and (digits := digits + groups[last][1] - groups[last][0]) <= most:
+                    last += 1
+                    whole = last == len(groups) or text[groups[last - 1][1]] in _BLANKS
+                    if whole and digits >= least and accepts(text, begin, groups[last - 1][1], match.span()):
+                        taken = last
+            if taken:
+                yield begin, groups[taken - 1][1]
+            first = max(taken, first + 1)
+
+
+def _is_card(text: str, start: int, end: int, run: Span) -> bool:
+    shown = text[start:end]
+    digits = re.sub(r"[ -]", "", shown)
+    if not digits.isascii() or not digits.isdigit() or not _ISSUERS.fullmatch(digits):
+        return False
+    doubled = (int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(digits)))
+    return sum(value - 9 if value > 9 else value for value in doubled) % 10 == 0
+
+
+def _is_phone(text: str, start: int, end: int, run: Span) -> bool:
+    shown = text[start:end]
+    digits = re.sub(r"\D", "", shown)
+    if not digits.isascii() or _DATE.match(shown) or _FREE.fullmatch(digits) or len(set(digits)) < 3:
+        return False
+    before = text[max(0, start - _LOOK_BACK) : start]
+    if _CODE_BEFORE.search(before):
+        return False
+    if shown.startswith("+") or (shown.startswith("00") and len(digits) >= 11 and digits[2] != "0" and end == run[1]):
+        return 8 <= len(digits) <= 17
+    if _PHONE_WORDS.search(before):
+        return 7 <= len(digits) <= 15
+    if _OTHER_WORDS.search(before):
+        return False
+    if _AMERICAN.fullmatch(shown):
+        return True
+    if _TRUNK.fullmatch(shown) and 9 <= len(digits) <= 12 and len(shown) > len(digits):
+        return True
+    around = text[max(0, start - _ALONE_BY) : start] + text[end : end + _ALONE_BY]
+    alone = (start, end) == run and not any(map(str.isdigit, around))
+    return alone and len(digits) >= LEAST_OF_LIBRARY and _known_to_library(shown)
+
+
+# --- the optional library -------------------------------------------------------------------------------------------
+
+REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "PL", "SE", "DK", "NO", "PT", "IN", "BR", "MX", "AU", "JP")
+"""Countries whose national ways of writing a number are known where ``phonenumbers`` is installed."""
+
+
+LEAST_OF_LIBRARY = 9
+"""Digits of a number that is taken for its grouping alone: eight are two years."""
+_ALONE_BY = 12
+"""Characters before and after such a number without another digit: a row of a table has some."""
+
+
+@functools.cache
+def phone_library() -> Any:
+    """The package ``phonenumbers`` (the extra ``pii``), or None where it is not installed."""
+    try:
+        return importlib.import_module("phonenumbers")
+    except ImportError:
+        return None
+
+
+def _known_to_library(shown: str) -> bool:
+    """Whether a number is valid, and grouped as one is, in one of the regions."""
+    library = phone_library()
+    if library is None or len(_GROUP.findall(shown)) < 2 or "." in shown:
+        return False
+    strict = library.Leniency.STRICT_GROUPING
+    return any(
+        found.end - found.start == len(shown)
+        for region in REGIONS
+        for found in library.PhoneNumberMatcher(shown, region, leniency=strict)
+    )
+
+
+def _digits(value: str) -> str:
+    return re.sub(r"\D", "", value)
+
+
+KINDS = (
+    Kind("key", "KEY", "API keys and tokens by their issuers' prefixes, private keys", keys, same=str),
+    Kind("email", "EMAIL", "e-mail addresses", emails),
+    Kind("card", "CARD", "card numbers with a right check digit", cards, same=_digits, in_fields=False),
+    Kind("ip", "IP", "IP addresses (not loopback, not version numbers)", network_addresses, in_fields=False),
+    Kind("home", "HOME", "home folders, up to the user's name", homes),
+    Kind("phone", "PHONE", "phone numbers by shape or by the words before them", phones, same=_digits, in_fields=False),
+)
+"""In the order of precedence where two claim the same place."""

@@ -1,0 +1,262 @@
+"""Personal data replaced by placeholders: one value, one placeholder, in every row and every context of a corpus.
+
+Two passes, because numbers must not depend on the order of the file: :meth:`Scrubber.survey` is shown every text, then
+:meth:`Scrubber.scrub` replaces. A corpus that holds placeholders already keeps them, and new ones go on counting.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from rct_lightning.corpus.pii import KINDS, Kind
+from rct_lightning.errors import UserError
+
+PLACEHOLDER = re.compile(r"\[([A-Z]{2,10})_(\d{1,9})\]")
+NAME = Kind("name", "NAME", "names of the list given with --names", lambda text: iter(()))
+ROUNDS = 8
+"""Replacing can uncover something; so often at most a text is looked at again."""
+REMEMBERED = 8192
+"""Texts whose outcome is remembered: turns come again in the contexts of the rows that follow."""
+_WORD = re.compile(r"\w+")
+Place = tuple[float, int, str]
+"""Where a row stands among all, whatever the order of the file."""
+
+
+class Names:
+    """The user's own list of names: a name is found as it is written and in capitals, on whole words.
+
+    Args:
+        replacements: Name to what stands in its place, or None for a placeholder.
+    """
+
+    def __init__(self, replacements: Mapping[str, str | None]) -> None:
+        self.replacements = replacements
+        self._name_of: dict[str, str] = {}
+        for name in replacements:
+            for form in _forms(name):
+                self._name_of.setdefault(form, name)
+        self._by_word: defaultdict[str, list[str]] = defaultdict(list)
+        self._anywhere: list[str] = []  # where no word begins: scripts without spaces, a leading apostrophe
+        for form in sorted(self._name_of, key=lambda form: (-len(form), form)):
+            word = _WORD.match(form)
+            if word is None or _without_spaces(form[0]):
+                self._anywhere.append(form)
+            else:
+                self._by_word[word.group()].append(form)
+
+    def find(self, text: str) -> Iterator[tuple[int, int]]:
+        """Start and end of every name, the longest where several begin."""
+        for word in _WORD.finditer(text):
+            for form in self._by_word.get(word.group(), ()):
+                if text.startswith(form, word.start()) and _ends(text, word.start() + len(form), form):
+                    yield word.start(), word.start() + len(form)
+                    break
+        for form in self._anywhere:
+            at = text.find(form)
+            while at >= 0:
+                if _ends(text, at + len(form), form):
+                    yield at, at + len(form)
+                at = text.find(form, at + 1)
+
+    def name_of(self, found: str) -> str:
+        """The name of the list that was found."""
+        return self._name_of[found]
+
+
+def _forms(name: str) -> set[str]:
+    return {unicodedata.normalize(form, way) for way in (name, name.upper()) for form in ("NFC", "NFD")}
+
+
+def _ends(text: str, end: int, form: str) -> bool:
+    """Whether what stands at ``end`` is no longer part of the same word."""
+    return _without_spaces(form[-1]) or not _WORD.match(text, end)
+
+
+def _without_spaces(character: str) -> bool:
+    return "\u0e00" <= character <= "\u0eff" or "\u3040" <= character <= "\u9fff" or "\U00020000" <= character
+
+
+def read_names(path: Path) -> Names:
+    """Read a list of names: one a line, optionally ``name = replacement``; ``#`` begins a comment.
+
+    Raises:
+        UserError: The file is missing, not UTF-8 or empty, or a line cannot be meant so.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise UserError(f"{path}: the list of names cannot be read ({error.strerror}).") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: byte {error.start + 1} is not UTF-8. Save the list of names as UTF-8.") from None
+    found: dict[str, str | None] = {}
+    lines: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        name, equals, replacement = (part.strip() for part in line.partition("#")[0].partition("="))
+        if not name and not equals:
+            continue
+        _check_line(f"{path}, line {number}", name, replacement if equals else None)
+        if found.get(name, replacement or None) != (replacement or None):
+            raise UserError(f"{path}, line {number}: {name!r} has another replacement in line {lines[name]}.")
+        found[name], lines[name] = replacement or None, number
+    if not found:
+        raise UserError(f"{path}: the list holds no names. Write one name a line.")
+    names = Names(found)
+    for name, new in found.items():
+        for start, end in names.find(new or ""):
+            raise UserError(
+                f"{path}, line {lines[name]}: the replacement {new!r} holds the name {str(new)[start:end]!r}, which is "
+                "to be replaced itself. Choose one that is not in the list."
+            )
+    return names
+
+
+def _check_line(place: str, name: str, replacement: str | None) -> None:
+    if replacement == "":
+        raise UserError(f"{place}: nothing stands after the equals sign. Leave it out to get a placeholder.")
+    if not any(character.isalpha() for character in name):
+        raise UserError(f"{place}: {name!r} is no name. Write `name` or `name = replacement`.")
+    if len(name) == 1 and name.isascii():
+        raise UserError(f"{place}: the name {name!r} is a single letter and would be found everywhere.")
+
+
+class Scrubber:
+    """Finds personal data and replaces it.
+
+    Args:
+        off: Names of kinds that are left alone.
+        names: The user's list, or None.
+    """
+
+    def __init__(self, off: Iterable[str] = (), names: Names | None = None) -> None:
+        out = set(off)
+        self.kinds = [kind for kind in KINDS if kind.name not in out]
+        self._replacements: Mapping[str, str] = {}
+        if names is not None and "name" not in out:
+            self._replacements = {name: new for name, new in names.replacements.items() if new}
+            self.kinds.append(replace(NAME, find=names.find, same=names.name_of))
+        self.first: dict[tuple[str, str], tuple[Place, int]] = {}
+        """Of each value, by label: where it comes first."""
+        self._taken: Counter[str] = Counter()  # the highest number that was there before, by label
+        self._numbers: dict[tuple[str, str], int] = {}
+        self._values_in = lru_cache(REMEMBERED)(self._values)
+        self.scrub = lru_cache(REMEMBERED)(self._scrub)
+
+    def survey(self, text: str, place: Place, fields: bool = False) -> int:
+        """Take note of what a text holds.
+
+        Args:
+            text: Any text of a row.
+            place: Where the row stands.
+            fields: As for :meth:`scrub`.
+
+        Returns:
+            How much there is.
+        """
+        values = self._values_in(text, fields)
+        for number, value in enumerate(values):
+            here = (place, number)
+            if value not in self.first or here < self.first[value]:
+                self.first[value] = here
+        return len(values)
+
+    def number(self) -> None:
+        """Give out the numbers, in the order of first appearance, when every text has been surveyed."""
+        for label, value in sorted(self.first, key=lambda key: (self.first[key], key)):
+            self._placeholder(label, value)
+
+    def values(self) -> Counter[str]:
+        """Distinct values by kind."""
+        names = {kind.label: kind.name for kind in self.kinds}
+        return Counter(names[label] for label, _ in self.first)
+
+    def _placeholder(self, label: str, value: str) -> str:
+        if label == NAME.label and value in self._replacements:
+            return self._replacements[value]
+        if (label, value) not in self._numbers:
+            self._taken[label] += 1
+            self._numbers[label, value] = self._taken[label]
+        return f"[{label}_{self._numbers[label, value]}]"
+
+    def _values(self, text: str, fields: bool) -> list[tuple[str, str]]:
+        for label, number in PLACEHOLDER.findall(text):
+            self._taken[label] = max(self._taken[label], int(number))
+        found: list[tuple[str, str]] = []
+
+        def note(kind: Kind, value: str) -> str:
+            found.append((kind.label, value))
+            return self._replacements.get(value, "[NAME_0]") if kind.label == NAME.label else f"[{kind.label}_0]"
+
+        self._replace(text, note, fields)
+        return found
+
+    def _scrub(self, text: str, fields: bool = False) -> tuple[str, tuple[str, ...]]:
+        """The text with placeholders, and the label of each replacement.
+
+        Args:
+            text: Any text that was surveyed.
+            fields: It is no utterance but another field of the row: numbers are left alone.
+        """
+        labels: list[str] = []
+
+        def put(kind: Kind, value: str) -> str:
+            labels.append(kind.label)
+            return self._placeholder(kind.label, value)
+
+        return self._replace(text, put, fields), tuple(labels)
+
+    def _replace(self, text: str, put: Callable[[Kind, str], str], fields: bool) -> str:
+        kinds = [kind for kind in self.kinds if kind.in_fields] if fields else self.kinds
+        for _ in range(ROUNDS):
+            spans = _spans(text, kinds)
+            if not spans:
+                break
+            pieces, done = [], 0
+            for start, end, kind in spans:
+                pieces += [text[done:start], put(kind, kind.same(text[start:end]))]
+                done = end
+            text = "".join([*pieces, text[done:]])
+        return text
+
+
+def _spans(text: str, kinds: Sequence[Kind]) -> list[tuple[int, int, Kind]]:
+    """What is to be replaced, from left to right; where two overlap, the kind that is named first has it."""
+    found: list[tuple[int, int, Kind]] = []
+    taken = bytearray()
+    for kind in kinds:
+        for start, end in kind.find(text):
+            if not taken:
+                taken = bytearray(len(text))
+                for match in PLACEHOLDER.finditer(text):
+                    taken[match.start() : match.end()] = b"\1" * (match.end() - match.start())
+            if not any(taken[start:end]):
+                taken[start:end] = b"\1" * (end - start)
+                found.append((start, end, kind))
+    return sorted(found, key=lambda span: span[:2])
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Every text in a field of a row, however deep."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from texts_in(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from texts_in(inner)
+
+
+def with_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """The same field with every text in it changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {name: with_texts(inner, change) for name, inner in value.items()}
+    return [with_texts(inner, change) for inner in value] if isinstance(value, list) else value

@@ -1,0 +1,51 @@
+"""Files that belong together are written together: all of them, or none."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO
+
+from rct_lightning.errors import UserError
+
+
+@contextmanager
+def written_together(paths: Sequence[Path]) -> Iterator[list[IO[str]]]:
+    """Open files for text beside their final places, and put them there when the block ends without an error.
+
+    Args:
+        paths: All in one folder, which is made if it is not there.
+
+    Raises:
+        UserError: The disk does not take them.
+    """
+    folder = paths[0].parent
+    made = not folder.exists()
+    files: list[IO[str]] = []
+    done = False
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in paths:
+            files.append(
+                NamedTemporaryFile(
+                    "w", dir=folder, prefix=f".{path.name}.", delete=False, encoding="utf-8", newline="\n"
+                )
+            )
+        yield files
+        for file in files:
+            file.close()
+        for file, path in zip(files, paths, strict=True):
+            os.replace(file.name, path)
+        done = True
+    except OSError as error:
+        raise UserError(f"{folder}: it cannot be written ({error.strerror or error}). Nothing was changed.") from None
+    finally:
+        if not done:
+            for file in files:
+                file.close()
+                Path(file.name).unlink(missing_ok=True)
+            if made and folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()

@@ -1,0 +1,225 @@
+"""What each rule of cleaning sees, what it leaves alone, and what stands in the place of personal data."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from rct_lightning.corpus import pii
+from rct_lightning.corpus.exchange import Exchange, excerpt
+from rct_lightning.corpus.rules import EXCHANGE_RULES
+from rct_lightning.corpus.scrub import Names, Scrubber, read_names
+from rct_lightning.errors import UserError
+
+ASKED = "Can you tell me what the tide does tonight?"
+REPLY = "It turns at nine, and you will hear it from the porch."
+HOME, USERS, AT = "/" + "home", "/" + "Users", "@"
+CARD = "4539 5787 6362 1486"  # a right check digit, nobody's
+KEY = "sk-" + "a1B2" * 10
+
+
+def ruled(reply: str, asked: str = ASKED) -> str | None:
+    """The first rule that speaks."""
+    return next((rule.name for rule in EXCHANGE_RULES if rule.find and rule.find(Exchange(asked, reply))), None)
+
+
+def scrubbed(text: str, names: Names | None = None, off: tuple[str, ...] = ()) -> str:
+    scrubber = Scrubber(off, names)
+    scrubber.survey(text, (0.0, 0, ""))
+    scrubber.number()
+    return scrubber.scrub(text)[0]
+
+
+# --- rules ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rule", "reply"),
+    [
+        ("too-short", ""),
+        ("too-short", " \n"),
+        ("too-short", "ok"),
+        ("placeholder", "This block is not supported on your current device yet."),
+        ("placeholder", f"{REPLY}\n```\nThis block is not supported on your current device yet.\n```"),
+        ("placeholder", "Viewing artifacts created via the Analysis Tool web preview isn’t yet supported on mobile."),
+        ("placeholder", "\u200e[image omitted]"),
+        ("placeholder", f"{REPLY}\n\nNetwork error"),
+        ("placeholder", "null"),
+        ("reasoning", f"The user is asking about tides. I should answer briefly.{REPLY}"),
+        ("reasoning", f"Okay, the user wants company, not facts.\n\n{REPLY}"),
+        ("reasoning", f"<thinking>She is tired.</thinking>{REPLY}"),
+        ("reasoning", f"{REPLY} <think>Was that too long?</think>"),
+        ("reasoning", f"Let me think about how to respond. {REPLY}"),
+        ("reasoning", f"I should acknowledge the loss before anything else. {REPLY}"),
+        ("reasoning", f"Thought for 12 seconds\n\n{REPLY}"),
+        ("wrong-speaker", f"{REPLY}\nHuman: And tomorrow, will it be the same?\nAssistant: The same."),
+        ("wrong-speaker", f"{REPLY}\n\nUser: And tomorrow, will it be the same?"),
+        ("wrong-speaker", f"You said:\n{ASKED}\n\nChatGPT said:\n{REPLY}"),
+        ("wrong-speaker", ASKED),
+        ("wrong-speaker", f"{REPLY}<|im_end|>\n<|im_start|>user"),
+        ("noise", "Q2hhcnQ" * 60),
+        ("noise", "12.5 17.2 19.1 22.8 31.0 12.5 17.2 19.1 22.8 31.0 44.4 12.9 11.1 10.2 9.5 8.1"),
+        ("noise", "no " * 80),
+        ("noise", "a" * 60),
+        ("noise", f"{REPLY} \ufffd\ufffd n\ufffd"),
+        ("noise", "\x1b[31mIt turns\x00 at\x07 nine."),
+    ],
+)  # fmt: skip
+def test_a_fault_is_named(rule: str, reply: str) -> None:
+    assert ruled(reply) == rule
+
+
+@pytest.mark.parametrize(
+    ("asked", "reply"),
+    [
+        (ASKED, REPLY),
+        (ASKED, "Yes."),
+        (ASKED, "My reasoning was wrong, and I am glad you asked twice."),
+        (ASKED, "Let me think about it until the kettle boils, and you sit down."),
+        (ASKED, "I should think so, yes."),
+        ("What does a form need?", "The user is asked for too much. Two fields will do."),
+        ("Who is in front of the screen?", "The human eye sees it first."),
+        (ASKED, "Something went wrong with the dough, that is all."),
+        ("My camera says: format not supported.", "Large cards are not supported by older ones."),
+        (ASKED, "ANNA: You came.\nLENA: Late."),
+        (ASKED, "Host: db\nUser: postgres\nPort: 5432, as it always was."),
+        ("Say good night.", "Good night."),
+        (ASKED, "No, no, no and no. I heard you four times."),
+        (ASKED, "See https://example.org/" + "tide-" * 30 + " for the table."),
+        ("潮は？", "九時に変わります。玄関から聞こえますよ。"),
+        ("Прилив?", "В девять, и его слышно с крыльца."),
+    ],
+)  # fmt: skip
+def test_what_looks_like_one_is_left_alone(asked: str, reply: str) -> None:
+    assert ruled(reply, asked) is None
+
+
+def test_an_input_may_be_a_word_but_not_a_mark() -> None:
+    assert ruled(REPLY, "Why") is None
+    assert ruled(REPLY, "?") == "too-short"
+
+
+def test_an_excerpt_is_one_safe_line() -> None:
+    shown = excerpt("a\x1b[2Jb\nc" + "x" * 300)
+    assert shown.startswith('"ab cxx') and shown.endswith('x…"') and len(shown) < 120
+
+
+# --- personal data --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        (f"Write to ana.b+x{AT}mail.example.org.", "Write to [EMAIL_1]."),
+        (f"<bücher{AT}lesen-berlin.de>", "<[EMAIL_1]>"),
+        ("Call +44 (0)20 7946 0958 or (415) 555-2671.", "Call [PHONE_1] or [PHONE_2]."),
+        ("Tel. 5550123, after six", "Tel. [PHONE_1], after six"),
+        ("0171/3920014 and 06.12.34.56.78 and 00 49 30 901820", "[PHONE_1] and [PHONE_2] and [PHONE_3]"),
+        ("on 12.03.2024 0171/3920014", "on 12.03.2024 [PHONE_1]"),
+        (f"pay with {CARD} 12/27", "pay with [CARD_1] 12/27"),
+        (f"{CARD.replace(' ', '-')} is {CARD}", "[CARD_1] is [CARD_1]"),
+        (f"the key is {KEY}!", "the key is [KEY_1]!"),
+        ("from 83.140.25.17:8080 to 2001:db8::25:1a", "from [IP_1]:8080 to [IP_2]"),
+        (f"it is in {HOME}/mberg/notes and {USERS}/m.berg", "it is in [HOME_1]/notes and [HOME_2]"),
+        ("C:\\Users\\Maria Berg\\x and c:/users/mb", "[HOME_1]\\x and [HOME_2]"),
+    ],
+)
+def test_personal_data_is_replaced(text: str, clean: str) -> None:
+    assert scrubbed(text) == clean
+    assert scrubbed(clean) == clean
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Order 4512 8837 2201, invoice 2024-000123-77, ISBN 978-3-16-148410-0",
+        f"the card {CARD[:-1]}5 has a wrong check digit",
+        "take version 10.0.0.1, not 10.0.0.2",
+        "127.0.0.1 and 255.255.255.0 are everybody's",
+        "std::vector, a::b, at 10:15:30",
+        "left-pad@1.3.0, @property, git@github.com:a/b, foo@bar",
+        "on 2024-03-12 from 19:40 to 20:15, 1914-1918, 51.5072, -0.1276",
+        f"under {HOME}/user and /usr/share, or https://x.example{HOME}/page",
+        "1-800-273-8255 is a helpline, 988 too",
+        "1234-5678, 1 250 000 points, 250 g and 125 g",
+        "9fceb02d0ae598e95dc970b74767f19372d61af8",
+        "sk-is-a-prefix-of-many-hyphenated-words-here",
+    ],
+)
+def test_other_numbers_and_paths_are_not(text: str) -> None:
+    assert scrubbed(text) == text
+
+
+def test_a_kind_that_is_off_is_left() -> None:
+    text = f"ana{AT}mail.example, +44 20 7946 0958"
+    assert scrubbed(text, off=("email",)) == f"ana{AT}mail.example, [PHONE_1]"
+
+
+def test_the_same_value_has_the_same_placeholder_and_numbers_follow_the_rows_not_the_file() -> None:
+    texts = {1.0: f"from B{AT}x.example", 2.0: f"to a{AT}x.example and b{AT}X.example"}
+
+    def outcome(order: list[float]) -> list[str]:
+        scrubber = Scrubber()
+        for time in order:
+            scrubber.survey(texts[time], (time, 0, ""))
+        scrubber.number()
+        return [scrubber.scrub(texts[time])[0] for time in sorted(texts)]
+
+    expected = ["from [EMAIL_1]", "to [EMAIL_2] and [EMAIL_1]"]
+    assert outcome([1.0, 2.0]) == outcome([2.0, 1.0]) == expected
+
+
+def test_numbers_go_on_after_those_that_are_there() -> None:
+    assert scrubbed(f"[EMAIL_7] and ana{AT}mail.example") == "[EMAIL_7] and [EMAIL_8]"
+
+
+def test_phone_numbers_of_other_countries_need_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    spanish = "Escríbeme: 612 345 678"
+    monkeypatch.setattr(pii, "phone_library", lambda: None)
+    assert scrubbed(spanish) == spanish
+    monkeypatch.undo()
+    pytest.importorskip("phonenumbers")
+    assert scrubbed(spanish) == "Escríbeme: [PHONE_1]"
+    assert scrubbed("612 345 678 901 234") == "612 345 678 901 234"  # a row of a table
+
+
+# --- names ----------------------------------------------------------------------------------------------------------
+
+
+def test_names_are_found_as_written_and_in_capitals_on_whole_words() -> None:
+    names = Names({"Ann": None, "Ann Lee": "Mary", "José": None, "王伟": None})
+    decomposed = unicodedata.normalize("NFD", "José")
+    text = f"ANN LEE, Ann's cat, Annie, an ann; {decomposed} and 我是王伟。"
+    assert scrubbed(text, names) == "Mary, [NAME_1]'s cat, Annie, an ann; [NAME_2] and 我是[NAME_3]。"
+
+
+def test_a_list_of_names_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "names.txt"
+    file.write_bytes("\ufeffAnn # my sister\n\n# nobody\nTom Lee = Max\n".encode())
+    assert read_names(file).replacements == {"Ann": None, "Tom Lee": "Max"}
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"Ann\nJos\xe9\n", "not UTF-8"),
+        (b"# nobody\n\n", "holds no names"),
+        (b"Ann\nTom =\n", "line 2: nothing stands after"),
+        (b"= Tom\n", "line 1: '' is no name"),
+        (b"A\n", "line 1: the name 'A' is a single letter"),
+        (b"Ann = Max\nAnn = Tom\n", "line 2: 'Ann' has another replacement in line 1"),
+        (b"Ann = Tom Lee\nTom\n", "line 1: the replacement 'Tom Lee' holds the name 'Tom'"),
+    ],
+)
+def test_a_list_that_cannot_be_meant_so_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
+    file = tmp_path / "names.txt"
+    file.write_bytes(content)
+    with pytest.raises(UserError, match=says.replace("(", r"\(")):
+        read_names(file)
+
+
+def test_a_missing_list_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be read"):
+        read_names(tmp_path / "none.txt")
