@@ -4,33 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from rct_lightning.cli import audit, clean, importing, show, split
+from rct_lightning.cli import audit, build, clean, importing, show, split
 
-app = typer.Typer(no_args_is_help=True, help="From a chat export to a corpus: import, clean, split, audit, show.")
+app = typer.Typer(
+    no_args_is_help=True, help="From a chat export to a corpus: import, clean, split, audit, show; build does it all."
+)
+app.command("build")(build.build)
 app.command("import")(importing.import_)
 app.command("clean", no_args_is_help=True)(clean.clean)
 app.command("split")(split.split)
 app.command("audit")(audit.audit)
 app.command("show")(show.show)
-
-
-@app.command()
-@refusing
-def build(
-    paths: Annotated[list[Path], typer.Argument(help="Exports: files, folders or zip archives.")],
-    out: Annotated[Path, typer.Option(help="Folder of the corpus; every step leaves its files there.")],
-    speakers: Annotated[Path | None, typer.Option(help="As for import: who speaks in text, Markdown and RTF.")] = None,
-    names: Annotated[Path | None, typer.Option(help="As for clean: names to replace.")] = None,
-    rules: Annotated[Path | None, typer.Option(help="As for split: own rules and markers (TOML).")] = None,
-    eval_size: Annotated[int, typer.Option(min=1, help="As for split: rows to hold out.")] = 82,
-    force: Annotated[bool, typer.Option("--force", help="Replace what these steps wrote before.")] = False,
-) -> None:
-    """Import, clean, split and audit, one after the other. Exit code 1: a line of the audit fails."""
-    typer.echo("import")
-    import_(paths, out, speakers=speakers, force=force)
-    typer.echo("\nclean")
-    clean(out, names=names, force=force)
-    typer.echo("\nsplit")
-    split.split(out, eval_size=eval_size, rules=rules, force=force)
-    typer.echo("\naudit")
-    audit.audit(out, rules=rules)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from rct_lightning.corpus.exchange import Exchange
 from rct_lightning.corpus.pii import KINDS
-from rct_lightning.corpus.rules import EXCHANGE_RULES, Exchange
+from rct_lightning.corpus.rules import EXCHANGE_RULES
 from rct_lightning.dialogue import Example
 
 
