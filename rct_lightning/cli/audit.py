@@ -15,7 +15,7 @@ def audit(
     path: Annotated[
         Path, typer.Argument(help="A corpus folder: train.jsonl and eval.jsonl, else what it holds.")
     ] = Path("data/relational"),
-    tokenizer: Annotated[Path, typer.Option(help="A model's folder; its tokenizer counts.")] = Path("data/nano"),
+    tokenizer: Annotated[Path | None, typer.Option(help="A model's folder, whose tokens count (data/nano).")] = None,
     max_seq_length: Annotated[int, typer.Option(min=8, help="Tokens of a row in training.")] = 512,
     rules: Annotated[Path | None, typer.Option(help="Own rules and markers (TOML).")] = None,
     no_files: Annotated[bool, typer.Option("--no-files", help="Print only; leave no audit.md and audit.html.")] = False,
@@ -28,7 +28,7 @@ def audit(
     from rct_lightning.corpus.labels import labels_of
     from rct_lightning.corpus.sides import Sides
     from rct_lightning.corpus.tables import render
-    from rct_lightning.corpus.tokens import FolderTokenizer
+    from rct_lightning.corpus.tokens import tokenizer_of
     from rct_lightning.corpus.truncation import Lengths
     from rct_lightning.dialogue import content_hash, read_jsonl
     from rct_lightning.sanitize import printable
@@ -38,7 +38,12 @@ def audit(
     whole = folder.existing(folder.train, folder.clean, folder.imported)
     files = [whole, *([folder.eval] if whole == folder.train and folder.eval.is_file() else [])]
     train, held = ([*map(read_jsonl, files), []])[:2]
-    lengths = Lengths.of([*train, *held], FolderTokenizer(tokenizer), max_seq_length, DialogueTemplate())
+    lengths = Lengths.of(
+        [*train, *held],
+        tokenizer_of(tokenizer),
+        max_seq_length,
+        DialogueTemplate(),
+    )
     found = ask(Sides(train, held, labels_of(rules), lengths))
     for line in found.lines:
         typer.echo(line.wrapped())

@@ -23,15 +23,13 @@ def show(
     path: Annotated[Path, typer.Argument(help="A JSONL file, or a corpus folder (its train.jsonl).")] = Path(
         "data/relational"
     ),
-    tokenizer: Annotated[Path, typer.Option(help="A model's folder; its tokenizer cuts the text up.")] = Path(
-        "data/nano"
-    ),
+    tokenizer: Annotated[Path | None, typer.Option(help="A model's folder (data/nano).")] = None,
     max_seq_length: Annotated[int, typer.Option(min=8, help="Tokens of a row in training.")] = 512,
 ) -> None:
     """A row as the model sees it: the exact text, which tokens are learnt, and what does not fit."""
     from rct_lightning.corpus.folder import CorpusDir
     from rct_lightning.corpus.show import find, pieces
-    from rct_lightning.corpus.tokens import FolderTokenizer
+    from rct_lightning.corpus.tokens import tokenizer_of
     from rct_lightning.dialogue import read_jsonl
     from rct_lightning.markers import Lexicon
     from rct_lightning.sanitize import printable
@@ -41,7 +39,7 @@ def show(
     file = path if path.is_file() else folder.existing(folder.train, folder.clean, folder.imported)
     rows = read_jsonl(file)
     at, row = find(rows, number)
-    found = pieces(row, FolderTokenizer(tokenizer), max_seq_length, DialogueTemplate())
+    found = pieces(row, tokenizer_of(tokenizer), max_seq_length, DialogueTemplate())
     kept, learnt = (sum(p.tokens for p in found if not p.cut), sum(p.tokens for p in found if p.learnt))
     cut = sum(piece.tokens for piece in found if piece.cut)
     strength = Lexicon().strength(row.input)

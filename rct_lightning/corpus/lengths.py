@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rct_lightning.corpus.exchange import Exchange, Rule
-from rct_lightning.errors import UserError
+from rct_lightning.corpus.tokens import FolderTokenizer
 from rct_lightning.template import DialogueTemplate
 
 TOO_LONG = Rule(
@@ -27,23 +27,12 @@ def tokens_by(folder: Path) -> Measure:
     """A measure in tokens of the tokenizer in a model's folder.
 
     Raises:
-        UserError: The folder holds no tokenizer.json, or one that cannot be read.
+        UserError: The folder holds no tokenizer, or one that cannot be read.
     """
-    file = folder / "tokenizer.json" if folder.is_dir() else folder
-    if not file.is_file():
-        raise UserError(f"{folder}: there is no tokenizer.json. Give the folder of a model, for example data/nano.")
-    from tokenizers import Tokenizer
-
-    try:
-        tokenizer = Tokenizer.from_file(str(file))
-    except Exception as error:  # the library raises nothing more specific
-        raise UserError(f"{file}: this is not a tokenizer ({error}).") from None
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    tokenizer.encode_special_tokens = True  # somebody's "<|endoftext|>" is thirteen characters
+    tokenizer = FolderTokenizer(folder)
 
     def tokens_of(exchange: Exchange) -> int:
-        return len(tokenizer.encode(_text(exchange), add_special_tokens=False).ids) + END_OF_REPLY
+        return len(tokenizer(_text(exchange), add_special_tokens=False)["input_ids"]) + END_OF_REPLY
 
     return tokens_of
 

@@ -113,7 +113,12 @@ def _repeats(sides: Sides) -> Line:
         {"same row", "same user text", "same reply"}, {"near user text", "near reply"}))  # fmt: skip
     seen = f"{len(exact)} rows repeat the user text or reply of another, {len(near - exact)} nearly (twins apart)"
     if len(exact | near) > limits.REPEATED_ROWS * len(sides.rows):
-        return Line("warn", "repeats", seen, "They weigh as often as they occur; `rct corpus clean` leaves one of them")
+        return Line(
+            "warn",
+            "repeats",
+            seen,
+            "They weigh as often as they occur; of whole exchanges `rct corpus clean` leaves one",
+        )
     return Line("ok", "repeats", seen)
 
 

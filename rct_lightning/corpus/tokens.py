@@ -10,6 +10,20 @@ from typing import Any
 from rct_lightning.errors import UserError
 
 BATCH = 2048
+BUNDLED = Path("data") / "nano"
+"""Where the bundled base is, seen from the checkout."""
+
+
+def tokenizer_of(folder: Path | None) -> FolderTokenizer:
+    """That of a model's folder, or of the bundled base: where the command is typed, else in the checkout installed.
+
+    Raises:
+        UserError: There is none.
+    """
+    if folder is not None:
+        return FolderTokenizer(folder)
+    beside_the_package = Path(__file__).parents[2] / BUNDLED
+    return FolderTokenizer(BUNDLED if BUNDLED.is_dir() or not beside_the_package.is_dir() else beside_the_package)
 
 
 class FolderTokenizer:
@@ -26,7 +40,7 @@ class FolderTokenizer:
 
     def __init__(self, folder: Path) -> None:
         if not (folder / "tokenizer.json").is_file():
-            raise UserError(f"{folder}: no tokenizer.json in there. Give a model's folder with --tokenizer.")
+            raise UserError(f"{folder}: there is no tokenizer.json. Give a model's folder with --tokenizer.")
         from tokenizers import Tokenizer
 
         try:
