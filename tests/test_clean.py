@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from rct_lightning.cli import app
 from rct_lightning.corpus.clean import clean_corpus
-from rct_lightning.corpus.clean_report import RULES, Settings
+from rct_lightning.corpus.clean_report import RULES, SCRUBS, Settings
 from rct_lightning.corpus.folder import CorpusDir
 from rct_lightning.corpus.scrub import Names
 from rct_lightning.dialogue import read_jsonl
@@ -130,11 +130,12 @@ def test_a_row_in_quarantine_can_be_moved_back(tmp_path: Path) -> None:
     assert lines(tmp_path / "out" / "clean.jsonl")["b-1"] == moved
 
 
-def test_explain_lists_every_rule(tmp_path: Path) -> None:
+def test_explain_and_the_page_list_every_rule(tmp_path: Path) -> None:
     done = run("--explain", "--off", "retry")
     assert done.exit_code == 0
-    for name in ("too-short", "reasoning", "near-duplicate", "too-long", "email", "phone", "name"):
-        assert f"\n{name} " in f"\n{done.output}"
+    page = (ROOT / "docs" / "corpus.md").read_text(encoding="utf-8")
+    for one in (*RULES, *SCRUBS):
+        assert f"\n{one.name} " in f"\n{done.output}" and f"| `{one.name}` |" in page
     assert "turned off" in done.output and "--off NAME" in done.output
     assert not list(tmp_path.iterdir())
 
@@ -162,11 +163,7 @@ def test_the_bundled_corpus_is_clean(tmp_path: Path) -> None:
 @pytest.mark.parametrize("explicit", [False, True])
 def test_a_context_is_cut_behind_an_unfit_exchange(tmp_path: Path, explicit: bool) -> None:
     spoiled = [TURNS[0], (TURNS[1][0], LEAK), *TURNS[2:]]
-    rows = talk("a", *spoiled)
-    if explicit:
-        said = [{"role": ("human", "assistant")[n % 2], "content": text} for n, text in enumerate(sum(spoiled, ()))]
-        rows = [one | {"context": said[: 2 * n]} for n, one in enumerate(rows)]
-    clean, quarantine = cleaned(tmp_path, rows)
+    clean, quarantine = cleaned(tmp_path, with_contexts(talk("a", *spoiled), explicit))
     assert [*clean] == ["a-1", "a-3", "a-4"] and [*quarantine] == ["a-2"]
     assert contexts(tmp_path) == {"a-1": [], "a-3": [], "a-4": [*TURNS[2]]}
     assert [clean[name].get("context_cut") for name in clean] == [None, 4, 4]
@@ -312,6 +309,7 @@ def test_a_mistake_is_told_and_leaves_nothing_behind(tmp_path: Path) -> None:
         (good, "--names", tmp_path / "names"): "not UTF-8",
         (good, "--off", "near-duplicat"): "Did you mean 'near-duplicate'?",
         (good, "--max-tokens", "9", "--tokenizer", tmp_path / "empty"): "there is no tokenizer.json",
+        (good, "--tokenizer", tmp_path): "--tokenizer says what --max-tokens counts",
         (bad, "--out", tmp_path / "new"): "none of the 1 rows passes (reasoning 1)",
         (): "nothing to clean",
     }.items():  # fmt: skip
@@ -373,9 +371,19 @@ PIECES = st.sampled_from([
     "call ", "/" + "home/ana", "[EMAIL_1]", "[PHONE_2]", "Ana", "ana", "sk-" + "x1" * 12, "no ", "\ufffd",
     "12.03.2024 ", "::1", "~x/", "\\", "(", "-", " ", "version ", LONG, NEAR,
 ])  # fmt: skip
+SIDES = (("human", "input"), ("assistant", "output"))
 TEXTS = st.lists(PIECES | st.text(st.characters(exclude_categories=["Cs"]), max_size=12), max_size=6).map("".join)
-TALKS = st.lists(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=4), min_size=1, max_size=5)
+TALKS = st.lists(
+    st.tuples(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=4), st.booleans()), min_size=1, max_size=5
+)
+"""Conversations, and whether their rows have contexts of their own."""
 FIT = talk("zz", ("Will you stay a while?", "As long as the lamp burns, and longer if you like."))
+
+
+def with_contexts(rows: list[Row], own: bool) -> list[Row]:
+    """The rows, with what was said before them if they are to have contexts of their own."""
+    said = [{"role": role, "content": one[side]} for one in rows for role, side in SIDES]
+    return [one | {"context": said[: 2 * n]} for n, one in enumerate(rows)] if own else rows
 
 
 def outcome(folder: Path, rows: Sequence[Row]) -> tuple[str, str]:
@@ -388,10 +396,8 @@ def outcome(folder: Path, rows: Sequence[Row]) -> tuple[str, str]:
 
 @given(TALKS, st.randoms(use_true_random=False))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_cleaning_takes_anything_loses_nothing_and_is_done_at_once(
-    talks: list[list[tuple[str, str]]], random: Any
-) -> None:
-    named = [talk(f"t{n}", *turns) for n, turns in enumerate(talks)] + [FIT]
+def test_cleaning_takes_anything_loses_nothing_and_is_done_at_once(talks: list[Any], random: Any) -> None:
+    named = [with_contexts(talk(f"t{n}", *turns), own) for n, (turns, own) in enumerate(talks)] + [FIT]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         rows = [one for rows in named for one in rows]

@@ -16,6 +16,7 @@ from rct_lightning.corpus.lengths import TOO_LONG, Measure, tokens_by, words_of
 from rct_lightning.corpus.pii import KINDS, Kind, phone_library
 from rct_lightning.corpus.rules import EXCHANGE_RULES
 from rct_lightning.corpus.scrub import NAME, Names
+from rct_lightning.errors import UserError
 from rct_lightning.sanitize import printable
 
 WIDTH = 110
@@ -52,8 +53,10 @@ class Settings:
         """What a length is counted in; None without a limit.
 
         Raises:
-            UserError: The folder holds no tokenizer.
+            UserError: The folder holds no tokenizer, or there is nothing to count its tokens for.
         """
+        if self.tokenizer is not None and self.max_tokens is None:
+            raise UserError("--tokenizer says what --max-tokens counts, and that is not given. Give both, or neither.")
         if self.max_tokens is None or TOO_LONG.name in self.off:
             return None
         return words_of if self.tokenizer is None else tokens_by(self.tokenizer)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 JACCARD = 0.8
 BANDS, BAND_ROWS = 25, 5
 """Of the index: a pair at the threshold is missed with a probability of 5e-5, ``(1 - 0.8**5) ** 25``."""
+LEAST_ESTIMATE = 0.65
+"""Share of equal minima from which on a candidate is compared; four standard deviations below the threshold."""
 
 RETRY = Rule("retry", "an input that the user sent again at once; the last answer to it stays")
 DUPLICATE = Rule("duplicate", "an exchange that stands in an earlier row, word for word")
@@ -182,17 +184,20 @@ def _near_copies(rows: Sequence[Fingerprint]) -> Iterable[tuple[Fingerprint, str
     suspects = _suspects(rows)
     if len(suspects) < 2:
         return
+    import numpy as np
     from datasketch import MinHash, MinHashLSH
 
     empty = MinHash(BANDS * BAND_ROWS, seed=1, hashfunc=lambda value: value)
     index = MinHashLSH(num_perm=len(empty), params=(BANDS, BAND_ROWS))
+    sketches = np.empty((len(suspects), len(empty)), empty.hashvalues.dtype)
     for number, one in enumerate(suspects):
         sketch = empty.copy()
         sketch.update_batch((one.grams >> 32).tolist())
-        best = max(
-            ((_jaccard(one, suspects[other]), -other) for other in index.query(sketch)), default=(0.0, 0)
-        )  # of equally similar ones the earliest
-        if best[0] >= JACCARD:
+        sketches[number] = sketch.hashvalues
+        found = np.array(sorted(index.query(sketch)), dtype=np.int64)
+        near = found[(sketches[found] == sketches[number]).mean(axis=1) >= LEAST_ESTIMATE] if len(found) else found
+        best = max(((_jaccard(one, suspects[other]), -other) for other in near.tolist()), default=(0.0, 0))
+        if best[0] >= JACCARD:  # of equally similar ones the earliest is named
             yield one, f"{best[0]:.0%} of the shingles are those of row {suspects[-best[1]].id}"
         else:
             index.insert(number, sketch)

@@ -36,8 +36,8 @@ _SENTENCE_HINTS = (
 
 _PICTURE = "image|photo|picture|pic|video|audio|gif|sticker|file|attachment|media"
 _MEDIUM = (
-    rf"(?:{_PICTURE})s?|voice (?:message|note)|(?:audio|video) message|document|artifact|link|preview|contact card|"
-    r"location|screenshot|recording|canvas|block|content|comment|message|response|reply|generation|output|thinking|"
+    rf"(?:{_PICTURE})s?|voice (?:message|note)|(?:audio|video) message|document|artifact|preview|contact card|"
+    r"screenshot|recording|canvas|block|content|comment|message|response|reply|generation|output|thinking|"
     r"tool (?:use|call|result)|conversation"
 )
 _GONE = (
@@ -56,7 +56,7 @@ _MARK = re.compile(
 _MARK_IN_A_LINE = re.compile(
     rf"\[(?:{_PICTURE})(?: of |: )[^\]\n]{{1,120}}\](?!\()|[\[<](?:{_PICTURE}) omitted[\]>]", re.I
 )
-_IN_BRACKETS = re.compile(r"\[[^\]\n]{0,60}\]|<[\w ]{1,40}>|\{\}")
+_IN_BRACKETS = re.compile(r"\[[\w .…:]{0,40}\]|<[\w ]{1,40}>|\{\}")
 """Anything in brackets, where it is all there is."""
 
 _TRY_AGAIN = r"(?:[.!,] (?:please )?(?:try|wait|contact|reload|refresh)\b.{0,60})?"

@@ -22,7 +22,7 @@ PLACEHOLDER = re.compile(r"\[([A-Z]{2,10})_(\d{1,9})\]")
 NAME = Kind("name", "NAME", "names of the list given with --names", lambda text: iter(()))
 ROUNDS = 8
 """Replacing can uncover something; so often at most a text is looked at again."""
-REMEMBERED = 8192
+REMEMBERED = 2048
 """Texts whose outcome is remembered: turns come again in the contexts of the rows that follow."""
 _WORD = re.compile(r"\w+")
 Place = tuple[float, int, str]
