@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rct_lightning.errors import UserError
-from rct_lightning.reading import read_object
+from rct_lightning.reading import read_object, shown
 from rct_lightning.runs import STEP
 
 if TYPE_CHECKING:  # whether there is a whole checkpoint is known before torch is imported
@@ -180,7 +180,7 @@ def _restore(tree: Tree, tensors: Mapping[str, torch.Tensor]) -> Tree:
     if kind in ("list", "tuple"):
         items: Iterator[Tree] = (_restore(each, tensors) for each in value)
         return list(items) if kind == "list" else tuple(items)
-    raise ValueError(f"{kind!r} is no kind of state")
+    raise ValueError(f"{shown(kind)} is no kind of state")
 
 
 def _sum(file: Path) -> str:

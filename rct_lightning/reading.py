@@ -55,7 +55,12 @@ def check_is_text(content: bytes, place: str) -> None:
         )
 
 
-def parse(content: bytes, place: str, whole: str = "Each line must hold one complete JSON object.") -> Any:
+def parse(
+    content: bytes,
+    place: str,
+    whole: str = "Each line must hold one complete JSON object.",
+    decoder: json.JSONDecoder | None = None,
+) -> Any:
     """One JSON value.
 
     Strictly JSON: a key that stands twice, NaN, an infinite number and half a character are refused as well, since
@@ -65,13 +70,14 @@ def parse(content: bytes, place: str, whole: str = "Each line must hold one comp
         content: UTF-8, with or without a byte order mark.
         place: Of it, to be named.
         whole: What there should be, said where there is something else.
+        decoder: A less strict one.
 
     Raises:
         UserError: It is not JSON.
     """
     text = _decoded(content, place)
     try:
-        value = _STRICT.decode(text)
+        value = (decoder or _STRICT).decode(text)
     except _Refused as error:
         raise UserError(f"{place}: {error}") from None
     except json.JSONDecodeError as error:
@@ -85,8 +91,13 @@ def parse(content: bytes, place: str, whole: str = "Each line must hold one comp
     return value
 
 
-def read_object(path: Path, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
+def read_object(path: Path, most_bytes: int = MOST_BYTES, *, strict: bool = True) -> dict[str, Any]:
     """A file that is one JSON object.
+
+    Args:
+        path: The file.
+        most_bytes: Larger ones are not read.
+        strict: As :func:`parse` reads; else NaN and infinity are numbers, as this program writes them.
 
     Raises:
         UserError: There is no such file, it is too large, or it is something else.
@@ -100,7 +111,7 @@ def read_object(path: Path, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error}).") from None
-    value = parse(content, str(path), "It is one JSON object.")
+    value = parse(content, str(path), "It is one JSON object.", decoder=_STRICT if strict else _LENIENT)
     if not isinstance(value, dict):
         raise UserError(f"{path}: expected a JSON object, found {kind_of(value)}.")
     return value
@@ -148,6 +159,7 @@ def _finite_number(digits: str) -> float:
 
 
 _STRICT = json.JSONDecoder(object_pairs_hook=_without_twins, parse_constant=_no_constant, parse_float=_finite_number)
+_LENIENT = json.JSONDecoder()
 
 
 def _has_lone_surrogate(value: Any) -> bool:

@@ -80,7 +80,7 @@ def test_damage_is_told(name: str, harm: str, tmp_path: Path) -> None:
 def test_json_that_names_anything_else_is_refused(tmp_path: Path) -> None:
     checkpoint.write(tmp_path / "step-1", {"a": 1})
     state = tmp_path / "step-1" / STATE
-    state.write_text(json.dumps({"object": ["os.system", "true"]}))
+    state.write_text(json.dumps({"map": [["a", {"object": ["os.system", "true"]}]]}))
     manifest = tmp_path / "step-1" / MANIFEST
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {STATE: checkpoint._sum(state)}))
     (tmp_path / "step-1" / MARKER).write_text(checkpoint._sum(manifest))

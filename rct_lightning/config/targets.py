@@ -48,7 +48,7 @@ def check_targets(node: Any, place: str = "") -> None:
             if name == "_target_" and not (isinstance(value, str) and value in ALLOWED_TARGETS):
                 nearest = hint(str(value), ALLOWED_TARGETS)
                 raise UserError(
-                    f"{place}_target_={value!r} is not on the list of what a configuration may call.{nearest}"
+                    f"{place}_target_={shown(value)} is not on the list of what a configuration may call.{nearest}"
                 )
             check_targets(value, f"{place}{name}.")
     elif isinstance(node, list):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from rct_lightning.errors import UserError
 from rct_lightning.evaluation.statistics import Estimate, crossed_bootstrap
+from rct_lightning.reading import read_object
 
 LM_ONLY = "lm_only"
 NOT_PART_OF_AN_ARM = ("seed", "run_dir", "objective_metric")
@@ -47,9 +47,27 @@ class Contrast:
 
 
 def read_endpoints(metrics: Path) -> dict[str, Any]:
-    """The endpoints of a report's metrics.json."""
-    found: dict[str, Any] = json.loads(metrics.read_text(encoding="utf-8"))["endpoints"]
+    """The endpoints of a report's metrics.json.
+
+    Raises:
+        UserError: The file is damaged.
+    """
+    found = read_object(metrics, strict=False).get("endpoints")
+    if not isinstance(found, dict) or not all(map(_is_endpoint, found.values())):
+        raise UserError(f"{metrics}: it holds no endpoints. Take it away, and the run is evaluated anew.")
     return found
+
+
+def _is_endpoint(described: Any) -> bool:
+    """Whether the tuned side's figures are there, one a group."""
+    if not isinstance(described, dict) or not isinstance(described.get("tuned"), dict):
+        return False
+    figures, groups, weights = described["tuned"].get("values"), described.get("groups"), described.get("weights")
+    if not isinstance(figures, list) or not isinstance(groups, list) or len(groups) != len(figures):
+        return False
+    numbers = [*figures, *(weights if isinstance(weights, list) else [])]
+    fits = weights is None or (isinstance(weights, list) and len(weights) == len(figures))
+    return fits and all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers)
 
 
 def arms_of(configs: Sequence[Mapping[str, Any]]) -> list[Arm]:
