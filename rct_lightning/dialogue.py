@@ -297,7 +297,7 @@ def _example_from_row(row: Mapping[str, Any], place: str, default_id: str, allow
 def _what_it_has(row: Mapping[str, Any], missing: str) -> str:
     """Which field of a row is probably the one that is missing."""
     if any(isinstance(row.get(name), list | dict) for name in WHOLE_CONVERSATIONS):
-        return " This row holds a whole conversation: make a row of each reply, with the turns before it as 'context'."
+        return " This row holds a whole conversation: rct corpus import FILE --out DIR makes rows of it."
     others = [name for name in row if name not in KNOWN_FIELDS]
     alike = [name for name in others if name.strip().lower() in (missing, *OTHER_NAMES[missing])]
     alike += difflib.get_close_matches(missing, others, n=1, cutoff=0.7)
