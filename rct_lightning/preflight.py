@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,8 @@ def before_evaluation(config: EvaluateConfig) -> None:
         UserError: Something in it would end the evaluation.
     """
     runs = find_study(config.study) if config.study is not None else [find_run(str(config.run))]
+    if config.study is not None:
+        _check_arms(runs)
     read_probes(Path(config.probes_file))
     _check_can_be_written("output", config.output)
     read: set[tuple[str, str | None]] = set()
@@ -76,6 +79,15 @@ def before_evaluation(config: EvaluateConfig) -> None:
             for file in (data.train_file, data.eval_file):
                 if file is not None:
                     read_jsonl(Path(file))
+
+
+def _check_arms(runs: Sequence[RunDir]) -> None:
+    """Whether the runs of a study can be set against each other."""
+    from rct_lightning.evaluation import study
+
+    configs = [load_run_config(run.config) for run in runs]
+    arms = study.arms_of([config.plain() for config in configs])
+    study.check_arms([(arm, config.seed) for arm, config in zip(arms, configs, strict=True)])
 
 
 def adapter_to_evaluate(config: EvaluateConfig, run: RunDir) -> Path:
@@ -182,8 +194,11 @@ def _check_can_be_written(key: str, folder: str | None) -> None:
     stands = next((each for each in (path, *path.parents) if os.path.lexists(each)), Path())
     if not stands.is_dir():
         raise UserError(f"{key}={folder}: {stands} is no folder. Give another one.")
-    if not os.access(stands, os.W_OK):
-        raise UserError(f"{key}={folder}: nothing can be written into {stands}. Give another one.")
+    try:
+        tempfile.TemporaryFile(dir=stands).close()
+    except OSError as error:
+        what = f"nothing can be written into {stands} ({error.strerror})"
+        raise UserError(f"{key}={folder}: {what}. Give another one.") from None
 
 
 def _check_model_folder(config: Config) -> None:

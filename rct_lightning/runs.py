@@ -176,7 +176,8 @@ def check_is_free(root: Path) -> None:
     """
     if RunDir(root).config.exists():
         raise UserError(f"{root}: this folder holds a run already. Give another hydra.run.dir, or remove it.")
-    if root.is_dir() and any(root.iterdir()):
+    others = [path for path in root.iterdir() if not path.name.startswith(".")] if root.is_dir() else []
+    if any(path.suffix != ".log" for path in others):  # Hydra's own are not in the way
         raise UserError(f"{root}: this folder holds other files already. Give another hydra.run.dir.")
 
 

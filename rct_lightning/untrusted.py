@@ -67,7 +67,8 @@ def check_adapter(folder: Path) -> None:
     try:
         config = read_object(file, MOST_BYTES_OF_JSON)
     except UserError as error:
-        raise UserError(f"{file}: not a readable adapter configuration ({error}).") from None
+        what = str(error).removeprefix(f"{file}: ").rstrip(".")
+        raise UserError(f"{file}: not a readable adapter configuration ({what}). Use another adapter.") from None
     problems = list(_problems_of(config))
     if problems:
         raise UserError(f"{file}: {'; '.join(problems)}. Use an adapter that this program wrote.")
@@ -114,7 +115,8 @@ def load_template(folder: Path) -> DialogueTemplate:
     try:
         value = read_object(file, MOST_BYTES_OF_JSON)
     except UserError as error:
-        raise UserError(f"{file}: cannot be read ({error}). The adapter's folder is damaged.") from None
+        what = str(error).removeprefix(f"{file}: ").rstrip(".")
+        raise UserError(f"{file}: cannot be read ({what}). The adapter's folder is damaged; use another.") from None
     names = value.get("human"), value.get("assistant")
     if not all(isinstance(name, str) and 0 < len(name) <= 200 for name in names) or names[0] == names[1]:
         raise UserError(f"{file}: cannot be read (it has no two names of roles). The adapter's folder is damaged.")

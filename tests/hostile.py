@@ -143,7 +143,7 @@ HOSTILE: tuple[Case, ...] = (
     adapter_file("tensors that are not there", "adapter_model.safetensors", table(len(PROMISES), PROMISES),
                  "is damaged",
                  "and 0 follow", shown="a tensor of a terabyte in 80 bytes"),
-    adapter("a pickle for its configuration", PICKLE, "adapter_config.json: not a readable adapter configuration"),
+    adapter("a pickle for its configuration", PICKLE, "not a readable adapter configuration", "Use another"),
     adapter("classes to import", {"auto_mapping": {"base_model_class": "system", "parent_library": "os"}},
             "auto_mapping names classes to import", "Use an adapter that this program wrote"),
     adapter("a module to import", {"megatron_config": {"a": 1}, "megatron_core": "evil"},

@@ -6,7 +6,7 @@ import pytest
 
 from rct_lightning.errors import UserError
 from rct_lightning.health import bands, largest_proportions
-from rct_lightning.runs import RunDir, find_run
+from rct_lightning.runs import RunDir, check_is_free, find_run
 
 
 def make_run(folder: Path, age: int) -> Path:
@@ -133,3 +133,16 @@ def test_names_that_are_no_steps_are_left_alone(tmp_path: Path) -> None:
     for name in ("best-step-3", "best-step-12", "best-step-old", "best-step-", f"best-step-{'9' * 5000}"[:200]):
         (run.checkpoints / name).mkdir(parents=True)
     assert [path.name for path in run.best_adapters()] == ["best-step-12", "best-step-3"]
+
+
+def test_a_run_takes_a_folder_that_is_empty_but_for_hydras_own(tmp_path: Path) -> None:
+    check_is_free(tmp_path / "new")
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / "train.log").touch()
+    check_is_free(tmp_path)
+    (tmp_path / "letter.txt").touch()
+    with pytest.raises(UserError, match="holds other files already"):
+        check_is_free(tmp_path)
+    make_run(tmp_path / "run", age=0)
+    with pytest.raises(UserError, match="holds a run already"):
+        check_is_free(tmp_path / "run")

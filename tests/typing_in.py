@@ -97,6 +97,8 @@ class Typist:
         from hydra.core.global_hydra import GlobalHydra
         from hydra.core.singleton import Singleton
 
+        import rct_lightning.config  # noqa: F401  its resolvers are among what is set back
+
         Hydra.get_mode = lambda *_, **__: (
             None
         )  # composes everything once before, to look for hydra.mode, which nobody sets

@@ -11,12 +11,14 @@ import shlex
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from rct_lightning import processes
 from rct_lightning.config.explaining import check_arguments, explain_composition_error, explain_unwritable
@@ -69,12 +71,12 @@ def refusing(task: Callable[[DictConfig], T_co]) -> Callable[[DictConfig], T_co]
 def run_command(main: Callable[[], Any]) -> None:
     """Call a Hydra entry point; what Hydra itself refuses is explained in the same way as by :func:`refusing`."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints and exits itself
-    script = Path(inspect.unwrap(main).__code__.co_filename)
+    script, composed = Path(inspect.unwrap(main).__code__.co_filename), list[DictConfig]()
     try:
         if hasattr(main, "__wrapped__"):  # made by Hydra, which reads the command line
             check_arguments(sys.argv[1:])
             _remember_folders(sys.argv[1:])
-        with looked_at():
+        with looked_at() as composed:
             main()
     except UserError as error:
         if not error.told:  # of a job of a multirun: when it was refused
@@ -86,6 +88,9 @@ def run_command(main: Callable[[], Any]) -> None:
         explained = None if _of_the_task(error) else explain_composition_error(error, script.parent / "conf")
         if explained is None:
             raise
+        for cfg in composed:  # a multirun's directory is there before its first job is composed
+            with suppress(OmegaConfBaseException):
+                _remove_empty(Path(cfg.hydra.sweep.dir), Path.cwd())
         _refuse(explained)
 
 

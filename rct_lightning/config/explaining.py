@@ -20,6 +20,7 @@ from rct_lightning.reading import shown
 GROUPS = ("model", "loss", "data", "trainer", "callbacks", "logger", "experiment", "debug")
 PARTS = ("base",)
 """Files of a group that others are made of, and that are no choice themselves."""
+DEEPEST = 20
 QUOTES = "\"'\\"
 
 
@@ -57,6 +58,9 @@ def explain_composition_error(error: Exception, folder: Path = Path("conf")) -> 
     if isinstance(error, UnicodeDecodeError):
         return _of_encoding(folder)
     if isinstance(error, RecursionError):
+        deep = next((argument for argument in sys.argv[1:] if max(map(argument.count, "[{(")) > DEEPEST), None)
+        if deep is not None:
+            return UserError(f"{shown(deep)}: nested too deeply. No key takes more than {DEEPEST} brackets.")
         return UserError(
             "conf/: the defaults lists lead in a circle: a file includes itself, directly or over another one. Look at "
             "the files that the command names."
@@ -117,7 +121,7 @@ def _near(file: Path, folder: Path) -> Path:
 
 
 def _of_syntax(override: str) -> UserError:
-    place = f"{override}: not a readable setting."
+    place = f"{override if override.strip() else repr(override)}: not a readable setting."
     key, equals, value = override.partition("=")
     if not equals and re.fullmatch(r"[\w./]+", key):
         return UserError(f"{place} Write {key}=VALUE.")
@@ -146,6 +150,8 @@ def _of_words(error: Exception) -> UserError | None:
         (r"Could not delete from config\. '([^']+)' does not exist", _nothing_there),
         (r"Could not find '([^']+)'", lambda name: _unknown_file(name, lines[1:])),
         (r"Ambiguous value for argument '([^']+)'", _several_values),
+        (r"Sweep parameters '([^']+)' requires", _several_values),
+        (r"(Exceeds the limit)", lambda _: _endless_number(sys.argv[1:])),
         (r"Error merging override (.+?)\.?$", _misplaced_value),
         (r"Multiple values for ([\w/]+)\.", _chosen_twice),
         (r"Invalid defaults list in '([^']+)'", _no_list),
@@ -222,11 +228,19 @@ def _several_values(override: str) -> str:
             f"{override}: a comma lists several values. Write a decimal point, {key}={value.replace(',', '.')}, or "
             f"give -m to train with each."
         )
-    return f"{override}: a comma lists several values. Give -m to train with each, or '{key}=\"{value}\"' for one text."
+    several = "this lists" if "(" in value else "a comma lists"
+    return f"{override}: {several} several values. Give -m to train with each, or '{key}=\"{value}\"' for one text."
+
+
+def _endless_number(arguments: Iterable[str]) -> str:
+    place = next((argument for argument in arguments if re.search(r"\d{4000}", argument)), "conf/")
+    return f"{shown(place)}: a number has too many digits. Write one that its key can take, see conf/."
 
 
 def _misplaced_value(override: str) -> str:
     key = override.partition("=")[0]
+    if key.startswith("hydra."):
+        return f"{override}: Hydra takes another kind of value there. Leave it out, see conf/hydra/."
     return f"{override}: this is a section, not a value; set its keys ({key}.NAME=...), see conf/."
 
 

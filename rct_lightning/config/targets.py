@@ -57,12 +57,16 @@ def check_targets(node: Any, place: str = "") -> None:
 
 
 @contextmanager
-def looked_at() -> Iterator[None]:
+def looked_at() -> Iterator[list[DictConfig]]:
     """Inside, Hydra composes no configuration of its own that makes it call what is not Hydra's.
 
     ``hydra.callbacks``, launcher, sweeper and logging are called by Hydra before any task is; a file of
     ``conf/experiment`` that somebody sent could name anything there.
+
+    Yields:
+        What was composed so far, Hydra's own settings included.
     """
+    composed: list[DictConfig] = []
     load = ConfigLoaderImpl.load_configuration
 
     def checked(self: ConfigLoaderImpl, *arguments: Any, **options: Any) -> DictConfig:
@@ -70,11 +74,12 @@ def looked_at() -> Iterator[None]:
         if len(cfg) == 1:  # Hydra's own section alone, and it would write its own files
             raise UserError(f"conf/{options.get('config_name')}.yaml: this file is empty. Put it back as it was.")
         _check_hydras_own(OmegaConf.to_container(cfg.hydra, resolve=False), "hydra.")
+        composed.append(cfg)
         return cfg
 
     ConfigLoaderImpl.load_configuration = checked  # type: ignore[method-assign]
     try:
-        yield
+        yield composed
     finally:
         ConfigLoaderImpl.load_configuration = load  # type: ignore[method-assign]
 
