@@ -48,6 +48,12 @@ def test_there_are_as_many_as_were_promised_and_none_twice() -> None:
         assert all(case.words or case.passed_over for case in CASES[kind])
 
 
+def test_the_counts_in_the_documentation_are_those_of_the_tables() -> None:
+    text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    for kind, what in (("corpora", "probe files"), ("configs", "run directories"), ("hostile", "hostile files")):
+        assert f"{what} ({len(CASES[kind])})" in text
+
+
 def test_the_page_says_what_the_program_says_today(said: dict[str, list[Said]]) -> None:
     """But for what stands in parentheses: a library's own words, which differ between its versions."""
     written = (ROOT / "docs" / "bad-input.md").read_text(encoding="utf-8")
