@@ -12,7 +12,7 @@ import pytest
 from exported import EXPORTS, SPEAKERS, claude, exchange, write_json
 from typer.testing import CliRunner
 
-from rct_lightning.cli import app, corpus
+from rct_lightning.cli import app, importing
 from rct_lightning.corpus.conversation import Conversation, Tally, Utterance
 from rct_lightning.corpus.importers import FORMATS
 from rct_lightning.corpus.pairs import examples
@@ -56,7 +56,7 @@ def test_a_mistake_is_one_paragraph_and_exit_code_2(arguments: list[object], why
 
 
 def test_help_names_every_format() -> None:
-    assert corpus.FORMATS.split(", ") == list(FORMATS)
+    assert importing.FORMATS.split(", ") == list(FORMATS)
 
 
 def test_many_files_are_summed_up(tmp_path: Path) -> None:
