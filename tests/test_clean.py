@@ -347,15 +347,15 @@ def test_a_failure_while_writing_leaves_what_was_there(tmp_path: Path, monkeypat
 
 def test_planted_faults_are_found_by_the_rules_they_were_planted_for(tmp_path: Path) -> None:
     """That the study measures something: figures are in docs/corpus.md, and asserted nowhere."""
-    import faults
+    import to_plant
     import planted
 
-    chosen = faults.study("seen")
+    chosen = to_plant.study("seen")
     kept = {one.original for one in chosen if one.original}
     chosen = [one for number, one in enumerate(chosen) if number % 4 == 0 or one.row.id in kept or one.original]
-    file, names = faults.write(chosen, tmp_path)
+    file, names = to_plant.write(chosen, tmp_path)
     for off, found in ((frozenset[str](), True), (frozenset({"reasoning", "near-duplicate", "phone"}), False)):
-        settings = Settings(off, Names(dict.fromkeys(faults.NAMES)))
+        settings = Settings(off, Names(dict.fromkeys(to_plant.NAMES)))
         clean_corpus(file, CorpusDir(tmp_path), settings, force=True)
         outcome = planted.compare(chosen, lines(tmp_path / "clean.jsonl") | lines(tmp_path / "quarantine.jsonl"))
         assert all(outcome.planted[rule.name] for rule in RULES if rule.name not in ("too-long", "retry"))

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import faults
+import to_plant
 
 from rct_lightning.corpus.clean_report import RULES
 
@@ -53,10 +53,10 @@ class Outcome:
         return "\n".join(lines)
 
 
-def run(which: faults.Which, folder: Path) -> tuple[list[faults.Planted], dict[str, dict[str, Any]]]:
+def run(which: to_plant.Which, folder: Path) -> tuple[list[to_plant.Planted], dict[str, dict[str, Any]]]:
     """Plant, clean with the command, and read back every row by its id."""
-    planted = faults.study(which)
-    corpus, names = faults.write(planted, folder)
+    planted = to_plant.study(which)
+    corpus, names = to_plant.write(planted, folder)
     command = ["from rct_lightning.cli import app; app()", "corpus", "clean", str(corpus.parent), "--names", str(names)]
     subprocess.run([sys.executable, "-c", *command], cwd=ROOT, check=True, capture_output=True, text=True)
     rows: dict[str, dict[str, Any]] = {}
@@ -67,7 +67,7 @@ def run(which: faults.Which, folder: Path) -> tuple[list[faults.Planted], dict[s
     return planted, rows
 
 
-def compare(planted: list[faults.Planted], rows: dict[str, dict[str, Any]]) -> Outcome:
+def compare(planted: list[to_plant.Planted], rows: dict[str, dict[str, Any]]) -> Outcome:
     """What was planted against what was found."""
     outcome = Outcome()
     copied = {one.original: one for one in planted if one.original}
@@ -96,7 +96,7 @@ def compare(planted: list[faults.Planted], rows: dict[str, dict[str, Any]]) -> O
     return outcome
 
 
-def compare_secret(one: faults.Planted, row: dict[str, Any], outcome: Outcome) -> None:
+def compare_secret(one: to_plant.Planted, row: dict[str, Any], outcome: Outcome) -> None:
     """Of a row with one piece of personal data: is it gone, and by which placeholder?"""
     assert one.fault and one.secret
     labels = Counter({LABELS[label]: places for label, places in row.get("scrubbed", {}).items()})
@@ -112,7 +112,7 @@ def compare_secret(one: faults.Planted, row: dict[str, Any], outcome: Outcome) -
 
 def main() -> None:
     """Print the table, and with ``-v`` what was missed and what was wrong."""
-    which: faults.Which = "seen" if "seen" in sys.argv else "unseen"
+    which: to_plant.Which = "seen" if "seen" in sys.argv else "unseen"
     with tempfile.TemporaryDirectory() as folder:
         planted, rows = run(which, Path(folder))
     outcome = compare(planted, rows)
