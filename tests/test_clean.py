@@ -347,8 +347,8 @@ def test_a_failure_while_writing_leaves_what_was_there(tmp_path: Path, monkeypat
 
 def test_planted_faults_are_found_by_the_rules_they_were_planted_for(tmp_path: Path) -> None:
     """That the study measures something: figures are in docs/corpus.md, and asserted nowhere."""
-    import to_plant
     import planted
+    import to_plant
 
     chosen = to_plant.study("seen")
     kept = {one.original for one in chosen if one.original}
