@@ -252,18 +252,3 @@ def test_a_signal_ends_a_run_with_a_checkpoint(
     assert RunDir(run).read_status()["step"] == newest < STEPS
     resume(run)
     assert left_by(run) == left_by(straight)
-
-
-@pytest.mark.parametrize(
-    ("kills", "options"),
-    [
-        (20, ["--short"]),
-        pytest.param(200, [], marks=pytest.mark.long),
-        pytest.param(200, ["--nf4"], marks=pytest.mark.long),
-    ],
-)
-def test_killed_at_random_moments_a_run_goes_on_as_if_it_had_not_been(kills: int, options: list[str]) -> None:
-    line = [sys.executable, str(ROOT / "tests" / "kills.py"), "--kills", str(kills), *options]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=3600)
-    assert done.returncode == 0 and f"{kills} kills" in done.stdout, done.stdout + done.stderr
-    assert " 0 of them otherwise" in done.stdout
