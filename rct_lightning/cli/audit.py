@@ -23,11 +23,11 @@ def audit(
     """Whether a corpus is fit to learn from and to measure with. Exit code 1: a line fails."""
     from rct_lightning.corpus.audit import audit as ask
     from rct_lightning.corpus.audit_page import markdown, page
-    from rct_lightning.corpus.files import put
     from rct_lightning.corpus.folder import CorpusDir
     from rct_lightning.corpus.labels import labels_of
     from rct_lightning.corpus.sides import Sides
     from rct_lightning.corpus.tables import render
+    from rct_lightning.corpus.together import put
     from rct_lightning.corpus.tokens import tokenizer_of
     from rct_lightning.corpus.truncation import Lengths
     from rct_lightning.dialogue import content_hash, read_jsonl

@@ -22,13 +22,13 @@ def split(
     force: Annotated[bool, typer.Option("--force", help="Replace train.jsonl and eval.jsonl.")] = False,
 ) -> None:
     """Hold out whole conversations; what is alike stays on one side, the mix of types on both."""
-    from rct_lightning.corpus.files import as_jsonl, put
     from rct_lightning.corpus.folder import CorpusDir
     from rct_lightning.corpus.labels import labels_of
     from rct_lightning.corpus.split import split as split_rows
     from rct_lightning.corpus.split_report import lines, table
     from rct_lightning.corpus.tables import aligned
-    from rct_lightning.dialogue import read_jsonl
+    from rct_lightning.corpus.together import put
+    from rct_lightning.dialogue import as_jsonl, read_jsonl
     from rct_lightning.errors import UserError
     from rct_lightning.sanitize import printable
 

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO
 
 from rct_lightning.errors import UserError
+
+
+def put(texts: Mapping[Path, str]) -> None:
+    """Write some files of a folder.
+
+    Raises:
+        UserError: The disk does not take one of them; then none has changed.
+    """
+    with written_together(list(texts)) as files:
+        for file, text in zip(files, texts.values(), strict=True):
+            file.write(text)
 
 
 @contextmanager
