@@ -83,13 +83,13 @@ def train(config: Config) -> Trained:
     if config.resume is not None:
         return resume(config)
     run = RunDir(Path(config.run_dir))
-    if processes.is_first():
+    if processes.is_first(config.trainer.processes):
         runs.check_is_free(run.root)
     # before the model is loaded: Lightning has settings of its own to refuse
     trainer = make_trainer(config, backbone.resolve_accelerator(config.trainer.accelerator), run)
     prepared = prepare(config)
     data, module = prepared.data, prepared.module
-    if processes.is_first():
+    if processes.is_first(config.trainer.processes):
         _begin(config, prepared, run)
     trainer.validate(module, data, verbose=False)  # the adapters start as zero: this is the base
     _stop_before_training(trainer, run)
@@ -131,7 +131,7 @@ def resume(config: Config) -> Trained:
     folder, state = _newest_checkpoint(run)
     prepared = prepare(stored)
     trainer = make_trainer(stored, prepared.accelerator, run, purge_step=state["global_step"] + 1)
-    if processes.is_first():
+    if processes.is_first(stored.trainer.processes):
         run.cut_back(state["sizes"])
         print(f"run: {run.root}\nresumed behind step {state['global_step']} ({folder})")
         _announce(stored, prepared)
@@ -228,7 +228,7 @@ def prepare(config: Config) -> Prepared:
     module.step_bytes = step_memory.footprint.total
     if step_memory.footprint.checkpointing:
         backbone.checkpoint_activations(base.model)
-    if not processes.is_first():  # it keeps the state that a single one would have; another's dropout is another
+    if not processes.is_first(config.trainer.processes):  # it keeps a single one's state; another's dropout is another
         torch.manual_seed(config.seed + processes.number())
     return Prepared(accelerator, device, data, base, step_memory, module)
 
@@ -370,7 +370,7 @@ def make_data(
         rebuild_context=config.data.rebuild_context,
         seed=config.seed,
         num_workers=config.data.num_workers,
-        processes=config.trainer.devices * config.trainer.num_nodes,
+        processes=config.trainer.processes,
         pin_memory=accelerator == "gpu",
         token_cache=Path(config.data.token_cache) if config.data.token_cache else None,
     )

@@ -48,7 +48,7 @@ def before_training(config: Config) -> None:
         found = run_to_resume(config.resume)
         _check_model_folder(found.config)
         return
-    if processes.is_first():
+    if processes.is_first(config.trainer.processes):
         _check_run_folder(config.run_dir)
     _check_can_be_written("data.token_cache", config.data.token_cache)
     _check_model_folder(config)

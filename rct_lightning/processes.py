@@ -14,9 +14,12 @@ _PLACES = ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK")
 """Set by torchrun, by SLURM, and by Lightning for those that it starts."""
 
 
-def is_first() -> bool:
-    """Whether this is the process that prints and writes; alone, it is."""
-    return all(int(os.environ.get(name, 0)) == 0 for name in _PLACES)
+def is_first(of: int) -> bool:
+    """Whether this is the process that prints and writes, of those that train together.
+
+    Alone it is, whatever number a cluster gave it: jobs that have nothing to do with each other are numbered, too.
+    """
+    return of == 1 or all(int(os.environ.get(name, 0)) == 0 for name in _PLACES)
 
 
 def place_on_machine() -> int:

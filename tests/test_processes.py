@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from short_runs import ROOT, Corpus, arguments, configured
 
-from rct_lightning import checkpoint, experiment
+from rct_lightning import checkpoint, experiment, processes
 from rct_lightning.data.sampler import LengthBucketedSampler
 from rct_lightning.runs import RunDir
 
@@ -50,10 +50,8 @@ def test_two_processes_are_one_on_the_same_global_batch(corpus: Corpus, tmp_path
         assert one.keys() == two.keys() and one["phase"] == two["phase"]
         for name in set(one) - {"phase"}:
             assert two[name] == pytest.approx(one[name], abs=1e-5, rel=1e-5), (name, one["step"])
-    one, two = ({name: tensor.double() for name, tensor in adapter(run).items()} for run in (alone, both))
-    apart = sum(float((one[name] - two[name]).square().sum()) for name in one) ** 0.5
-    moved = sum(float(tensor.square().sum()) for name, tensor in one.items() if "lora_B" in name) ** 0.5
-    assert apart < 1e-3 * moved, "AdamW makes steps of one size of gradients that are all but zero, either way"
+    for name, tensor in adapter(alone).items():
+        torch.testing.assert_close(adapter(both)[name], tensor, atol=1e-5, rtol=1e-4)
     measured = [
         [{k: v for k, v in event.items() if k.startswith("grad/")} for event in run.read_events()]
         for run in (alone, both)
@@ -83,14 +81,14 @@ def test_two_processes_that_were_ended_go_on_bit_for_bit(corpus: Corpus, tmp_pat
         assert torch.equal(adapter(run)[name], tensor), name
 
 
-@pytest.mark.parametrize("processes", [2, 3])
+@pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize(("batch_size", "accumulate"), [(1, 1), (4, 2), (3, 1)])
-def test_every_row_is_seen_once_and_all_are_in_the_same_step(processes: int, batch_size: int, accumulate: int) -> None:
-    for rows in range(processes, 40):
+def test_every_row_is_seen_once_and_all_are_in_the_same_step(count: int, batch_size: int, accumulate: int) -> None:
+    for rows in range(count, 40):
         lengths = np.arange(rows) % 7 + 3
         samplers = [
-            LengthBucketedSampler(lengths, batch_size, accumulate, seed=1, processes=processes, rank=rank)
-            for rank in range(processes)
+            LengthBucketedSampler(lengths, batch_size, accumulate, seed=1, processes=count, rank=rank)
+            for rank in range(count)
         ]
         shares = [list(sampler) for sampler in samplers]
         assert {len(share) for share in shares} == {len(sampler) for sampler in samplers} == {len(shares[0])}
@@ -103,3 +101,11 @@ def test_every_row_is_seen_once_and_all_are_in_the_same_step(processes: int, bat
 def test_fewer_rows_than_processes_are_refused() -> None:
     with pytest.raises(ValueError, match="1 rows are too few for 2 processes"):
         LengthBucketedSampler(np.array([3]), 1, processes=2)
+
+
+def test_a_run_of_one_process_speaks_whatever_number_a_cluster_gives_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs that are started side by side and have nothing to do with each other are numbered, too."""
+    monkeypatch.setenv("SLURM_PROCID", "1")
+    assert processes.is_first(1) and not processes.is_first(2)
+    monkeypatch.setenv("SLURM_PROCID", "0")
+    assert processes.is_first(2)

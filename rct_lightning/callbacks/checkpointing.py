@@ -99,6 +99,8 @@ class Checkpointing(StepCallback, Checkpoint):
             self._due = False
             self.save(trainer)
         if asked is not None:
+            if not trainer.is_global_zero:
+                raise SystemExit(0)  # Lightning takes anything else for a failure, and kills the others
             raise Interrupted(asked.why, trainer.global_step, self._how_to_go_on(trainer), asked.exit_code)
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:

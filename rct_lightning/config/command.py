@@ -20,7 +20,6 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rct_lightning import processes
 from rct_lightning.config.explaining import check_arguments, explain_composition_error, explain_unwritable
 from rct_lightning.config.targets import looked_at
 from rct_lightning.console import EXIT_CODE, tell
@@ -56,8 +55,6 @@ def refusing(task: Callable[[DictConfig], T_co]) -> Callable[[DictConfig], T_co]
                 raise  # Hydra goes on with the other jobs, and raises it again behind the last
             _refuse(error)
         except Interrupted as ended:
-            if not processes.is_first():
-                raise SystemExit(0) from None  # Lightning takes anything else for a failure, and kills the others
             print(f"Stopped: {ended}", file=sys.stderr)
             raise SystemExit(ended.exit_code) from None
         finally:

@@ -48,7 +48,7 @@ def validate(cfg: DictConfig) -> Config:
     _check_callbacks(config.callbacks)
     if config.resume is not None and HydraConfig.initialized():
         _check_alone(list(HydraConfig.get().overrides.task))
-    if config.trainer.devices * config.trainer.num_nodes > 1:
+    if config.trainer.processes > 1:
         _check_several(config)
     return config
 

@@ -290,6 +290,11 @@ class TrainerConfig(BaseModel):
     enable_progress_bar: bool | None = None
     inference_mode: bool | None = None
 
+    @property
+    def processes(self) -> int:
+        """That train together, on all machines."""
+        return self.devices * self.num_nodes
+
     @model_validator(mode="before")
     @classmethod
     def _known_arguments(cls, value: Any) -> Any:
@@ -311,7 +316,7 @@ class TrainerConfig(BaseModel):
                 "trainer.max_epochs and trainer.max_steps leave the run without an end, and the learning rate comes "
                 "down over its length: give one of the two."
             )
-        if self.devices * self.num_nodes > 1 and self.strategy != "ddp":
+        if self.processes > 1 and self.strategy != "ddp":
             raise ValueError(
                 f"trainer.devices={self.devices}: several devices train together with trainer=ddp "
                 f"trainer.devices={self.devices}."
