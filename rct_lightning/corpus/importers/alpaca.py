@@ -8,8 +8,7 @@ from typing import Any
 from rct_lightning.corpus.conversation import Conversation, Utterance, conversation_id
 from rct_lightning.corpus.fields import sequence, text
 from rct_lightning.corpus.importers.base import Format, Source
-from rct_lightning.corpus.importers.messages import IDS
-from rct_lightning.corpus.importers.turns import first
+from rct_lightning.corpus.importers.turns import IDS, first
 
 
 def claims(record: Mapping[str, Any]) -> bool:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rct_lightning.corpus.conversation import Conversation, conversation_id
-from rct_lightning.corpus.fields import instant, mapping, sequence, text
+from rct_lightning.corpus.conversation import Conversation
+from rct_lightning.corpus.fields import mapping, sequence
 from rct_lightning.corpus.importers.base import UNDER, Format, Source
-from rct_lightning.corpus.importers.messages import IDS
-from rct_lightning.corpus.importers.turns import TIMES, TITLES, first, utterances
+from rct_lightning.corpus.importers.turns import conversation, utterances
 
 
 def claims(record: Mapping[str, Any]) -> bool:
@@ -22,16 +21,7 @@ def read(source: Source) -> Iterator[Conversation]:
     for where, record in source.records():
         turns = utterances(record.get(UNDER), "from", "value", source.tally, where)
         source.tally.drop("system prompts", where, bool(record.get("system")))
-        if not turns:
-            source.tally.drop("conversations without messages", where)
-            continue
-        yield Conversation(
-            id=conversation_id(first(record, IDS), FORMAT.name, turns, local=True),
-            source=FORMAT.name,
-            turns=turns,
-            title=text(first(record, TITLES)) or None,
-            time=instant(first(record, TIMES)),
-        )
+        yield from conversation(record, FORMAT.name, turns, source.tally, where)
 
 
 FORMAT = Format("sharegpt", 'ShareGPT: {"conversations": [{"from": …, "value": …}]}', claims, read)

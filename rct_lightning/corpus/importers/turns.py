@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rct_lightning.corpus.conversation import Tally, Utterance
-from rct_lightning.corpus.fields import instant, mapping, role, sequence
+from rct_lightning.corpus.conversation import Conversation, Tally, Utterance, conversation_id
+from rct_lightning.corpus.fields import instant, mapping, role, sequence, text
 
+IDS = ("id", "conversation_id", "conversation", "uuid")
 TIMES = ("timestamp", "create_time", "created_at", "time")
 TITLES = ("title", "name")
+
+
+def conversation(
+    record: Mapping[str, Any], format_name: str, turns: tuple[Utterance, ...], tally: Tally, where: str
+) -> Iterator[Conversation]:
+    """The conversation of an object of a data set; none, which is counted, where it has no turns."""
+    if not turns:
+        tally.drop("conversations without messages", where)
+        return
+    yield Conversation(
+        id=conversation_id(first(record, IDS), format_name, turns, local=True),
+        source=format_name,
+        turns=turns,
+        title=text(first(record, TITLES)) or None,
+        time=instant(first(record, TIMES)),
+    )
 
 
 def utterances(turns: Any, who: str, what: str, tally: Tally, where: str) -> tuple[Utterance, ...]:
