@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -190,7 +191,7 @@ class AdapterCard:
 def save_adapter(
     model: nn.Module, tokenizer: Any, template: DialogueTemplate, folder: Path, card: AdapterCard, measured: str
 ) -> None:
-    """Write a PEFT folder: safetensors, tokenizer, template and model card; whole, or not at all.
+    """Write a PEFT folder: safetensors, tokenizer, template and model card, beside its place and then there.
 
     Args:
         model: The PEFT model.
@@ -199,19 +200,29 @@ def save_adapter(
         folder: Its place; one that is there is replaced.
         card: Of the adapter.
         measured: A sentence for the card.
+
+    Raises:
+        OSError: The disk does not take it; nothing half-written is left, and one that was there still is.
     """
+    from safetensors import SafetensorError
+
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    model.save_pretrained(str(part), safe_serialization=True, save_embedding_layers=False)  # type: ignore[operator]
-    config_file = part / "adapter_config.json"
-    config = json.loads(config_file.read_text(encoding="utf-8")) | {"base_model_name_or_path": card.base}
-    config_file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    tokenizer.save_pretrained(str(part))
-    (part / TEMPLATE_FILE).write_text(json.dumps(template.to_json(), indent=2) + "\n", encoding="utf-8")
-    (part / "README.md").write_text(card.text(measured), encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(part, folder)
+    try:
+        part.mkdir(parents=True)
+        model.save_pretrained(str(part), safe_serialization=True, save_embedding_layers=False)  # type: ignore[operator]
+        config_file = part / "adapter_config.json"
+        config = json.loads(config_file.read_text(encoding="utf-8")) | {"base_model_name_or_path": card.base}
+        config_file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        tokenizer.save_pretrained(str(part))
+        (part / TEMPLATE_FILE).write_text(json.dumps(template.to_json(), indent=2) + "\n", encoding="utf-8")
+        (part / "README.md").write_text(card.text(measured), encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(part, folder)
+    except SafetensorError as error:  # its own word for a disk that is full
+        raise OSError(errno.EIO, str(error), str(folder)) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)  # it was moved, or never came to be whole
 
 
 def adapter_state(model: nn.Module) -> dict[str, torch.Tensor]:
