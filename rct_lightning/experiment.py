@@ -36,10 +36,10 @@ from rct_lightning.losses.presence import PresenceSettings
 from rct_lightning.losses.relational import PhraseBook
 from rct_lightning.markers import Lexicon
 from rct_lightning.module import Objective, OptimizerSettings, RelationalModule, eval_metric
-from rct_lightning.preflight import adapter_to_evaluate, data_hashes, no_checkpoint, run_to_resume
+from rct_lightning.preflight import data_hashes, no_checkpoint, run_to_resume
 from rct_lightning.runs import RunDir
 from rct_lightning.template import DialogueTemplate
-from rct_lightning.untrusted import load_template
+from rct_lightning.trained import load_trained
 
 PACKAGES = ("torch", "lightning", "hydra-core", "transformers", "peft", "bitsandbytes", "torchmetrics")
 
@@ -317,28 +317,23 @@ def _made_from(config: EvaluateConfig, trained_with: Config, adapter: Path, run:
 
 def evaluate_run(config: EvaluateConfig, run: RunDir) -> None:
     """Compare a run's adapter with its own base on held-out rows and probes, and write the report."""
-    trained_with = load_run_config(run.config)
-    adapter = adapter_to_evaluate(config, run)
-    accelerator = backbone.resolve_accelerator(config.accelerator)
-    device = backbone.placement(accelerator)
     L.seed_everything(config.seed, workers=True, verbose=False)
-    template = load_template(adapter)
-    tokenizer = backbone.load_tokenizer(trained_with.model.name_or_path)
-    data = make_data(trained_with, tokenizer, accelerator, template)
-    base = backbone.load_backbone(
-        trained_with.model.name_or_path,
-        tokenizer,
-        device=device,
-        quantization=trained_with.model.quantization,
-        dequantize=trained_with.model.dequantize,
-        adapter=adapter,
+    trained = load_trained(run, which=config.adapter, accelerator=config.accelerator)
+    settings = trained.config
+    data = make_data(settings, trained.tokenizer, trained.accelerator, trained.template)
+    subject = Subject(
+        trained.model,
+        trained.tokenizer,
+        trained.template,
+        trained.device,
+        settings.data.max_seq_length,
+        config.batch_size,
     )
-    subject = Subject(base.model, tokenizer, template, device, trained_with.data.max_seq_length, config.batch_size)
-    evaluator = Evaluator(subject, data.eval_set.examples, Path(config.probes_file), make_lexicon(trained_with))
+    evaluator = Evaluator(subject, data.eval_set.examples, Path(config.probes_file), make_lexicon(settings))
     report = Report(evaluator.compare(samples=config.bootstrap_samples, seed=config.seed))
     folder = run.report if config.adapter == "last" else run.report_of_best
     folder = Path(config.output) if config.output and config.study is None else folder
-    write_report(report, run, folder, trained_with.plain(), _made_from(config, trained_with, adapter, run))
+    write_report(report, run, folder, settings.plain(), _made_from(config, settings, trained.adapter, run))
     print(f"{report.table()}\n\nReport: {folder / PAGE_FILE}")
 
 

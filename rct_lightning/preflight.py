@@ -69,7 +69,7 @@ def before_evaluation(config: EvaluateConfig) -> None:
     read: set[tuple[str, str | None]] = set()
     for run in runs:
         trained_with = load_run_config(run.config)
-        adapter = adapter_to_evaluate(config, run)
+        adapter = run.trained_adapter(config.adapter)
         check_adapter(adapter)
         load_template(adapter)
         _check_model_folder(trained_with)
@@ -88,20 +88,6 @@ def _check_arms(runs: Sequence[RunDir]) -> None:
     configs = [load_run_config(run.config) for run in runs]
     arms = study.arms_of([config.plain() for config in configs])
     study.check_arms([(arm, config.seed) for arm, config in zip(arms, configs, strict=True)])
-
-
-def adapter_to_evaluate(config: EvaluateConfig, run: RunDir) -> Path:
-    """The last adapter of a run, or the one of its best evaluation.
-
-    Raises:
-        UserError: None was kept.
-    """
-    if config.adapter == "last":
-        return run.adapter
-    best = run.best_adapters()
-    if not best:
-        raise UserError(f"{run.root}: no best evaluation's adapter was kept. Leave adapter=best out.")
-    return best[0]
 
 
 def run_to_resume(name: str) -> ToResume:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rct_lightning.errors import UserError
 from rct_lightning.reading import read_object
@@ -18,6 +18,7 @@ from rct_lightning.reading import read_object
 LOGS = Path("logs") / "train"
 STEP = re.compile(r"(?:best-)?step-\d{1,18}")
 """Names of what is kept in ``checkpoints/``."""
+WhichAdapter = Literal["last", "best"]
 LARGEST = 1e300
 """Of a figure in the events; what is larger, or no number, is none."""
 
@@ -106,6 +107,19 @@ class RunDir:
         """Those that are there, the newest first: one, or two where a run was killed while it kept one."""
         found = [path for path in self.checkpoints.glob("best-step-*") if STEP.fullmatch(path.name)]
         return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+
+    def trained_adapter(self, which: WhichAdapter) -> Path:
+        """The last adapter of a run, or the one of its best evaluation.
+
+        Raises:
+            UserError: None was kept.
+        """
+        if which == "last":
+            return self.adapter
+        best = self.best_adapters()
+        if not best:
+            raise UserError(f"{self.root}: no best evaluation's adapter was kept. Leave adapter=best out.")
+        return best[0]
 
     @property
     def appended(self) -> tuple[Path, ...]:

@@ -16,7 +16,7 @@ FLOORS = [  # from the bottom; rooms of one floor do not know each other
     {"corpus", "scoring", "dropout", "checkpoint", "untrusted"},  # the audit of a corpus counts its markers
     {"data", "backbone", "generation"},
     {"losses", "footprint"},
-    {"splitting"},
+    {"splitting", "trained"},
     {"module", "figures"},
     {"callbacks", "guards", "evaluation", "nano"},
     {"preflight"},
