@@ -36,8 +36,8 @@ class AdapterDropout(nn.Module):
             return F.dropout(x, self.p, training=True)
         dropped = min(max(round(self.p * _LEVELS), 1), _LEVELS - 1)
         words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
-        kept = words.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - _LEVELS // 2
-        return _Masked.apply(x, kept, _LEVELS / (_LEVELS - dropped))
+        drawn = words.view(torch.int16)[: x.numel()].view(x.shape)
+        return _Masked.apply(x, drawn, dropped - _LEVELS // 2, _LEVELS / (_LEVELS - dropped))
 
     def extra_repr(self) -> str:
         """The probability."""
@@ -45,15 +45,19 @@ class AdapterDropout(nn.Module):
 
 
 class _Masked(torch.autograd.Function):
-    """x * kept * scale that keeps the mask for the backward pass in one byte an element: a product keeps four."""
+    """x * kept * scale that keeps the mask for the backward pass in one byte an element: a product keeps four.
+
+    Comparisons go straight into numbers: torch vectorises neither one that gives booleans nor a product with them, and
+    either takes several times as long.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, kept: Tensor, scale: float) -> Tensor:
-        ctx.save_for_backward(kept)
+    def forward(ctx: Any, x: Tensor, drawn: Tensor, least: int, scale: float) -> Tensor:
+        ctx.save_for_backward(torch.ge(drawn, least, out=torch.empty_like(drawn, dtype=torch.uint8)))
         ctx.scale = scale
-        return (x * kept).mul_(scale)
+        return torch.ge(drawn, least, out=torch.empty_like(x)).mul_(x).mul_(scale)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         (kept,) = ctx.saved_tensors
-        return (gradient * kept).mul_(ctx.scale), None, None
+        return kept.to(gradient.dtype).mul_(gradient).mul_(ctx.scale), None, None, None

@@ -48,7 +48,7 @@ def test_the_way_back_holds_a_byte_an_element() -> None:
     x = torch.randn(7, 11, requires_grad=True)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         AdapterDropout(0.3)(x)
-    assert [tensor.dtype for tensor in held] == [torch.bool]
+    assert [tensor.dtype for tensor in held] == [torch.uint8]
 
 
 def test_off_in_evaluation_and_repeatable_in_training() -> None:
