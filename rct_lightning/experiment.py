@@ -21,7 +21,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from rct_lightning import backbone, checkpoint, footprint, guards, processes, runs
+from rct_lightning import backbone, checkpoint, footprint, guards, memory, processes, runs
 from rct_lightning.callbacks import BaselineComparison, EvalSanity, Health, RunCheckpointIO
 from rct_lightning.config import Config, EvaluateConfig, as_override, load_run_config, save_run_config
 from rct_lightning.data import Counterfactual, Recurrence, RelationalDataModule
@@ -204,6 +204,8 @@ def prepare(config: Config) -> Prepared:
     _quiet_libraries()
     accelerator = backbone.resolve_accelerator(config.trainer.accelerator)
     device = backbone.placement(accelerator, processes.place_on_machine())
+    if device == "cpu" and str(config.trainer.model_dump()["precision"] or "32").startswith("32"):
+        memory.keep_heap_whole()
     L.seed_everything(config.seed, workers=True, verbose=False)
     tokenizer = backbone.load_tokenizer(config.model.name_or_path)
     data = make_data(config, tokenizer, accelerator)

@@ -47,6 +47,19 @@ class Heap:
         self.held = resident_bytes()
 
 
+def keep_heap_whole() -> None:
+    """Have torch's own kernels compute in float32 on the processor, not oneDNN's.
+
+    oneDNN compiles a GELU for every new shape and keeps a thousand of them, each in some fifty small blocks that stay
+    where there was room in the midst of a step. Batches always have new lengths, so a run gained 250 holes a step until
+    nothing large fitted between them: the heap grew, was emptied and faulted in anew, ever more often. In halved
+    precision oneDNN computes the matrix products as well, and is worth its blocks.
+    """
+    import torch
+
+    torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
+
+
 def resident_bytes() -> int:
     """Memory of this process that is in RAM now; 0 where the system does not tell (only Linux does here)."""
     try:

@@ -31,7 +31,7 @@ ONLY_IN = {
     "bitsandbytes": {"backbone"},
 }
 WITHOUT_TORCH = {
-    *FLOORS[0] - {"processes"},
+    *FLOORS[0] - {"processes", "memory"},
     "reading",
     "dialogue",
     "console",

@@ -1,5 +1,6 @@
 """Freed memory is kept for the next batch, and given back once it is too much."""
 
+import subprocess
 import sys
 
 import pytest
@@ -62,3 +63,29 @@ def test_a_large_step_has_room_for_itself(said: list[tuple[object, ...]], monkey
     heap = Heap(600 * MIB, headroom=100 * MIB)
     assert [heap.tidy() for _ in range(2)] == [False, True]
     assert Heap(10 * MIB, headroom=100 * MIB).headroom == 100 * MIB
+
+
+HOLES = """
+import ctypes, torch
+from rct_lightning.memory import keep_heap_whole
+class Info(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in "arena free small maps mapped most kept used unused top".split()]
+libc = ctypes.CDLL("libc.so.6"); libc.mallinfo2.restype = Info
+def grown(shapes):
+    before = libc.mallinfo2().used
+    for rows in shapes:
+        torch.nn.functional.gelu(torch.ones(rows, 64))
+    return libc.mallinfo2().used - before
+grown(range(10, 12))
+kept = grown(range(100, 160))
+keep_heap_whole()
+print(kept, grown(range(200, 260)))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks glibc")
+def test_new_shapes_leave_nothing_in_the_heap() -> None:
+    told = subprocess.run([sys.executable, "-c", HOLES], capture_output=True, text=True, check=True).stdout.split()
+    with_kernels_kept, without = map(int, told)
+    assert without < 60 * 100, "bytes, for 60 shapes"
+    assert with_kernels_kept == 0 or without < with_kernels_kept / 10, "elsewhere oneDNN may not be built in"
