@@ -10,7 +10,7 @@ PACKAGE = "rct_lightning"
 ROOT = Path(__file__).parents[1]
 FLOORS = [  # from the bottom; rooms of one floor do not know each other
     {"errors", "memory", "sanitize", "processes"},
-    {"reading", "console"},
+    {"reading", "console", "page"},
     {"dialogue"},
     {"template", "markers", "runs", "config", "health"},
     {"corpus", "scoring", "dropout", "checkpoint", "untrusted"},  # the audit of a corpus counts its markers
@@ -35,6 +35,7 @@ WITHOUT_TORCH = {
     "reading",
     "dialogue",
     "console",
+    "page",
     "template",
     "markers",
     "runs",
