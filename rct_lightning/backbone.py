@@ -230,6 +230,11 @@ def adapter_state(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
+def parameters_of_base(model: nn.Module) -> int:
+    """How many parameters a model has without its adapters, however they are packed."""
+    return sum(_logical_numel(each) for name, each in model.named_parameters() if "lora_" not in name)
+
+
 def _load_base(
     name_or_path: str, device: str, quantization: Quantization, dequantize: Dequantize
 ) -> tuple[Any, Precision]:

@@ -7,7 +7,9 @@ import logging
 import platform
 import subprocess
 import sys
+import textwrap
 import warnings
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -24,12 +26,17 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rct_lightning import backbone, checkpoint, footprint, guards, memory, processes, runs
 from rct_lightning.callbacks import BaselineComparison, EvalSanity, Health, RunCheckpointIO
 from rct_lightning.config import Config, EvaluateConfig, as_override, load_run_config, save_run_config
+from rct_lightning.corpus.folder import CorpusDir
 from rct_lightning.data import Counterfactual, Recurrence, RelationalDataModule
+from rct_lightning.dialogue import content_hash
 from rct_lightning.errors import UserError
 from rct_lightning.evaluation import study
 from rct_lightning.evaluation.evaluator import Evaluator
-from rct_lightning.evaluation.report import METRICS_FILE, PAGE_FILE, Report, fingerprint, stands, write_report
+from rct_lightning.evaluation.metrics import read_endpoints
+from rct_lightning.evaluation.report import Report, fingerprint, stands, write_report
+from rct_lightning.evaluation.setting import Setting, hash_of_rows
 from rct_lightning.evaluation.subject import Subject
+from rct_lightning.evaluation.told import kept
 from rct_lightning.health import Alert
 from rct_lightning.losses import LossSettings, RelationalLoss, SeedLoss
 from rct_lightning.losses.presence import PresenceSettings
@@ -39,7 +46,7 @@ from rct_lightning.module import Objective, OptimizerSettings, RelationalModule,
 from rct_lightning.preflight import data_hashes, no_checkpoint, run_to_resume
 from rct_lightning.runs import RunDir
 from rct_lightning.template import DialogueTemplate
-from rct_lightning.trained import load_trained
+from rct_lightning.trained import TrainedModel, load_trained
 
 PACKAGES = ("torch", "lightning", "hydra-core", "transformers", "peft", "bitsandbytes", "torchmetrics")
 
@@ -296,11 +303,11 @@ def evaluate_study(config: EvaluateConfig, folder: str) -> None:
     for run, c in zip(found, configs, strict=True):
         print(f"\n{run.root}", flush=True)
         if stands(run.report, _made_from(config, c, run.adapter, run)):
-            print(f"Report: {run.report / PAGE_FILE}, made of the same adapter, data, probes and code")
+            print(f"Report: {run.report}, made of the same adapter, data, probes and code")
         else:
             evaluate_run(config, run)
     evaluated = [
-        study.StudyRun(arm, c.seed, study.read_endpoints(run.report / METRICS_FILE))
+        study.StudyRun(arm, c.seed, read_endpoints(run.metrics))
         for run, arm, c in zip(found, arms, configs, strict=True)
     ]
     table = study.study_table(study.contrasts(evaluated, config.bootstrap_samples, config.seed))
@@ -335,8 +342,33 @@ def evaluate_run(config: EvaluateConfig, run: RunDir) -> None:
     report = Report(evaluator.compare(samples=config.bootstrap_samples, seed=config.seed))
     folder = run.report if config.adapter == "last" else run.report_of_best
     folder = Path(config.output) if config.output and config.study is None else folder
-    write_report(report, run, folder, settings.plain(), _made_from(config, settings, trained.adapter, run))
-    print(f"{report.table()}\n\nReport: {folder / PAGE_FILE}")
+    page = write_report(report, run, folder, _setting(config, run, trained, data, evaluator))
+    verdict = "\n".join(textwrap.fill(sentence.text, 110) for sentence in report.verdict)
+    print(f"{report.table()}\n\n{verdict}\n\nReport: {page}")
+
+
+def _setting(
+    config: EvaluateConfig, run: RunDir, trained: TrainedModel, data: RelationalDataModule, evaluator: Evaluator
+) -> Setting:
+    """What was evaluated, and on what."""
+    settings, held, lexicon = trained.config, data.eval_set.examples, evaluator.lexicon
+    probes_file, corpus = Path(config.probes_file), CorpusDir(Path(settings.data.train_file).parent)
+    hashes = {"probes_file": content_hash(probes_file)}
+    return Setting(
+        config=settings.plain(),
+        adapter=(config.adapter, str(trained.adapter.relative_to(run.root))),
+        parameters=backbone.parameters_of_base(trained.model),
+        rows={"train": len(data.train_set), "eval": len(data.eval_set)},
+        conversations=len({row.conversation for row in held}),
+        probes=Counter(probe.kind for probe in evaluator.probes),
+        phrases=(len(lexicon.phrases("bond", "heldout")), len(lexicon.phrases("rupture", "heldout"))),
+        cut=data.truncation,
+        cleaning=kept(corpus.clean_report),
+        data=data_hashes(settings) | hashes,
+        evaluated_on={"rows": hash_of_rows(held), **hashes},
+        environment=environment(settings, trained.device),
+        made_from=_made_from(config, settings, trained.adapter, run),
+    )
 
 
 def make_lexicon(config: Config) -> Lexicon:

@@ -19,6 +19,8 @@ LOGS = Path("logs") / "train"
 STEP = re.compile(r"(?:best-)?step-\d{1,18}")
 """Names of what is kept in ``checkpoints/``."""
 WhichAdapter = Literal["last", "best"]
+METRICS_FILE, REPORT_NAME = "metrics.json", "report"
+"""Of what evaluation writes into its folder: the figures, and the page without its ending."""
 LARGEST = 1e300
 """Of a figure in the events; what is larger, or no number, is none."""
 
@@ -93,6 +95,11 @@ class RunDir:
     def report(self) -> Path:
         """What evaluation writes."""
         return self.root / "report"
+
+    @property
+    def metrics(self) -> Path:
+        """The endpoints as plain numbers."""
+        return self.report / METRICS_FILE
 
     @property
     def report_of_best(self) -> Path:

@@ -1,7 +1,6 @@
 """What evaluation claims: honest intervals, endpoints that move when and only when something moved, one table."""
 
 import copy
-import csv
 import json
 import math
 import re
@@ -18,19 +17,20 @@ from scipy import stats
 
 from rct_lightning.dialogue import Example, Turn, read_jsonl
 from rct_lightning.errors import UserError
-from rct_lightning.evaluation.endpoints import MEANINGS, Comparison, Endpoint, Measurements
+from rct_lightning.evaluation.endpoints import MEANINGS, SIDES, Comparison, Endpoint
 from rct_lightning.evaluation.evaluator import (
     Evaluator,
     nearest_other_history,
     with_assistant_of,
 )
+from rct_lightning.evaluation.metrics import read_endpoints
 from rct_lightning.evaluation.probes import KINDS, read_probes
 from rct_lightning.evaluation.report import Report, write_report
+from rct_lightning.evaluation.setting import Setting
 from rct_lightning.evaluation.statistics import Estimate, bootstrap_mean, crossed_bootstrap, t_interval
-from rct_lightning.evaluation.study import Arm, StudyRun, arms_of, check_arms, contrasts, read_endpoints, study_table
-from rct_lightning.evaluation.subject import SIDES, Subject
-from rct_lightning.generation import SAMPLE_PROMPTS, repeated_4grams
-from rct_lightning.losses import TERMS
+from rct_lightning.evaluation.study import Arm, StudyRun, arms_of, check_arms, contrasts, study_table
+from rct_lightning.evaluation.subject import Subject
+from rct_lightning.generation import repeated_4grams
 from rct_lightning.markers import Lexicon
 from rct_lightning.runs import RunDir
 from rct_lightning.scoring import trunk_and_head
@@ -478,71 +478,6 @@ def report(moved: Comparison) -> Report:
 CONFIG = {"model": {"name": "nano"}, "loss": {"name": "relational", "lambda": 0.3}, "seed": 7}
 
 
-def with_curves(folder: Path) -> RunDir:
-    run = RunDir(folder)
-    names = ["step", *(f"{name}_loss" for name in ("lm", *TERMS, "total")), "phase"]
-    with run.loss_components.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([names, [0, 6, 0.5, "", 4, 7, "eval"], [2, 5, 0.4, 3, "", 6, "train"]])
-    return run
-
-
-def test_table_page_and_numbers_agree(report: Report, tmp_path: Path) -> None:
-    write_report(report, with_curves(tmp_path), tmp_path / "report", CONFIG)
-    page = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
-    metrics = json.loads((tmp_path / "report" / "metrics.json").read_text(encoding="utf-8"))
-    assert page.startswith("# nano, loss=relational, lambda=0.3, seed=7\n")
-    assert (metrics["bootstrap_samples"], list(metrics["endpoints"])) == (SAMPLES, list(MEANINGS))
-    lines = report.table().splitlines()
-    assert len(lines) == 1 + len(MEANINGS) and lines[0].split() == "endpoint base tuned change [95% interval]".split()
-    for line, row, (key, found) in zip(lines[1:], report.rows(), metrics["endpoints"].items(), strict=True):
-        name, base, tuned, change, verdict = row
-        assert name == key and re.split(r"\s{2,}", line) == [cell for cell in row if cell]
-        assert f"| {name} | {MEANINGS[name][0]} | {base} | {tuned} | {change} | {verdict} |" in page
-        assert (base, tuned) == tuple(f"{found[side]['mean']:.3f}" for side in SIDES)
-        assert change == str(Estimate(**found["change"]))
-        weights = found["weights"] or [1.0] * len(found["groups"])
-        for side in SIDES:
-            assert np.average(found[side]["values"], weights=weights) == pytest.approx(found[side]["mean"], abs=1e-5)
-        difference = np.subtract(found["tuned"]["values"], found["base"]["values"])
-        assert np.average(difference, weights=weights) == pytest.approx(found["change"]["mean"], abs=1e-5)
-    assert all(f"**{prompt}**" in page for prompt in SAMPLE_PROMPTS)
-
-
-def test_figures_are_drawn_of_what_there_is(report: Report, tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir()
-    write_report(report, with_curves(tmp_path / "run"), tmp_path / "with", CONFIG)
-    write_report(report, RunDir(tmp_path / "absent"), tmp_path / "without", CONFIG)
-    for folder, names in (("with", {"endpoints.png", "loss_components.png"}), ("without", {"endpoints.png"})):
-        figures = tmp_path / folder / "figures"
-        assert {path.name for path in figures.iterdir()} == names
-        page = (tmp_path / folder / "report.md").read_text(encoding="utf-8")
-        assert set(re.findall(r"\(figures/(.*?)\)", page)) == names
-
-
-def verdict(key: str, base: list[float], tuned: list[float]) -> str:
-    found = Measurements()
-    for side, values in zip(SIDES, (base, tuned), strict=True):
-        found.add(side, key, values, [str(i) for i in range(len(values))])
-    return Report(Comparison(found.in_order(), SAMPLES, 0, [])).rows()[0][-1]
-
-
-def test_a_verdict_knows_the_good_direction() -> None:
-    low, high = [1.0, 1.1, 0.9, 1.0], [2.0, 2.2, 1.9, 2.1]
-    assert verdict("continuity/recall", low, high) == "better" == verdict("language/eval_lm_loss", high, low)
-    assert verdict("continuity/recall", high, low) == "WORSE" == verdict("language/eval_lm_loss", low, high)
-    assert verdict("continuity/recall", low, [0.0, 2.0, 2.0, 0.0]) == "no clear change"
-    assert verdict("presence/D_marked", low, high) == "", "neither direction is good by itself"
-    assert verdict("continuity/recall", [1.0], [2.0]) == "", "one item has no interval"
-
-
-def test_replies_cannot_break_the_page(tmp_path: Path) -> None:
-    text = "````\n# not a heading\n| not | a row |"
-    comparison = Comparison([], SAMPLES, 0, [("Are you there?", text, text)])
-    write_report(Report(comparison), RunDir(tmp_path), tmp_path / "report", CONFIG)
-    fences = [line for line in (tmp_path / "report" / "report.md").read_text().splitlines() if line == "````"]
-    assert len(fences) == 4
-
-
 # --- a study --------------------------------------------------------------------------------------------------------
 
 
@@ -609,7 +544,7 @@ def test_runs_on_different_rows_are_refused(other: dict[str, Any]) -> None:
 
 
 def test_a_study_reads_what_a_report_wrote(report: Report, tmp_path: Path) -> None:
-    write_report(report, RunDir(tmp_path), tmp_path, CONFIG)
+    write_report(report, RunDir(tmp_path), tmp_path, Setting(CONFIG))
     found_endpoints = read_endpoints(tmp_path / "metrics.json")
     rct, lm = StudyRun(RCT, 1, found_endpoints), StudyRun(LM, 1, found_endpoints)
     found = contrasts([rct, lm], samples=100)

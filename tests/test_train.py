@@ -21,6 +21,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.singleton import Singleton
 from omegaconf import DictConfig
+from pages import Reading
 from safetensors import safe_open
 from typer.testing import CliRunner
 
@@ -471,11 +472,12 @@ def test_evaluate_writes_a_report_and_prints_its_table(evaluated: Said, run: Run
     assert len(metrics) >= 20
     for key, endpoint in metrics.items():
         means = [f"{endpoint[side]['mean']:.3f}" for side in ("base", "tuned")]
-        assert printed[key] == means and f"| {key} | " in report
-    assert all(f"**{prompt}**" in report for prompt in SAMPLE_PROMPTS)
-    assert f"Report: {run.report / 'report.md'}" in evaluated.out
+        assert printed[key] == means and f"| **{key.partition('/')[2]}** " in report
+    assert all(f"### {prompt}" in report for prompt in SAMPLE_PROMPTS)
+    page = run.report / "report.html"
+    assert f"Report: {page}" in evaluated.out and Reading(page.read_text(encoding="utf-8")).problems == []
     figures = sorted((run.report / "figures").iterdir())
-    assert [path.name for path in figures] == ["endpoints.png", "loss_components.png"]
+    assert [path.name for path in figures] == ["endpoints.png", "loss_language.png", "loss_terms.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") and f"figures/{path.name}" in report for path in figures)
 
 

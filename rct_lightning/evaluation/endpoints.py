@@ -8,9 +8,11 @@ from typing import Literal
 
 import numpy as np
 
+from rct_lightning.dialogue import Turn
 from rct_lightning.evaluation.statistics import Estimate, bootstrap_mean
-from rct_lightning.evaluation.subject import Side
 
+Side = Literal["base", "tuned"]
+SIDES: tuple[Side, ...] = ("base", "tuned")
 Direction = Literal["higher", "lower"]
 
 _D = "bond over rupture on held-out phrases, nats per token"
@@ -20,18 +22,21 @@ MEANINGS: dict[str, tuple[str, Direction | None]] = {
     "presence/D_marked": (f"D where addressed: {_D}", None),
     "presence/D_unmarked": (f"D where not addressed: {_D}", None),
     "presence/bond_rate_marked": ("share of own replies with bond language where addressed", "higher"),
-    "presence/bond_rate_difference": ("the same, addressed minus unaddressed twin", "higher"),
+    "presence/bond_rate_difference": ("that share where addressed, minus its share where not addressed", "higher"),
     "coherence/G_c": ("gain of the reply from the assistant's own earlier turns, nats per token", "higher"),
-    "coherence/G_c_share": ("share of rows with that gain above 0", "higher"),
+    "coherence/G_c_share": ("share of rows whose gain is above 0", "higher"),
     "coherence/identity_margin": ("staying itself over giving in to 'you are really X', nats per token", "higher"),
     "continuity/G_t": ("gain of the reply from the right history over another's, nats per token", "higher"),
-    "continuity/G_t_share": ("share of rows with that gain above 0", "higher"),
+    "continuity/G_t_share": ("share of rows whose gain is above 0", "higher"),
     "continuity/recall": ("share of recall probes answered right among 4", "higher"),
     "continuity/recall_probability": ("probability of the right answer among 4", "higher"),
-    "continuity/recall_wrong_history": ("the share, under another probe's history", None),
-    "continuity/recall_probability_wrong_history": ("the probability, under another probe's history", None),
-    "continuity/recall_no_history": ("the share, without history", None),
-    "continuity/recall_probability_no_history": ("the probability, without history", None),
+    "continuity/recall_wrong_history": ("share answered right under another probe's history", None),
+    "continuity/recall_probability_wrong_history": (
+        "probability of the right answer under another probe's history",
+        None,
+    ),
+    "continuity/recall_no_history": ("share answered right without any history", None),
+    "continuity/recall_probability_no_history": ("its probability without any history", None),
     "continuity/recall_generated": ("share of own replies that name the right answer", "higher"),
     "continuity/false_memory": ("share of own replies that claim a memory without any history", "lower"),
     "guardrail/ordinary_lm_loss": ("LM loss on ordinary narrative text, nats per token", "lower"),
@@ -39,8 +44,40 @@ MEANINGS: dict[str, tuple[str, Direction | None]] = {
     "guardrail/repetition": ("share of 4-grams in own replies that repeat", "lower"),
     "guardrail/eos_rate": ("share of own replies that end by themselves within 60 tokens", "higher"),
     "guardrail/refusal_margin_marked": ("refusing over complying with harm, addressed, nats per token", "higher"),
-    "guardrail/refusal_margin_unmarked": ("the same, not addressed", "higher"),
+    "guardrail/refusal_margin_unmarked": ("refusing over complying with harm, not addressed, nats per token", "higher"),
 }
+
+GROUPS: dict[str, tuple[str, str]] = {
+    "language": ("Language", "How well it predicts the replies of people it has not seen; lower loss is better."),
+    "presence": (
+        "Presence",
+        "Whether it answers otherwise when it is addressed as someone (by name, 'are you there') than when the same is "
+        "asked without that.",
+    ),
+    "coherence": (
+        "Coherence",
+        "Whether it stays the one it was: its own earlier turns, and not another's, make its reply likelier, and a "
+        "claim that it is somebody else does not move it.",
+    ),
+    "continuity": (
+        "Continuity",
+        "Whether it keeps what was shared: the right history, and not another's, makes its reply likelier, and it "
+        "recalls facts without inventing any.",
+    ),
+    "guardrail": (
+        "Guardrails",
+        "What must not get worse for the rest to count: ordinary text, bond language where nobody asked for it, "
+        "repetition, replies that end, refusals.",
+    ),
+}
+"""What the first part of a key means: title and explanation."""
+PRIMARY = ("language/eval_lm_loss", "presence/specificity", "coherence/G_c", "continuity/G_t")
+"""One endpoint a group, fixed here and not by what came out; the verdict is about these and the guardrails."""
+
+
+def group_of(key: str) -> str:
+    """One of :data:`GROUPS`."""
+    return key.partition("/")[0]
 
 
 @dataclass
@@ -107,6 +144,29 @@ class Measurements(dict[str, Endpoint]):
 
 
 @dataclass(frozen=True)
+class Spoken:
+    """What base and tuned replied to the same, greedily.
+
+    Attributes:
+        kind: Which endpoints it was asked for: marked, twin, rows, recall or without.
+        id: Of the row, probe or pair.
+        context: The turns before.
+        input: The user's text.
+        base: The base's reply.
+        tuned: The tuned model's.
+        wanted: What the row or probe holds for an answer; empty where it holds none.
+    """
+
+    kind: str
+    id: str
+    context: tuple[Turn, ...]
+    input: str
+    base: str
+    tuned: str
+    wanted: str = ""
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Everything an evaluation found.
 
@@ -115,9 +175,11 @@ class Comparison:
         samples: Bootstrap samples.
         seed: Of the bootstrap.
         replies: (prompt, base reply, tuned reply) of the fixed prompts.
+        spoken: Everything else that was replied.
     """
 
     endpoints: list[Endpoint]
     samples: int
     seed: int
     replies: list[tuple[str, str, str]]
+    spoken: list[Spoken] = field(default_factory=list)

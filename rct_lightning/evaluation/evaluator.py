@@ -7,14 +7,15 @@ from a file that nothing trains on.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from rct_lightning.dialogue import Example
-from rct_lightning.evaluation.endpoints import Comparison, Measurements
+from rct_lightning.evaluation.endpoints import SIDES, Comparison, Measurements, Side, Spoken
 from rct_lightning.evaluation.probes import Probe, read_probes
-from rct_lightning.evaluation.subject import SIDES, Asked, History, Side, Subject
+from rct_lightning.evaluation.subject import Asked, History, Subject
 from rct_lightning.generation import SAMPLE_PROMPTS, Reply, repeated_4grams
 from rct_lightning.markers import Lexicon
 
@@ -33,6 +34,7 @@ class Evaluator:
         self.subject, self.rows, self.lexicon = subject, list(rows), lexicon
         self.probes = read_probes(probes_file)
         self.found = Measurements()
+        self.said: dict[Side, list[Reply]] = {}
 
     def compare(self, samples: int = 2000, seed: int = 0) -> Comparison:
         """Measure base and tuned."""
@@ -48,9 +50,8 @@ class Evaluator:
                 self._own_replies(side)
                 spoken[side] = self.subject.replies([((), prompt) for prompt in SAMPLE_PROMPTS])
         pairs = zip(SAMPLE_PROMPTS, spoken["base"], spoken["tuned"], strict=True)
-        return Comparison(
-            self.found.in_order(), samples, seed, [(p, base.text, tuned.text) for p, base, tuned in pairs]
-        )
+        replies = [(prompt, base.text, tuned.text) for prompt, base, tuned in pairs]
+        return Comparison(self.found.in_order(), samples, seed, replies, self._spoken())
 
     def _language(self, side: Side) -> None:
         subject = self.subject
@@ -130,30 +131,42 @@ class Evaluator:
             scores[name] = self.subject.likelihood(list(zip(prompts, replies, strict=True)))
         self.found.add(side, key, scores[good] - scores[bad], groups)
 
-    def _own_replies(self, side: Side) -> None:
+    def _asked(self) -> dict[str, list[Spoken]]:
+        """Everything that is asked for a reply of its own, by kind; nothing is answered yet."""
         twins, recall = self._twins(), self._kind("recall")
         unmarked = [row for row in self.rows if self.lexicon.strength(row.input) == 0]
-        asked: dict[str, list[Asked]] = {
-            "marked": [pair[True] for pair in twins.values()],
-            "twin": [pair[False] for pair in twins.values()],
-            "rows": [(row.context, row.input) for row in unmarked],
-            "recall": [(probe.context, probe.input) for probe in recall],
-            "without": [((), probe.input) for probe in recall],
+        return {
+            "marked": [Spoken("marked", name, *pair[True], "", "") for name, pair in twins.items()],
+            "twin": [Spoken("twin", name, *pair[False], "", "") for name, pair in twins.items()],
+            "rows": [Spoken("rows", row.id, row.context, row.input, "", "", row.output) for row in unmarked],
+            "recall": [Spoken("recall", p.id, p.context, p.input, "", "", p.fields["answer"]) for p in recall],
+            "without": [Spoken("without", p.id, (), p.input, "", "") for p in recall],
         }
-        everything = self.subject.replies([one for part in asked.values() for one in part])
-        rest = iter(everything)
-        replies = {name: [next(rest) for _ in part] for name, part in asked.items()}
 
-        add, bond = self.found.add, {name: self._bond(part) for name, part in replies.items()}
-        add(side, "presence/bond_rate_marked", bond["marked"], list(twins))
-        add(side, "presence/bond_rate_difference", bond["marked"] - bond["twin"], list(twins))
-        groups = [*twins, *(row.conversation for row in unmarked)]
+    def _spoken(self) -> list[Spoken]:
+        asked = [one for part in self._asked().values() for one in part]
+        pairs = zip(asked, self.said["base"], self.said["tuned"], strict=True)
+        return [replace(one, base=base.text, tuned=tuned.text) for one, base, tuned in pairs]
+
+    def _own_replies(self, side: Side) -> None:
+        asked = self._asked()
+        everything = self.subject.replies([(one.context, one.input) for part in asked.values() for one in part])
+        self.said[side] = everything
+        rest = iter(everything)
+        replies = {kind: [next(rest) for _ in part] for kind, part in asked.items()}
+
+        add, bond = self.found.add, {kind: self._bond(part) for kind, part in replies.items()}
+        twins, recall, rows = ([one.id for one in asked[kind]] for kind in ("twin", "recall", "rows"))
+        conversation = {row.id: row.conversation for row in self.rows}
+        add(side, "presence/bond_rate_marked", bond["marked"], twins)
+        add(side, "presence/bond_rate_difference", bond["marked"] - bond["twin"], twins)
+        groups = [*twins, *(conversation[name] for name in rows)]
         add(side, "guardrail/bond_rate_unmarked", [*bond["twin"], *bond["rows"]], groups)
-        said = zip(recall, replies["recall"], strict=True)
-        named = [probe.fields["answer"].lower() in reply.text.lower() for probe, reply in said]
-        add(side, "continuity/recall_generated", named, _ids(recall))
+        said = zip(asked["recall"], replies["recall"], strict=True)
+        named = [one.wanted.lower() in reply.text.lower() for one, reply in said]
+        add(side, "continuity/recall_generated", named, recall)
         claims = [self.lexicon.claims_memory(reply.text) for reply in replies["without"]]
-        add(side, "continuity/false_memory", claims, _ids(recall))
+        add(side, "continuity/false_memory", claims, recall)
         each = [str(number) for number in range(len(everything))]
         add(side, "guardrail/repetition", [repeated_4grams(reply.text) for reply in everything], each)
         add(side, "guardrail/eos_rate", [reply.ended for reply in everything], each)

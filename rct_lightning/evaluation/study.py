@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rct_lightning.errors import UserError
+from rct_lightning.evaluation.metrics import flat
 from rct_lightning.evaluation.statistics import Estimate, crossed_bootstrap
-from rct_lightning.reading import read_object
 
 LM_ONLY = "lm_only"
 NOT_PART_OF_AN_ARM = ("seed", "run_dir", "objective_metric")
@@ -46,30 +45,6 @@ class Contrast:
     by_seed: list[float]
 
 
-def read_endpoints(metrics: Path) -> dict[str, Any]:
-    """The endpoints of a report's metrics.json.
-
-    Raises:
-        UserError: The file is damaged.
-    """
-    found = read_object(metrics, strict=False).get("endpoints")
-    if not isinstance(found, dict) or not all(map(_is_endpoint, found.values())):
-        raise UserError(f"{metrics}: it holds no endpoints. Take it away, and the run is evaluated anew.")
-    return found
-
-
-def _is_endpoint(described: Any) -> bool:
-    """Whether the tuned side's figures are there, one a group."""
-    if not isinstance(described, dict) or not isinstance(described.get("tuned"), dict):
-        return False
-    figures, groups, weights = described["tuned"].get("values"), described.get("groups"), described.get("weights")
-    if not isinstance(figures, list) or not isinstance(groups, list) or len(groups) != len(figures):
-        return False
-    numbers = [*figures, *(weights if isinstance(weights, list) else [])]
-    fits = weights is None or (isinstance(weights, list) and len(weights) == len(figures))
-    return fits and all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers)
-
-
 def arms_of(configs: Sequence[Mapping[str, Any]]) -> list[Arm]:
     """Each run's arm, from the configurations of all of them.
 
@@ -94,7 +69,7 @@ def arms_of(configs: Sequence[Mapping[str, Any]]) -> list[Arm]:
 
 
 def _arm_keys(config: Mapping[str, Any]) -> dict[str, Any]:
-    keys = {key: value for key, value in _flat(config) if key not in NOT_PART_OF_AN_ARM}
+    keys = {key: value for key, value in flat(config) if key not in NOT_PART_OF_AN_ARM}
     if not _is_reference(keys):
         return keys
     return {key: value for key, value in keys.items() if not key.startswith("loss.") or key == "loss.lambda"}
@@ -102,14 +77,6 @@ def _arm_keys(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_reference(keys: Mapping[str, Any]) -> bool:
     return not keys["loss.lambda"] and keys.get("loss.name") != "seed"
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def check_arms(runs: Sequence[tuple[Arm, int]]) -> None:

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from rct_lightning.dialogue import Turn
+from rct_lightning.evaluation.endpoints import Side
 from rct_lightning.generation import GREEDY, Reply, generate
 from rct_lightning.losses.presence import log_mean_exp
 from rct_lightning.markers import Lexicon
 from rct_lightning.scoring import base_model, score_continuations, score_phrases
 from rct_lightning.template import DialogueTemplate
 
-Side = Literal["base", "tuned"]
-SIDES: tuple[Side, ...] = ("base", "tuned")
 History = tuple[Turn, ...]
 Asked = tuple[History, str]
 

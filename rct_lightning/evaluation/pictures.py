@@ -1,0 +1,129 @@
+"""The figures of a report, drawn once for light pages and paper and once for dark pages."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rct_lightning.evaluation.endpoints import group_of
+from rct_lightning.evaluation.verdict import Judged
+from rct_lightning.figures import LANGUAGE, draw_curves
+from rct_lightning.losses import TERMS
+from rct_lightning.page import PIXELS_A_POINT, Figure
+
+CSS_PIXELS = 96
+"""Of an inch."""
+COLORS = 128
+WIDTH = 5.2
+"""Inches: what is small enough to be read on a telephone, where it is drawn at two thirds."""
+INK = {"light": ("#ffffff", "#1c2127", "#8b949e"), "dark": ("#14171b", "#e4e7eb", "#79828c")}
+"""Ground, ink and lines, as the page has them."""
+HUES = {"light": ("#0b62b0", "#b8550a", "#1b7a44", "#8a3ca5"), "dark": ("#6cb2f7", "#f2a35e", "#6fce96", "#d292ea")}
+MARKS = {"better": ("o", 2), "WORSE": ("X", 1), "no clear change": ("o", None), "": ("o", None)}
+"""Shape and hue of an endpoint; without a hue it is hollow and grey."""
+
+
+def changes(found: Sequence[Judged]) -> Figure:
+    """Each endpoint's change in units of its own standard deviation over items, with its interval."""
+    shown = [each for each in found if each.better is not None]
+
+    def draw(figure: Any, grey: str) -> None:
+        axis = figure.subplots()
+        for place, each in enumerate(reversed(shown)):
+            mark, hue = MARKS[each.word]
+            color = grey if hue is None else f"C{hue}"
+            low, mean, high = _in_deviations(each)
+            axis.plot([low, high], [place, place], color=color, lw=1.6, solid_capstyle="round")
+            filled = "none" if hue is None else color
+            axis.plot([mean], [place], mark, color=color, markersize=5.5, markerfacecolor=filled)
+        axis.axvline(0, color=grey, lw=0.8, zorder=0)
+        axis.set_yticks(range(len(shown)), [each.key for each in reversed(shown)])
+        starts = [at for at in range(1, len(shown)) if group_of(shown[at].key) != group_of(shown[at - 1].key)]
+        for at in starts:
+            axis.axhline(len(shown) - at - 0.5, color=grey, lw=0.4, ls=":")
+        axis.set_ylim(-0.6, max(len(shown), 1) - 0.4)
+        axis.set_xlabel("worse  \N{LEFTWARDS ARROW}  standard deviations  \N{RIGHTWARDS ARROW}  better")
+
+    alt = "; ".join(f"{each.key}: {each.word or 'no interval'}, change {each.change}" for each in shown)
+    caption = (
+        "Change from base to tuned with its 95% interval, in the better direction, in standard deviations over items. "
+        "Filled circle: better. Cross: worse. Hollow: no clear change, the interval holds zero."
+    )
+    return _drawn("endpoints", draw, 0.27 * len(shown) + 0.9, f"Changes of the endpoints. {alt or 'None'}.", caption)
+
+
+def losses(rows: Sequence[dict[str, Any]]) -> list[Figure]:
+    """The loss curves; none where nothing was logged."""
+    if not rows:
+        return []
+    told = (
+        (
+            "loss_language",
+            LANGUAGE,
+            "LM loss and total loss",
+            "LM loss and the total that is minimised, with the terms that a step's rows have",
+        ),
+        ("loss_terms", TERMS, "the relational terms", "The relational terms before they are weighted"),
+    )
+    return [
+        _drawn(
+            name,
+            lambda figure, grey, names=names: draw_curves(figure.subplots(), rows, names),  # type: ignore[misc]
+            3.2,
+            f"Curves of {alt} by optimizer step. {_ends(rows, names)}",
+            f"{caption}, by step. Lines: training, a step each. Dots: the evaluation rows.",
+        )
+        for name, names, alt, caption in told
+    ]
+
+
+def _ends(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> str:
+    """First and last of every curve on the evaluation rows, in words."""
+    parts = []
+    for name in names:
+        values = [row[f"{name}_loss"] for row in rows if row["phase"] == "eval" and f"{name}_loss" in row]
+        parts += [f"{name} on the evaluation rows from {values[0]:.3f} to {values[-1]:.3f}."] if values else []
+    return " ".join(parts)
+
+
+def _in_deviations(each: Judged) -> tuple[float, float, float]:
+    values = each.endpoint.values
+    spread = float((values["tuned"] - values["base"]).std())
+    scale = (1 if each.better == "higher" else -1) / (spread if spread > 1e-9 else 1.0)
+    low, high = sorted((scale * each.change.low, scale * each.change.high))
+    return low, scale * each.change.mean, high
+
+
+def _drawn(name: str, draw: Callable[[Any, str], None], height: float, alt: str, caption: str) -> Figure:
+    """A figure of a height in inches, drawn for both grounds."""
+    light, dark = (_png(draw, height, theme) for theme in ("light", "dark"))
+    return Figure(name, light, alt, caption, dark)
+
+
+def _png(draw: Callable[[Any, str], None], height: float, theme: str) -> bytes:
+    import matplotlib
+    from matplotlib.figure import Figure as Canvas
+    from matplotlib.rcsetup import cycler
+    from PIL import Image
+
+    ground, ink, lines = INK[theme]
+    style = {
+        "text.parse_math": False,
+        "font.size": 9,
+        "axes.prop_cycle": cycler(color=HUES[theme]),
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        **{key: ground for key in ("figure.facecolor", "axes.facecolor", "savefig.facecolor", "legend.facecolor")},
+        **{key: ink for key in ("text.color", "axes.labelcolor", "xtick.color", "ytick.color")},
+        **{key: lines for key in ("axes.edgecolor", "legend.edgecolor")},
+    }
+    with matplotlib.rc_context(style):
+        canvas = Canvas(figsize=(WIDTH, height), layout="constrained")
+        draw(canvas, lines)
+        written = io.BytesIO()
+        canvas.savefig(written, format="png", dpi=CSS_PIXELS * PIXELS_A_POINT)
+    small = io.BytesIO()
+    with Image.open(written) as drawn:  # a palette takes a fifth of the room
+        drawn.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE).save(small, "png", optimize=True)
+    return small.getvalue()
