@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rct_lightning.cli import corpus
+from rct_lightning.cli.compare import compare
 from rct_lightning.cli.refusing import refusing
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -19,6 +20,7 @@ def rct() -> None:
 
 
 app.add_typer(corpus.app, name="corpus")
+app.command()(compare)
 
 
 @app.command()
