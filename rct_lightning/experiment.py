@@ -10,7 +10,8 @@ import sys
 import textwrap
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -25,6 +26,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from rct_lightning import backbone, checkpoint, footprint, guards, memory, processes, runs
 from rct_lightning.callbacks import BaselineComparison, EvalSanity, Health, RunCheckpointIO
+from rct_lightning.callbacks.common import write_event
 from rct_lightning.config import Config, EvaluateConfig, as_override, load_run_config, save_run_config
 from rct_lightning.corpus.folder import CorpusDir
 from rct_lightning.data import Counterfactual, Recurrence, RelationalDataModule
@@ -175,11 +177,13 @@ def _finish(config: Config, trainer: L.Trainer, module: RelationalModule, run: R
     if module.evaluated_at != trainer.global_step:
         trainer.validate(module, data, verbose=False)
 
-    comparison = _compare(trainer, module)
-    _log_hyperparameters(config, trainer, module)
+    with _failure_is_told(trainer, run):
+        comparison = _compare(trainer, module)
+        _log_hyperparameters(config, trainer, module)
+        if trainer.is_global_zero:
+            module.save_adapter(run.adapter)
     stopped_by = _alert_that_stopped(trainer)
     if trainer.is_global_zero:
-        module.save_adapter(run.adapter)
         next_command = f"python evaluate.py {as_override('run', str(run.root))}"
         print(f"\n{comparison}\n\nRun directory: {run.root}\nNext: {next_command}")
         run.write_json(run.status, {"state": "stopped" if stopped_by else "finished", "step": trainer.global_step})
@@ -191,6 +195,18 @@ def _finish(config: Config, trainer: L.Trainer, module: RelationalModule, run: R
             f"was kept; health.on_alert=warn goes on all the same."
         )
     return Trained(run, _objective(config, module), module, comparison)
+
+
+@contextmanager
+def _failure_is_told(trainer: L.Trainer, run: RunDir) -> Iterator[None]:
+    """Lightning tells its callbacks of what fails inside it; this is for what comes behind."""
+    try:
+        yield
+    except Exception as error:
+        write_event(trainer, "failed", error=f"{type(error).__name__}: {error}")
+        if trainer.is_global_zero:
+            run.write_json(run.status, {"state": "failed", "step": trainer.global_step})
+        raise
 
 
 def check(config: Config) -> list[guards.Finding]:

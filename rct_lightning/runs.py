@@ -162,7 +162,8 @@ class RunDir:
             content = self.events.read_bytes()
         except OSError as error:
             raise UserError(f"{self.events}: cannot be read ({error.strerror}). Look at its permissions.") from None
-        return [event for event in map(_event, content.splitlines()) if event is not None]
+        events = (event_of(line) for line in content.splitlines())
+        return [_with_figures_that_are(event) for event in events if event is not None]
 
     def read_loss_components(self) -> list[dict[str, Any]]:
         """The loss terms by step and phase, without those that were not computed; empty where none were logged.
@@ -223,6 +224,12 @@ def find_run(name: str, logs: Path = LOGS) -> RunDir:
     return _without_links_outside(run)
 
 
+def runs_beside(run: RunDir) -> list[RunDir]:
+    """The runs of the same folder, this one among them, in order of their names, which begin with their times."""
+    found = [path.parent for path in run.root.absolute().parent.glob("*/config.yaml") if _is_file(path)]
+    return [RunDir(root) for root in sorted(found)]
+
+
 def find_study(name: str) -> list[RunDir]:
     """The runs inside a multirun's directory that have a finished adapter, in order of their names.
 
@@ -259,16 +266,22 @@ def _without_links_outside(run: RunDir) -> RunDir:
     return run
 
 
-def _event(line: bytes) -> dict[str, Any] | None:
-    """An event with the figures that are numbers; None where the line holds none."""
+def event_of(line: bytes) -> dict[str, Any] | None:
+    """A line of events.jsonl as it stands, with ``event`` and ``step``; None where it holds none.
+
+    A figure that was NaN or infinite is None, and ``not_finite`` then says which of them it was.
+    """
     try:
         event = json.loads(line)
     except (ValueError, RecursionError):
         return None
     if not isinstance(event, dict):
         return None
-    figures = {name: value for name, value in event.items() if _is_text_or_number(value)}
-    return figures if isinstance(figures.get("event"), str) and type(figures.get("step")) is int else None
+    return event if isinstance(event.get("event"), str) and type(event.get("step")) is int else None
+
+
+def _with_figures_that_are(event: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in event.items() if _is_text_or_number(value)}
 
 
 def _is_text_or_number(value: Any) -> bool:

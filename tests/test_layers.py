@@ -9,7 +9,7 @@ import pytest
 PACKAGE = "rct_lightning"
 ROOT = Path(__file__).parents[1]
 FLOORS = [  # from the bottom; rooms of one floor do not know each other
-    {"errors", "memory", "sanitize", "processes"},
+    {"errors", "memory", "sanitize", "processes", "identity"},
     {"reading", "console", "page"},
     {"dialogue"},
     {"template", "markers", "runs", "config", "health"},

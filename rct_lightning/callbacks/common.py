@@ -45,10 +45,13 @@ def write_event(trainer: L.Trainer, kind: str, **values: object) -> None:
 
 
 def _plain(record: Mapping[str, object]) -> dict[str, object]:
-    """JSON knows no NaN and no infinity: such a figure is null."""
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in record.items()
+    """JSON knows no NaN and no infinity: such a figure is null, and ``not_finite`` says which of them it was."""
+    lost = {
+        name: "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+        for name, value in record.items()
+        if isinstance(value, float) and not math.isfinite(value)
     }
+    return {**record, **dict.fromkeys(lost), "not_finite": lost} if lost else dict(record)
 
 
 class StepCallback(L.Callback):

@@ -8,14 +8,21 @@ import time
 from typing import Any
 
 import lightning as L
+import torch
 
+from rct_lightning import identity
 from rct_lightning.callbacks.common import StepCallback, log_scalars, run_of, write_event
 from rct_lightning.errors import Interrupted
 from rct_lightning.module import RelationalModule
 
+BETWEEN_HEARTBEATS = 1.0
+"""Seconds, at least."""
+
 
 class Events(StepCallback):
-    """Appends one JSON object an event and keeps the status current.
+    """Appends one JSON object an event, and keeps the status current: whose run it is, and when it last moved.
+
+    The heart beats when a batch has ended, and in no thread beside the training: where that hangs, it stands still.
 
     Args:
         every_n_steps: Optimizer steps between step events.
@@ -29,11 +36,13 @@ class Events(StepCallback):
         self.started = False
         self.tokens, self.parts = 0, 1
         self.since = time.monotonic()
+        self.beaten = -BETWEEN_HEARTBEATS
+        self.identity: dict[str, Any] = {}
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """The run begins: with the evaluation of the base, if there is one before training."""
         if not self.started:
-            self.started = True
+            self.started, self.identity = True, identity.own_identity()
             if not run_of(trainer).events.exists():  # a resumed run has said so
                 write_event(trainer, "start")
             self._status(trainer, "running")
@@ -53,7 +62,8 @@ class Events(StepCallback):
             self.parts = pl_module.parts
             print(f"\nmemory: was not enough; micro-batches are read in {self.parts} parts from here on", flush=True)
             write_event(trainer, "halved", parts=self.parts)
-        if not self.step_ended(trainer) or trainer.global_step % self.every_n_steps:
+        if not self.step_ended(trainer) or not self._is_logged(trainer.global_step, pl_module):
+            self._beat(trainer)
             return
         now = time.monotonic()
         (figures,) = pl_module.figures_of([pl_module.record])
@@ -61,10 +71,21 @@ class Events(StepCallback):
             "perf/reply_tokens_per_s": self.tokens * trainer.world_size / max(now - self.since, 1e-9),
             "perf/peak_memory_mib": peak_memory_mib(),
         }
+        if pl_module.device.type == "cuda":
+            speed["perf/peak_device_memory_mib"] = torch.cuda.max_memory_allocated(pl_module.device) / 2**20
         self.tokens, self.since = 0, now
+        figures["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
+        figures |= {f"activity/{term}": share for term, share in batch.totals.activity().items()}
         log_scalars(trainer, speed, trainer.global_step)
         write_event(trainer, "step", **figures, **speed)
         self._status(trainer, "running")
+
+    def on_validation_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: Any, batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:  # fmt: skip
+        """An evaluation goes on."""
+        self._beat(trainer)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """The evaluation; the clock of the throughput starts anew behind it."""
@@ -82,10 +103,19 @@ class Events(StepCallback):
         write_event(trainer, state, error=f"{type(exception).__name__}: {exception}")
         self._status(trainer, state)
 
+    def _is_logged(self, step: int, module: RelationalModule) -> bool:
+        return step % self.every_n_steps == 0 or bool(module.record.gradients)  # no measurement is lost
+
+    def _beat(self, trainer: L.Trainer) -> None:
+        if time.monotonic() - self.beaten >= BETWEEN_HEARTBEATS:
+            self._status(trainer, "running")
+
     def _status(self, trainer: L.Trainer, state: str) -> None:
+        self.beaten = time.monotonic()
         if trainer.is_global_zero:
             run = run_of(trainer)
-            run.write_json(run.status, {"state": state, "step": trainer.global_step, "heartbeat": time.time()})
+            now = {"state": state, "step": trainer.global_step, "heartbeat": time.time()}
+            run.write_json(run.status, now | self.identity)
 
 
 def peak_memory_mib() -> float:

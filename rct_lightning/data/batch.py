@@ -22,7 +22,8 @@ COHERENCE, CONTINUITY = 0, 1
 class Totals:
     """Denominators of the terms over one whole optimizer step (all micro-batches, all processes).
 
-    Pairs are rows that stand beside their twins. Phrases are asked of their prompts alone, both of them.
+    Pairs are rows that stand beside their twins. Phrases are asked of their prompts alone, both of them. The rows of
+    coherence and continuity are those that the term judges in any way.
     """
 
     reply_tokens: int
@@ -31,6 +32,13 @@ class Totals:
     continuity_positions: int
     prompts_without_history: int
     rows: int
+    coherence_rows: int = 0
+    continuity_rows: int = 0
+
+    def activity(self) -> dict[str, float]:
+        """Share of the rows that each relational term judges."""
+        judged = {"presence": self.pairs, "coherence": self.coherence_rows, "continuity": self.continuity_rows}
+        return {term: count / max(self.rows, 1) for term, count in judged.items()}
 
     @classmethod
     def none(cls) -> Totals:
@@ -118,14 +126,17 @@ class Batch:
                 of = twins if f.name.startswith("twin_") else words if f.name in _OF_WORDS else slice(start, stop)
                 cut[f.name] = value[of]
         cut["twin_of"], cut["recurrent_row"] = cut["twin_of"] - start, cut["recurrent_row"] - start
-        source = cut["recurrent_source"]
+        source, row = cut["recurrent_source"], cut["recurrent_row"]
+        claimed = cut["twin_of"][~cut["has_history"][cut["twin_of"]]]
         own = Totals(
             reply_tokens=int((cut["labels"] != IGNORE).sum()),
             pairs=len(cut["twin_of"]),
             coherence_positions=int((source == COHERENCE).sum()),
             continuity_positions=int((source == CONTINUITY).sum()),
-            prompts_without_history=2 * int((~cut["has_history"][cut["twin_of"]]).sum()),
+            prompts_without_history=2 * len(claimed),
             rows=stop - start,
+            coherence_rows=len(row[source == COHERENCE].unique()),
+            continuity_rows=len(torch.cat([row[source == CONTINUITY], claimed]).unique()),
         )
         return replace(self, **cut, own=own)
 

@@ -98,13 +98,16 @@ class Row:
     def counts(self) -> Totals:
         """What this row and its twin add to the denominators."""
         asked = () if self.twin is None else (self, self.twin)
+        claims = sum(not prompt.has_history for prompt in asked)
         return Totals(
             reply_tokens=len(self.encoded.ids) - self.encoded.prompt_length - len(self.unlabelled),
             pairs=len(asked) // 2,
             coherence_positions=self.sources.count(COHERENCE),
             continuity_positions=self.sources.count(CONTINUITY),
-            prompts_without_history=sum(not prompt.has_history for prompt in asked),
+            prompts_without_history=claims,
             rows=1,
+            coherence_rows=int(COHERENCE in self.sources),
+            continuity_rows=int(CONTINUITY in self.sources or claims > 0),
         )
 
 

@@ -1,0 +1,72 @@
+"""A process is known by when it began, not by its number alone."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from rct_lightning.identity import own_identity, presence
+
+ASLEEP = """
+import sys, time
+from rct_lightning.identity import own_identity
+import json
+print(json.dumps(own_identity()), flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def other() -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """Another process, and what it noted of itself."""
+    process = subprocess.Popen([sys.executable, "-c", ASLEEP], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    yield process, json.loads(process.stdout.readline())
+    process.kill()
+    process.communicate()
+
+
+def test_this_process_is_there() -> None:
+    mine = own_identity()
+    assert mine["pid"] == os.getpid() and presence(mine) == "there"
+
+
+def test_a_process_that_was_killed_is_gone_even_before_its_parent_takes_note(other: Any) -> None:
+    process, noted = other
+    assert presence(noted) == "there"
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # dead, and still in the table
+    assert presence(noted) == "gone"
+    process.wait()
+    assert presence(noted) == "gone"
+
+
+def test_another_process_of_the_same_number_is_not_taken_for_it() -> None:
+    assert presence(own_identity() | {"process_started": "another boot 1"}) == "gone"
+
+
+def test_a_suspended_process_is_told(other: Any) -> None:
+    process, noted = other
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+    assert presence(noted) == "suspended"
+    process.send_signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize("changes", [{"host": "another"}, {"pid_namespace": "pid:[1]"}], ids=["machine", "container"])
+def test_of_another_machine_or_container_nothing_is_said(changes: dict[str, Any]) -> None:
+    assert presence(own_identity() | changes) == "elsewhere"
+
+
+@pytest.mark.parametrize(
+    "noted",
+    [{}, {"pid": 1}, {"pid": "1", "process_started": "x"}, {"pid": -1, "process_started": "x"},
+     {"pid": 10**30, "process_started": "x"}, {"pid": True, "process_started": "x"}, {"pid": 1, "process_started": []}],
+)  # fmt: skip
+def test_of_a_status_without_identity_nothing_is_known(noted: dict[str, Any]) -> None:
+    assert presence(noted) == "unknown"
