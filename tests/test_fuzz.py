@@ -29,6 +29,8 @@ from rct_lightning.health import bands, largest_proportions
 from rct_lightning.reading import read_object
 from rct_lightning.runs import RunDir
 from rct_lightning.template import DialogueTemplate
+from rct_lightning.tui.monitor.summary import as_json
+from rct_lightning.tui.monitor.view import whole_view
 from rct_lightning.untrusted import check_adapter, check_model, check_tensors, load_template
 
 EXAMPLES = [200, pytest.param(10_000, marks=pytest.mark.long)]
@@ -147,6 +149,12 @@ READERS = {
                                           load_run_config, lambda config: config.seed >= 0),
     "events": Reader("events.jsonl", lines_of(EVENT) | spoilt(json.dumps(EVENT).encode() * 2),
                      lambda file: table_of_events(file.parent), lambda found: isinstance(found[1], str)),
+    "events that are watched": Reader(
+        "events.jsonl",
+        lines_of(EVENT | {"not_finite": {"lm": "NaN"}, "total_steps": 9}) | spoilt(json.dumps(EVENT).encode() * 2),
+        lambda file: as_json(whole_view(RunDir(file.parent))),
+        lambda found: bool(json.dumps(found, allow_nan=False)),
+    ),
     "a status": Reader("status.json", one_object({"state": "finished", "step": 1}) | st.binary(max_size=20),
                        lambda file: RunDir(file.parent).read_status(), lambda status: isinstance(status, dict)),
     "losses": Reader("loss_components.csv", spoilt(b"step,lm_loss,phase\n1,2.5,train\n2,2.0,eval\n")

@@ -9,6 +9,7 @@ import typer
 
 from rct_lightning.cli import corpus
 from rct_lightning.cli.compare import compare
+from rct_lightning.cli.monitor import monitor
 from rct_lightning.cli.refusing import refusing
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -21,6 +22,7 @@ def rct() -> None:
 
 app.add_typer(corpus.app, name="corpus")
 app.command()(compare)
+app.command()(monitor)
 
 
 @app.command()

@@ -1,0 +1,126 @@
+"""A file that grows, read as it grows: whole lines only, and from its beginning again where it was replaced."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+CHUNK = 2**20
+"""Bytes read at a time; a line longer than that is no event and is passed over."""
+HEAD, SAMPLES, SAMPLE, TAIL = 2**16, 256, 2**13, 2**18
+"""Bytes at the beginning, places in between, bytes looked at in each of them, bytes at the end: see ``skim``."""
+REMEMBERED = 128
+"""Bytes before the place reached, which tell whether the file is still the same."""
+
+
+class News(NamedTuple):
+    """What was appended.
+
+    Attributes:
+        lines: Whole ones, without their ends.
+        anew: Whether the file was replaced or cut back: what was read before holds no more, and these lines are its
+            first.
+    """
+
+    lines: list[bytes]
+    anew: bool = False
+
+
+class Follower:
+    """Reads a file's new lines at every look; its memory is one chunk.
+
+    A last line without an end is left for later. A resumed run cuts its file back and appends again, so before each
+    look the bytes in front of the place reached are compared with what they were.
+
+    Args:
+        path: Of the file; it need not be there yet.
+
+    Attributes:
+        offset: Bytes that were read.
+        size: Bytes that were there at the last look.
+        skimmed: Whether lines in between were passed over.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = 0
+        self.skimmed = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self.offset, self._before = 0, b""
+        self._file: tuple[int, int] | None = None
+        self._inside = False  # a line that is too long
+
+    def more(self) -> News:
+        """The next lines, at most a chunk of them.
+
+        Raises:
+            OSError: The file is there and cannot be read.
+        """
+        if not self.path.is_file():  # a pipe would wait for its writer
+            gone = self.offset > 0
+            self._begin()
+            return News([], gone)
+        with self.path.open("rb") as file:
+            anew = self._is_another(file)
+            if anew:
+                self._begin()
+            self._look_at(file)
+            file.seek(self.offset)
+            return News(self._whole_lines(file.read(CHUNK)), anew)
+
+    def skim(self) -> list[bytes]:
+        """Some lines of a long file in their order, all of a short one: its beginning, lines in between, its end.
+
+        What follows is read on from there.
+
+        Raises:
+            OSError: The file is there and cannot be read.
+        """
+        if not self.path.is_file():
+            return []
+        with self.path.open("rb") as file:
+            self._look_at(file)
+            if self.size <= CHUNK:
+                return self._whole_lines(file.read(CHUNK))
+            self.skimmed = True
+            lines = file.read(HEAD).split(b"\n")[:-1]
+            stretch = self.size - TAIL - HEAD
+            places = min(SAMPLES, stretch // SAMPLE)  # none overlaps the next
+            for number in range(places):
+                file.seek(HEAD + stretch * number // places)
+                lines += file.read(SAMPLE).split(b"\n")[1:-1][:1]
+            self.offset, self._inside = self.size - TAIL, True
+            file.seek(self.offset)
+            return lines + self._whole_lines(file.read(TAIL))
+
+    def _look_at(self, file: BinaryIO) -> None:
+        found = _stat(file)
+        self._file, self.size = found[:2], found[2]
+
+    def _is_another(self, file: BinaryIO) -> bool:
+        device, number, size = _stat(file)
+        if self._file is not None and (self._file != (device, number) or size < self.offset):
+            return self.offset > 0
+        file.seek(self.offset - len(self._before))
+        return file.read(len(self._before)) != self._before
+
+    def _whole_lines(self, chunk: bytes) -> list[bytes]:
+        end = chunk.rfind(b"\n") + 1
+        if end == 0 and len(chunk) < CHUNK:  # torn, or nothing
+            return []
+        taken = chunk[: end or len(chunk)]
+        self.offset += len(taken)
+        self._before = (self._before + taken)[-REMEMBERED:]
+        lines = taken.split(b"\n")[:-1] if end else []
+        if self._inside and end:
+            lines = lines[1:]
+        self._inside = end == 0
+        return lines
+
+
+def _stat(file: BinaryIO) -> tuple[int, int, int]:
+    found = os.fstat(file.fileno())
+    return found.st_dev, found.st_ino, found.st_size

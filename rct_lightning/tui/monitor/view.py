@@ -1,0 +1,188 @@
+"""A run at one moment: its events, its status and the files beside them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from rct_lightning.identity import Presence, presence
+from rct_lightning.runs import RunDir
+from rct_lightning.tui.monitor.files import (
+    Finding,
+    Kept,
+    Samples,
+    checked,
+    list_kept,
+    read_findings,
+    read_samples,
+)
+from rct_lightning.tui.monitor.follow import Follower
+from rct_lightning.tui.monitor.state import RunState
+from rct_lightning.tui.monitor.verdict import Verdict, judge
+
+AT_A_TIME = 64
+"""Lines, which are read in some milliseconds."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a verdict is made with; tests put in their own.
+
+    Attributes:
+        now: The time of day in seconds since 1970.
+        presence: Whether the process of a status is there.
+    """
+
+    now: Callable[[], float] = time.time
+    presence: Callable[[Mapping[str, Any]], Presence] = presence
+
+
+@dataclass(frozen=True)
+class View:
+    """What is shown of a run.
+
+    Attributes:
+        run: Its directory.
+        state: Its events.
+        verdict: Whether it is alive.
+        samples: The newest replies.
+        findings: What the guards said before step 0.
+        kept: Its checkpoints.
+        read: Share of its events that were read; below 1 the curves are of a part of them.
+    """
+
+    run: RunDir
+    state: RunState
+    verdict: Verdict
+    samples: Samples
+    findings: tuple[Finding, ...]
+    kept: tuple[Kept, ...]
+    read: float = 1.0
+
+
+def whole_view(run: RunDir, surroundings: Surroundings | None = None) -> View:
+    """A run now, with every event read and every checkpoint compared; this takes as long as it takes.
+
+    Raises:
+        OSError: Something is there and cannot be read.
+    """
+    history = History(run)
+    history.read()
+    state = history.state
+    found = (checked(run, kept) for kept in list_kept(run))
+    return _view(run, state, surroundings or Surroundings(), tuple(kept for kept in found if kept is not None))
+
+
+class Watch:
+    """Follows a run: at every look what has changed since the last one is read.
+
+    A long file is skimmed first, so that the newest state and the outlines of the curves are there at once; all of it
+    is then read in a thread beside, into a state of its own, which takes the first one's place when it has caught up.
+    Checkpoints are compared with their manifests in another.
+
+    Args:
+        run: The run.
+        surroundings: Clock and processes.
+    """
+
+    def __init__(self, run: RunDir, surroundings: Surroundings | None = None) -> None:
+        self.run, self.surroundings = run, surroundings or Surroundings()
+        self._compared: dict[Kept, Kept | None] = {}
+        self._comparing: threading.Thread | None = None
+        self._history: History | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self.close()
+        self._follower, self._state = Follower(self.run.events), RunState()
+        self._state.fold(self._follower.skim())
+        if self._follower.skimmed:
+            self._history = History(self.run)
+            threading.Thread(target=_read, args=(self._history,), daemon=True).start()
+
+    def look(self) -> View:
+        """The run now.
+
+        Raises:
+            OSError: Its events are there and cannot be read.
+        """
+        news = self._follower.more()
+        if news.anew:
+            self._begin()
+        else:
+            self._state.fold(news.lines)
+        if self._history is not None and self._history.done:
+            self._follower, self._state, self._history = self._history.follower, self._history.state, None
+        share = 1.0 if self._history is None else min(self._history.share, 0.99)
+        return _view(self.run, self._state, self.surroundings, self._kept(), share)
+
+    def close(self) -> None:
+        """Let the thread beside end."""
+        if self._history is not None:
+            self._history.stop = True
+            self._history = None
+
+    def _kept(self) -> tuple[Kept, ...]:
+        """The checkpoints as far as they were compared; one at a time is, the newest first."""
+        listed = list_kept(self.run)
+        self._compared = {kept: found for kept, found in self._compared.copy().items() if kept in listed}
+        waiting = [kept for kept in listed if kept.soundness == "unchecked" and kept not in self._compared]
+        if waiting and (self._comparing is None or not self._comparing.is_alive()):
+            self._comparing = threading.Thread(target=self._compare, args=(waiting[0],), daemon=True)
+            self._comparing.start()
+        found = (self._compared.get(kept, kept) for kept in listed)
+        return tuple(kept for kept in found if kept is not None)
+
+    def _compare(self, kept: Kept) -> None:
+        self._compared[kept] = checked(self.run, kept)
+
+
+class History:
+    """All events, read into a state.
+
+    Attributes:
+        state: What was read so far.
+        follower: How far.
+        done: Whether that is all there is.
+        stop: Set it, and reading ends.
+    """
+
+    def __init__(self, run: RunDir) -> None:
+        self.follower, self.state = Follower(run.events), RunState()
+        self.stop = self.done = False
+
+    @property
+    def share(self) -> float:
+        """Of the file that was read."""
+        return self.follower.offset / max(self.follower.size, 1)
+
+    def read(self, rest: float = 0.0) -> None:
+        """Until there is nothing new.
+
+        Args:
+            rest: Seconds to sleep after every few lines, so that other threads of this process have their turn.
+        """
+        while not self.stop and not self.done:
+            before = self.follower.offset
+            news = self.follower.more()
+            if news.anew:
+                self.state = RunState()
+            for start in range(0, len(news.lines), AT_A_TIME):
+                self.state.fold(news.lines[start : start + AT_A_TIME])
+                if rest:
+                    time.sleep(rest)
+            self.done = not news.anew and self.follower.offset == before
+
+
+def _read(history: History) -> None:
+    with suppress(OSError):  # what was skimmed is shown on
+        history.read(rest=0.0005)
+
+
+def _view(run: RunDir, state: RunState, surroundings: Surroundings, kept: tuple[Kept, ...], read: float = 1.0) -> View:
+    verdict = judge(run.read_status(), state, surroundings.now(), surroundings.presence)
+    return View(run, state, verdict, read_samples(run), read_findings(run), kept, read)
