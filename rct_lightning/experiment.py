@@ -40,7 +40,7 @@ from rct_lightning.evaluation.setting import Setting, hash_of_rows
 from rct_lightning.evaluation.subject import Subject
 from rct_lightning.evaluation.told import kept
 from rct_lightning.health import Alert
-from rct_lightning.losses import LossSettings, RelationalLoss, SeedLoss
+from rct_lightning.losses import LossSettings, PositivesLoss, RelationalLoss, SeedLoss, TokenWeightedLoss
 from rct_lightning.losses.presence import PresenceSettings
 from rct_lightning.losses.relational import PhraseBook
 from rct_lightning.markers import Lexicon
@@ -290,8 +290,8 @@ def inspect(config: Config, prepared: Prepared) -> list[guards.Finding]:
     )
     print(f"checks before step 0:\n{guards.checklist(findings)}", flush=True)
     stops = [finding for finding in findings if finding.status == "stop"]
-    if stops and config.loss.name == "seed":
-        print("loss=seed goes on all the same: it is there to show what these faults do.", flush=True)
+    if stops and config.loss.is_an_originals:
+        print(f"loss={config.loss.name} goes on all the same: it is there to show what these faults do.", flush=True)
     elif stops:
         raise UserError(
             f"{' '.join(f'{found.guard}: {found.seen}. {found.remedy}' for found in stops)} Nothing was trained; "
@@ -412,6 +412,7 @@ def make_data(
             config.loss.recurrence.max_document_frequency, config.loss.recurrence.num_candidates, config.seed
         ),
         counterfactual=make_counterfactual(config),
+        placebo=config.data.placebo,
         rebuild_context=config.data.rebuild_context,
         seed=config.seed,
         num_workers=config.data.num_workers,
@@ -422,9 +423,14 @@ def make_data(
 
 
 def make_counterfactual(config: Config) -> Counterfactual:
-    """How training rows are read; always as they stand where no term that asks otherwise has weight."""
+    """How training rows are read; always as they stand where no term that asks otherwise has weight.
+
+    ``loss=positives`` reads them as the loss does that it is set against.
+    """
     loss, share = config.loss, config.loss.counterfactual
-    scale = loss.lambda_ if loss.name != "seed" else 0.0
+    if loss.name == "positives" and loss.lambda_ * loss.weights.presence > 0:
+        return Counterfactual(share.rename_share, share.readdress_share, config.seed)
+    scale = 0.0 if loss.is_an_originals else loss.lambda_
     trains_history = scale * (loss.weights.coherence + loss.weights.continuity) > 0
     trains_phrases = scale * (loss.weights.presence + loss.weights.continuity) > 0
     return Counterfactual(
@@ -457,13 +463,17 @@ def make_objective(config: Config, base: backbone.Backbone, data: RelationalData
         phrases_per_step=config.loss.phrases_per_step,
         seed=config.seed,
     )
-    if config.loss.name == "seed":
-        return SeedLoss(settings, partial(base.tokenizer.decode, skip_special_tokens=True))
-    phrases = PhraseBook(
-        make_lexicon(config),
-        lambda text: base.tokenizer(data.template.reply(text), add_special_tokens=False)["input_ids"],
-    )
-    return RelationalLoss(settings, phrases)
+
+    def tokenize(text: str) -> list[int]:
+        return list(base.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    if config.loss.name in ("seed", "original_v1"):
+        decode = partial(base.tokenizer.decode, skip_special_tokens=True)
+        return SeedLoss(settings, decode, repaired=config.loss.name == "original_v1")
+    if config.loss.name == "original_v2":
+        return TokenWeightedLoss(settings, tokenize)
+    phrases = PhraseBook(make_lexicon(config), lambda text: tokenize(data.template.reply(text)))
+    return PositivesLoss(settings, phrases) if config.loss.name == "positives" else RelationalLoss(settings, phrases)
 
 
 def make_trainer(config: Config, accelerator: str, run: RunDir, *, purge_step: int | None = None) -> L.Trainer:

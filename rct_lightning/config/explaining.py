@@ -17,7 +17,7 @@ from rct_lightning.config.schema import RESERVED_TRAINER_ARGUMENTS, hint, known_
 from rct_lightning.errors import UserError
 from rct_lightning.reading import shown
 
-GROUPS = ("model", "loss", "data", "trainer", "callbacks", "logger", "experiment", "debug")
+GROUPS = ("model", "loss", "data", "trainer", "callbacks", "logger", "experiment", "arm", "debug")
 PARTS = ("base",)
 """Files of a group that others are made of, and that are no choice themselves."""
 DEEPEST = 20

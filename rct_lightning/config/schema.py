@@ -154,7 +154,7 @@ class CounterfactualConfig(Section):
 class LossConfig(Section):
     """The objective."""
 
-    name: Literal["relational", "lm", "seed"]
+    name: Literal["relational", "lm", "positives", "seed", "original_v1", "original_v2"]
     lambda_: Weight = Field(alias="lambda")
     weights: WeightsConfig
     presence: PresenceConfig
@@ -163,6 +163,11 @@ class LossConfig(Section):
     phrases_per_step: Rows
     markers: MarkersConfig
     human_name: Annotated[Word, AfterValidator(_without_slots)] | None
+
+    @property
+    def is_an_originals(self) -> bool:
+        """Whether these are formulas of the original project, kept to show what they do."""
+        return self.name in ("seed", "original_v1", "original_v2")
 
     @model_validator(mode="after")
     def _lm_is_alone(self) -> LossConfig:
@@ -174,8 +179,17 @@ class LossConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _positives_have_no_history(self) -> LossConfig:
+        if self.name == "positives" and self.weights.coherence + self.weights.continuity > 0:
+            raise ValueError(
+                "loss=positives knows no term on a row's history: loss.weights.coherence and loss.weights.continuity "
+                "are 0 there. Use loss=relational for the three terms."
+            )
+        return self
+
+    @model_validator(mode="after")
     def _presence_has_pairs(self) -> LossConfig:
-        trains_presence = self.name == "relational" and self.lambda_ * self.weights.presence > 0
+        trains_presence = self.name in ("relational", "positives") and self.lambda_ * self.weights.presence > 0
         if trains_presence and self.counterfactual.readdress_share == 0:
             raise ValueError(
                 "loss.counterfactual.readdress_share=0 leaves presence nothing to compare: it sets a prompt against "
@@ -214,6 +228,7 @@ class DataConfig(Section):
     rebuild_context: bool
     num_workers: Annotated[int, Field(ge=0, le=1024)]
     token_cache: Text | None
+    placebo: Literal["shuffled_markers", "wrong_history"] | None = None
     roles: RolesConfig
 
 
@@ -370,7 +385,7 @@ class HealthConfig(Section):
 
 
 class Config(Section):
-    """A whole training configuration."""
+    """A whole training configuration; a key with a default here is younger than some runs are."""
 
     model: ModelConfig
     loss: LossConfig
@@ -385,6 +400,7 @@ class Config(Section):
     health: HealthConfig
     check: Literal[True, False, "only"]
     resume: Text | None
+    arm: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[\w.=+-]+$")] | None = None
     run_dir: str
 
     def plain(self) -> dict[str, Any]:

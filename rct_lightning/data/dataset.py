@@ -9,6 +9,7 @@ import torch
 from torch.utils.data import Dataset
 
 from rct_lightning.data.batch import IGNORE, PAD_MULTIPLE, Batch, Totals
+from rct_lightning.data.placebo import Placebo, shuffle_markers, with_wrong_histories
 from rct_lightning.data.recurrence import ContentVocabulary
 from rct_lightning.data.row import Counterfactual, Row, make_row, parted, read_in_epoch, with_twin
 from rct_lightning.data.sampler import BatchRequest
@@ -30,6 +31,7 @@ class RelationalDataset(Dataset[Batch]):
         encode: Tokenises a row's twin; without it rows have none.
         twin_every: One row in so many has a twin.
         clause_ends: Tokens that end a clause; behind them, too, training asks what would be said next.
+        placebo: What a term reads is taken from other rows (see :mod:`rct_lightning.data.placebo`).
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class RelationalDataset(Dataset[Batch]):
         encode: Callable[[Example], Encoded] | None = None,
         twin_every: int = 1,
         clause_ends: frozenset[int] = frozenset(),
+        placebo: Placebo | None = None,
     ) -> None:
         self.counterfactual = counterfactual or Counterfactual()
         self.examples = list(examples)
@@ -56,6 +59,10 @@ class RelationalDataset(Dataset[Batch]):
             for number in range(0, len(self.rows), twin_every):
                 row, example = self.rows[number], self.examples[number]
                 self.rows[number] = with_twin(row, example, lexicon, encode, number)
+        if placebo == "shuffled_markers":
+            self.rows = shuffle_markers(self.rows, self.counterfactual.seed)
+        elif placebo == "wrong_history":
+            self.rows = with_wrong_histories(self.rows, vocabulary)
         self.clause_ends = clause_ends
         self.lengths = np.array([len(row.encoded.ids) for row in self.rows])
 

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from rct_lightning.corpus.split import split
 from rct_lightning.data.batch import Batch
 from rct_lightning.data.dataset import RelationalDataset
+from rct_lightning.data.placebo import Placebo
 from rct_lightning.data.recurrence import ContentVocabulary, Recurrence
 from rct_lightning.data.row import Counterfactual
 from rct_lightning.data.sampler import LengthBucketedSampler, StepSampler, TokenBudgetSampler
@@ -68,6 +69,7 @@ class RelationalDataModule(L.LightningDataModule):
         accumulate: Micro-batches of an optimizer step.
         recurrence: How recurrent positions are found.
         counterfactual: How often training rows are read otherwise than they stand.
+        placebo: Of the training rows: what a term reads is taken from other ones.
         rebuild_context: Take earlier rows of a conversation as context where a row has none.
         seed: Of the order.
         num_workers: Loader processes.
@@ -95,6 +97,7 @@ class RelationalDataModule(L.LightningDataModule):
         accumulate: int = 1,
         recurrence: Recurrence | None = None,
         counterfactual: Counterfactual | None = None,
+        placebo: Placebo | None = None,
         rebuild_context: bool = True,
         seed: int = 42,
         num_workers: int = 0,
@@ -140,7 +143,11 @@ class RelationalDataModule(L.LightningDataModule):
         )
         asks_training_rows = counterfactual is not None and counterfactual.readdress_share > 0
         self.train_set = build(
-            train, encoded["train"], counterfactual=counterfactual, encode=encode if asks_training_rows else None
+            train,
+            encoded["train"],
+            counterfactual=counterfactual,
+            encode=encode if asks_training_rows else None,
+            placebo=placebo,
         )
         self.eval_set = build(held, encoded["eval"], encode=encode, twin_every=EVAL_TWIN_EVERY)
 

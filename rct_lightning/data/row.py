@@ -7,7 +7,7 @@ the history too, and the same request with and without its marker, can only be r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -114,6 +114,26 @@ class Row:
 def make_row(example: Example, encoded: Encoded, vocabulary: ContentVocabulary, lexicon: Lexicon, number: int) -> Row:
     """Find the recurrent words of a row and draw their competitors (seeded by the row's number)."""
     first_said = vocabulary.first_speaker(encoded)
+    recurrent = find_recurrent(encoded, example.conversation, first_said, vocabulary, number)
+    return Row(encoded, example.conversation, lexicon.strength(example.input), recurrent)
+
+
+def find_recurrent(
+    encoded: Encoded,
+    conversation: str,
+    first_said: Mapping[Word, str],
+    vocabulary: ContentVocabulary,
+    number: int,
+) -> tuple[Recurrent, ...]:
+    """The content words of a reply that a history has and the present user text has not, in order.
+
+    Args:
+        encoded: The row.
+        conversation: Whose words do not compete.
+        first_said: Of the history: who said each word first.
+        vocabulary: What is content, and what competes.
+        number: Of the row; seeds the draw of competitors.
+    """
     places: dict[Word, list[int]] = {}
     for span in encoded.spans:
         if span.kind in ("human", "assistant", "reply"):
@@ -128,12 +148,11 @@ def make_row(example: Example, encoded: Encoded, vocabulary: ContentVocabulary, 
             continue
         position, role = in_reply[0], first_said[word]  # a later one may be copied from the reply itself
         seed = vocabulary.recurrence.seed * 1_000_003 + number * 1009 + position
-        others = vocabulary.draw(role, example.conversation, own_pieces, seed)
+        others = vocabulary.draw(role, conversation, own_pieces, seed)
         if others is not None:
             candidates = np.concatenate([[word[0]], others])
             recurrent.append(Recurrent(word, role, tuple(starts), position, candidates))
-    recurrent.sort(key=lambda found: found.position)
-    return Row(encoded, example.conversation, lexicon.strength(example.input), tuple(recurrent))
+    return tuple(sorted(recurrent, key=lambda found: found.position))
 
 
 def with_twin(row: Row, example: Example, lexicon: Lexicon, encode: Callable[[Example], Encoded], number: int) -> Row:

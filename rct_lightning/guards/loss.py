@@ -19,7 +19,7 @@ NUDGE = 0.02
 """Standard deviation of what is added to the adapters meanwhile: while B is zero, half of the gradient is zero too."""
 ROWS = 8
 WHAT_A_STEP_RAISES = {
-    "presence": "bond language where one is addressed over bond language where one is not",
+    "presence": "bond language where one is addressed (over bond language where one is not)",
     "coherence": "the words of the history",
     "continuity": "the words of the history",
 }
@@ -157,6 +157,8 @@ def _what_it_names(run: Run, batch: Batch, term: str) -> float:
     with torch.no_grad():
         if term == "presence":
             figures = run.objective(run.model, batch, 0).figures
+            if "presence/P_rise_marked" not in figures:  # loss=positives asks one of the two prompts alone
+                return float(figures["presence/S_B_marked"][0] / figures["presence/S_B_marked"][1])
             marked, unmarked = (figures[f"presence/P_rise_{side}"] for side in ("marked", "unmarked"))
             return float(marked[0] / marked[1] - unmarked[0] / unmarked[1])
         logits = run.model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits

@@ -141,9 +141,10 @@ class RelationalLoss:
             return self._evaluate(model, batch, self.observed)
 
     def _evaluate(self, model: nn.Module, batch: Batch, drawn: Mapping[str, list[int]] | None) -> Outcome:
+        """All that the drawn phrases allow; without any, what the rows' own pass gives."""
         chosen = [] if drawn is None else [index for bank in BANKS for index in drawn[bank]]
         branches = Branches.of([self.phrases.ids[i] for i in chosen], batch.input_ids.device) if chosen else None
-        hidden, scores = _read(model, batch, branches)
+        hidden, scores = read_with_phrases(model, batch, branches)
         log_probs, row = reply_log_probs(model, hidden, batch.labels)
         terms = {"lm": language_loss(log_probs) / max(batch.totals.reply_tokens, 1)}
         figures: dict[str, Figure] = {}
@@ -240,7 +241,7 @@ class RelationalLoss:
         return claims / max(batch.totals.prompts_without_history, 1)
 
 
-def _read(model: nn.Module, batch: Batch, branches: Branches | None) -> tuple[Tensor, PairScores | None]:
+def read_with_phrases(model: nn.Module, batch: Batch, branches: Branches | None) -> tuple[Tensor, PairScores | None]:
     """Hidden states of all rows [B, T, H], and scores of phrases after those that have a twin and after the twin."""
     asked = torch.zeros(len(batch), dtype=torch.bool, device=batch.index.device)
     asked[batch.twin_of] = True
