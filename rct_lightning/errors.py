@@ -1,4 +1,4 @@
-"""The one kind of error a user can cause, and the end of a run that was asked to end."""
+"""The one kind of error a user can cause, and other ends of a run."""
 
 
 class UserError(Exception):
@@ -24,3 +24,7 @@ class Interrupted(Exception):
     def __init__(self, why: str, step: int, how_to_go_on: str, exit_code: int) -> None:
         super().__init__(f"{why} after step {step}. {how_to_go_on}")
         self.exit_code = exit_code
+
+
+class JobFailed(Exception):
+    """A job of a multirun broke; its traceback was printed, and its error stands in the status of its folder."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import math
 import platform
 import subprocess
 import sys
@@ -183,10 +184,13 @@ def _finish(config: Config, trainer: L.Trainer, module: RelationalModule, run: R
         if trainer.is_global_zero:
             module.save_adapter(run.adapter)
     stopped_by = _alert_that_stopped(trainer)
+    objective = _objective(config, module)
     if trainer.is_global_zero:
         next_command = f"python evaluate.py {as_override('run', str(run.root))}"
         print(f"\n{comparison}\n\nRun directory: {run.root}\nNext: {next_command}")
-        run.write_json(run.status, {"state": "stopped" if stopped_by else "finished", "step": trainer.global_step})
+        state = "stopped" if stopped_by else "finished"
+        noted = objective if math.isfinite(objective) else None  # JSON knows no infinity
+        run.write_json(run.status, {"state": state, "step": trainer.global_step, "objective": noted})
     if stopped_by:
         early = trainer.global_step < trainer.estimated_stepping_batches
         ended = f"was ended at step {trainer.global_step}" if early else "had come to its end"
@@ -194,7 +198,7 @@ def _finish(config: Config, trainer: L.Trainer, module: RelationalModule, run: R
             f"Training {ended} when a rule of health.on_alert=stop spoke. {stopped_by.line()} The adapter as it is now "
             f"was kept; health.on_alert=warn goes on all the same."
         )
-    return Trained(run, _objective(config, module), module, comparison)
+    return Trained(run, objective, module, comparison)
 
 
 @contextmanager

@@ -100,11 +100,15 @@ def run_to_resume(name: str) -> ToResume:
     if run.read_status().get("state") == "finished":
         raise UserError(f"{run.root}: this run is finished. Train another one, or evaluate it with evaluate.py.")
     stored = load_run_config(run.config)
-    noted = _read_environment(run)
-    _check_same_data(stored, run, noted)
-    if not any(map(_is_whole, checkpoint.committed(run.checkpoints))):
+    noted = check_same_data(stored, run)
+    if not can_go_on(run):
         raise no_checkpoint(run)
     return ToResume(run, stored, noted)
+
+
+def can_go_on(run: RunDir) -> bool:
+    """Whether a run has a whole checkpoint."""
+    return any(map(_is_whole, checkpoint.committed(run.checkpoints)))
 
 
 def no_checkpoint(run: RunDir) -> UserError:
@@ -154,13 +158,20 @@ def _read_environment(run: RunDir) -> dict[str, Any]:
     return noted | {"chosen": chosen}
 
 
-def _check_same_data(config: Config, run: RunDir, noted: Mapping[str, Any]) -> None:
+def check_same_data(config: Config, run: RunDir) -> Mapping[str, Any]:
+    """Whether the corpus is as it was when a run began; what the run noted then.
+
+    Raises:
+        UserError: It is not, or nobody knows.
+    """
+    noted = _read_environment(run)
     changed = [name for name, found in data_hashes(config).items() if noted["data"].get(name) != found]
     if changed:
         raise UserError(
             f"{run.root}: what {', '.join(changed)} names changed since this run began, and it would not go on as it "
             f"was. Put the former file back, or train anew."
         )
+    return noted
 
 
 def _check_run_folder(run_dir: str) -> None:

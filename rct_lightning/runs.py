@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -143,6 +144,14 @@ class RunDir:
             if path.is_file() and path.stat().st_size > sizes.get(path.name, 0):
                 os.truncate(path, sizes.get(path.name, 0))
 
+    def clear(self) -> None:
+        """Take away what a run wrote, its configuration last; whatever else is in the folder stays."""
+        for folder in (self.tensorboard, self.checkpoints, self.adapter, self.report, self.report_of_best):
+            shutil.rmtree(folder, ignore_errors=True)
+        files = (*self.appended, self.baseline_generation, self.checks, self.environment, self.status, self.config)
+        for path in files:
+            path.unlink(missing_ok=True)
+
     def read_status(self) -> dict[str, Any]:
         """The status, empty where none was written."""
         try:
@@ -199,6 +208,7 @@ def check_is_free(root: Path) -> None:
     if RunDir(root).config.exists():
         raise UserError(f"{root}: this folder holds a run already. Give another hydra.run.dir, or remove it.")
     others = [path for path in root.iterdir() if not path.name.startswith(".")] if root.is_dir() else []
+    others = [path for path in others if path != RunDir(root).status]  # of a job that was refused
     if any(path.suffix != ".log" for path in others):  # Hydra's own are not in the way
         raise UserError(f"{root}: this folder holds other files already. Give another hydra.run.dir.")
 
@@ -210,7 +220,7 @@ def find_run(name: str, logs: Path = LOGS) -> RunDir:
         UserError: There is no such run.
     """
     if name == "latest":
-        configs = [*logs.glob("runs/*/config.yaml"), *logs.glob("multiruns/*/*/config.yaml")]
+        configs = [*logs.glob("*/*/config.yaml"), *logs.glob("multiruns/*/*/config.yaml")]
         configs = [path for path in configs if path.is_file()]
         if not configs:
             raise UserError(f"There is no run under {logs} yet. Train one with 'python train.py', or give run=DIR.")
@@ -241,6 +251,11 @@ def find_study(name: str) -> list[RunDir]:
     if not finished:
         raise UserError(f"study={name}: no finished run in this directory. Give the directory of a multirun.")
     return [_without_links_outside(run) for run in finished]
+
+
+def jobs_in(multirun: Path) -> list[RunDir]:
+    """The folders of a multirun in which a job wrote how it stands, in order of their names."""
+    return [RunDir(path.parent) for path in sorted(multirun.glob(f"**/{RunDir(multirun).status.name}"))]
 
 
 def _is_file(path: Path) -> bool:

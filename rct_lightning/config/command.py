@@ -23,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rct_lightning.config.explaining import check_arguments, explain_composition_error, explain_unwritable
 from rct_lightning.config.targets import looked_at
 from rct_lightning.console import EXIT_CODE, tell
-from rct_lightning.errors import Interrupted, UserError
+from rct_lightning.errors import Interrupted, JobFailed, UserError
 
 SWEEP_RECORD = "multirun.yaml"
 """What Hydra writes into a multirun's directory."""
@@ -49,7 +49,7 @@ def refusing(task: Callable[[DictConfig], T_co]) -> Callable[[DictConfig], T_co]
         try:
             return task(cfg)
         except UserError as error:
-            if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+            if in_multirun():
                 tell(error)
                 error.told = True
                 raise  # Hydra goes on with the other jobs, and raises it again behind the last
@@ -65,20 +65,38 @@ def refusing(task: Callable[[DictConfig], T_co]) -> Callable[[DictConfig], T_co]
     return run
 
 
-def run_command(main: Callable[[], Any]) -> None:
-    """Call a Hydra entry point; what Hydra itself refuses is explained in the same way as by :func:`refusing`."""
+def in_multirun() -> bool:
+    """Whether this is a job of a multirun."""
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def run_command(main: Callable[[], Any], after_multirun: Callable[[Path], bool] = lambda folder: True) -> None:
+    """Call a Hydra entry point; what Hydra itself refuses is explained in the same way as by :func:`refusing`.
+
+    Args:
+        main: The entry point.
+        after_multirun: Says how the jobs in a multirun's directory ended; False where one of them broke.
+    """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints and exits itself
     script, composed = Path(inspect.unwrap(main).__code__.co_filename), list[DictConfig]()
+    unbroken = True
     try:
         if hasattr(main, "__wrapped__"):  # made by Hydra, which reads the command line
             check_arguments(sys.argv[1:])
             _remember_folders(sys.argv[1:])
         with looked_at() as composed:
-            main()
+            try:
+                main()
+            finally:
+                unbroken = _ended(composed, after_multirun)
+        if not unbroken:
+            raise JobFailed
+    except JobFailed:
+        raise SystemExit(1) from None
     except UserError as error:
         if not error.told:  # of a job of a multirun: when it was refused
             tell(error)
-        raise SystemExit(EXIT_CODE) from None
+        raise SystemExit(EXIT_CODE if unbroken else 1) from None
     except (PermissionError, FileExistsError, NotADirectoryError) as error:
         _refuse(explain_unwritable(error))
     except Exception as error:
@@ -89,6 +107,17 @@ def run_command(main: Callable[[], Any]) -> None:
             with suppress(OmegaConfBaseException):
                 _remove_empty(Path(cfg.hydra.sweep.dir), Path.cwd())
         _refuse(explained)
+
+
+def _ended(composed: Sequence[DictConfig], after_multirun: Callable[[Path], bool]) -> bool:
+    """Say how a multirun ended, whichever way it did; whether none of its jobs broke."""
+    with suppress(OmegaConfBaseException):
+        if composed and composed[0].hydra.mode == RunMode.MULTIRUN:
+            folder = Path(composed[0].hydra.sweep.dir)
+            unbroken = after_multirun(folder)
+            _remove_empty(folder, Path.cwd())
+            return unbroken
+    return True
 
 
 def _of_the_task(error: Exception) -> bool:

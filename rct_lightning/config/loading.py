@@ -173,9 +173,11 @@ def _texts(node: Any, place: str = "") -> Iterator[tuple[str, str]]:
 
 
 def save_run_config(config: Config, path: Path) -> None:
-    """Write the resolved configuration."""
+    """Write the resolved configuration, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(OmegaConf.create(config.plain()), path)
+    part = path.with_name(f".{path.name}.part")
+    OmegaConf.save(OmegaConf.create(config.plain()), part)
+    os.replace(part, path)
 
 
 def _validate(cfg: DictConfig, schema: type[T]) -> T:

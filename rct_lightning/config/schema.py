@@ -401,6 +401,7 @@ class Config(Section):
     check: Literal[True, False, "only"]
     resume: Text | None
     arm: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[\w.=+-]+$")] | None = None
+    existing_run: Literal["refuse", "continue"] = "refuse"
     run_dir: str
 
     def plain(self) -> dict[str, Any]:

@@ -1,0 +1,184 @@
+"""Jobs of a multirun: what stands in a job's folder already, and what is said of those that did not come to their end.
+
+A multirun that is started again with ``existing_run=continue`` makes what is missing: finished runs are left alone,
+interrupted ones go on, and one job's failure ends that job alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rct_lightning import runs
+from rct_lightning.config import Config, in_multirun, load_run_config
+from rct_lightning.config.loading import BESIDE_RESUME
+from rct_lightning.errors import Interrupted, JobFailed, UserError
+from rct_lightning.preflight import can_go_on, check_same_data
+from rct_lightning.runs import RunDir
+from rct_lightning.sanitize import printable
+
+T_co = TypeVar("T_co")
+Task = Callable[[Any], T_co]
+
+NOT_OF_A_RUN = BESIDE_RESUME | {"run_dir", "existing_run"}
+"""Keys in which two runs may differ and still learn the same."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be done.
+
+    Attributes:
+        config: To train with; None where there is nothing left to do.
+        objective: Of a finished run, as it was noted then.
+    """
+
+    config: Config | None
+    objective: float | None = None
+
+
+@contextmanager
+def taken_up(config: Config) -> Iterator[Job]:
+    """The run that is asked for, with ``existing_run=continue`` as far as it was made before.
+
+    Inside, no other process takes up the same run.
+
+    Raises:
+        UserError: Another run stands in its folder.
+    """
+    if config.existing_run == "refuse" or config.resume is not None:
+        yield Job(config)
+        return
+    root = Path(config.run_dir)
+    with _alone_in(root) as alone:
+        if alone:
+            yield _as_found(config, RunDir(root))
+        else:
+            print(f"{root}: another process trains this run, and it is left to it.", flush=True)
+            yield Job(None)
+
+
+def _as_found(config: Config, run: RunDir) -> Job:
+    if not run.config.is_file():
+        return Job(config)
+    run = runs.find_run(str(run.root))
+    stored = load_run_config(run.config)
+    other = _first_difference(stored.plain(), config.plain())
+    if other:
+        raise UserError(
+            f"{run.root}: a run of other settings stands here ({other}), so it cannot be gone on with. Give another "
+            f"hydra.sweep.dir, or remove the folder."
+        )
+    status = run.read_status()
+    if status.get("state") == "finished":
+        check_same_data(stored, run)
+        objective = status.get("objective")
+        print(f"{run.root}: finished before.", flush=True)
+        return Job(None, objective if isinstance(objective, int | float) else math.inf)
+    if can_go_on(run):
+        return Job(config.model_copy(update={"resume": str(run.root)}))
+    print(f"{run.root}: interrupted before its first checkpoint; begun anew.", flush=True)
+    run.clear()
+    return Job(config)
+
+
+def recorded(task: Task[T_co]) -> Task[T_co]:
+    """Decorator of a Hydra task: a job of a multirun that does not come to its end says why in its folder."""
+
+    @functools.wraps(task)
+    def run(cfg: Any) -> T_co:
+        try:
+            return task(cfg)
+        except Exception as error:
+            if not in_multirun() or (isinstance(error, Interrupted) and error.exit_code != 0):
+                raise
+            _note(RunDir(Path(cfg.run_dir)), error)
+            if isinstance(error, Interrupted):  # its own time was over, not the multirun's
+                raise UserError(str(error)) from None
+            if isinstance(error, UserError):
+                raise
+            traceback.print_exc()
+            raise JobFailed from None  # without its frames, which hold the model
+
+    return run
+
+
+def _note(run: RunDir, error: Exception) -> None:
+    """Write into a job's status how it ended, unless the run that stands there is another one."""
+    status = run.read_status()
+    state, said = status.get("state"), str(error)
+    if isinstance(error, UserError):
+        if run.config.is_file() and state not in ("failed", "stopped"):
+            return  # refused since a run stands there
+        state = state if run.config.is_file() else "refused"
+    elif not isinstance(error, Interrupted):
+        state, said = "failed", f"{type(error).__name__}: {error}"
+    run.write_json(run.status, status | {"state": state, "error": said})
+
+
+def tell_of_jobs(multirun: Path) -> bool:
+    """Print which jobs of a multirun did not come to their end, and why; False where one of them broke.
+
+    Folders of jobs that were refused before they began are removed.
+    """
+    jobs = [(run, run.read_status()) for run in runs.jobs_in(multirun)]
+    left = [(run, status) for run, status in jobs if status.get("state") != "finished"]
+    if left:
+        print(f"\n{len(jobs) - len(left)} of {len(jobs)} jobs in {multirun} are finished. The others:")
+    for run, status in left:
+        said = " ".join(str(status.get("error", f"at step {status.get('step', 0)}")).split())
+        print(printable(f"  {run.root.relative_to(multirun)}  {status.get('state', 'unknown')}: {said}"))
+        if status.get("state") == "refused":
+            run.clear()
+            _remove_if_empty(run.root)
+    return all(status.get("state") != "failed" for _, status in left)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    if not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _first_difference(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
+    """The first key that has another value, with both; empty where none has."""
+    one, two = dict(_flat(stored)), dict(_flat(asked))
+    for key in sorted({*one, *two} - NOT_OF_A_RUN):
+        if one.get(key) != two.get(key):
+            return f"{key}={one.get(key)} there, {key}={two.get(key)} here"
+    return ""
+
+
+def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[bool]:
+    """Whether no other process is in a folder; none comes in meanwhile, and a killed one is out."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield True
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(handle)
