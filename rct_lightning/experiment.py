@@ -34,8 +34,10 @@ from rct_lightning.data import Counterfactual, Recurrence, RelationalDataModule
 from rct_lightning.dialogue import content_hash
 from rct_lightning.errors import UserError
 from rct_lightning.evaluation import study
+from rct_lightning.evaluation.endpoints import Comparison
 from rct_lightning.evaluation.evaluator import Evaluator
 from rct_lightning.evaluation.metrics import read_endpoints
+from rct_lightning.evaluation.objective import objective_of
 from rct_lightning.evaluation.report import Report, fingerprint, stands, write_report
 from rct_lightning.evaluation.setting import Setting, hash_of_rows
 from rct_lightning.evaluation.subject import Subject
@@ -183,8 +185,8 @@ def _finish(config: Config, trainer: L.Trainer, module: RelationalModule, run: R
         _log_hyperparameters(config, trainer, module)
         if trainer.is_global_zero:
             module.save_adapter(run.adapter)
+        objective = _objective(config, trainer, module)
     stopped_by = _alert_that_stopped(trainer)
-    objective = _objective(config, module)
     if trainer.is_global_zero:
         next_command = f"python evaluate.py {as_override('run', str(run.root))}"
         print(f"\n{comparison}\n\nRun directory: {run.root}\nNext: {next_command}")
@@ -613,10 +615,22 @@ def _log_hyperparameters(config: Config, trainer: L.Trainer, module: RelationalM
         logger.finalize("success")
 
 
-def _objective(config: Config, module: RelationalModule) -> float:
+def _objective(config: Config, trainer: L.Trainer, module: RelationalModule) -> float:
     """The figure for a sweeper; infinite where evaluation had nothing to judge by it."""
+    if config.objective == "endpoints":
+        return objective_of(_on_development_data(config, trainer, module))
     found = {eval_metric(name): value for name, value in module.eval_values.items()}
     return found.get(config.objective_metric, float("inf"))
+
+
+def _on_development_data(config: Config, trainer: L.Trainer, module: RelationalModule) -> Comparison:
+    """Base against tuned on rows that were split off the training file, and on development probes."""
+    device = trainer.strategy.root_device
+    module.model.to(device)  # Lightning takes it away when training has ended
+    length, data = config.data.max_seq_length, trainer.datamodule  # type: ignore[attr-defined]
+    subject = Subject(module.model, module.tokenizer, module.template, str(device), length)
+    probes = Path(config.development_probes)
+    return Evaluator(subject, data.eval_set.examples, probes, make_lexicon(config)).compare()
 
 
 def _version(package: str) -> str | None:

@@ -97,10 +97,10 @@ def recorded(task: Task[T_co]) -> Task[T_co]:
         try:
             return task(cfg)
         except Exception as error:
-            if not in_multirun() or (isinstance(error, Interrupted) and error.exit_code != 0):
+            if not in_multirun() or (isinstance(error, Interrupted) and not _is_the_jobs_own(error)):
                 raise
             _note(RunDir(Path(cfg.run_dir)), error)
-            if isinstance(error, Interrupted):  # its own time was over, not the multirun's
+            if isinstance(error, Interrupted):
                 raise UserError(str(error)) from None
             if isinstance(error, UserError):
                 raise
@@ -108,6 +108,11 @@ def recorded(task: Task[T_co]) -> Task[T_co]:
             raise JobFailed from None  # without its frames, which hold the model
 
     return run
+
+
+def _is_the_jobs_own(ended: Interrupted) -> bool:
+    """Whether the job was asked to end and not the multirun: its own time was over, or a cluster told it alone."""
+    return ended.exit_code == 0 or "SUBMITIT_EXECUTOR" in os.environ
 
 
 def _note(run: RunDir, error: Exception) -> None:

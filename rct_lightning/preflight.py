@@ -26,6 +26,7 @@ from rct_lightning.runs import RunDir, check_is_free, find_run, find_study
 from rct_lightning.template import FORGED_TURNS, DialogueTemplate, forged_turns
 from rct_lightning.untrusted import check_adapter, check_model, check_tensors, has_tokenizer, load_template
 
+HELD_OUT_PROBES = Path("data") / "probes.jsonl"
 NAME_ON_THE_HUB = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 
 
@@ -53,6 +54,18 @@ def before_training(config: Config) -> None:
     _check_can_be_written("data.token_cache", config.data.token_cache)
     _check_model_folder(config)
     _check_corpus(config)
+    if config.objective == "endpoints":
+        _check_development_probes(Path(config.development_probes))
+
+
+def _check_development_probes(probes: Path) -> None:
+    """Probes by which settings are chosen are none to judge them by afterwards."""
+    read_probes(probes)
+    if HELD_OUT_PROBES.is_file() and content_hash(probes) == content_hash(HELD_OUT_PROBES):
+        raise UserError(
+            f"development_probes={probes}: these are the held-out probes, and a search would see them. Give others; "
+            f"the bundled ones are data/probes_dev.jsonl."
+        )
 
 
 def before_evaluation(config: EvaluateConfig) -> None:

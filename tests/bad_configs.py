@@ -186,7 +186,8 @@ CONFIGS: tuple[Case, ...] = (
           "Did you mean data=jsonl data.train_file=own.jsonl?"),
     typed("a logger that is not there", "logger=wandb", "logger=wandb: there is no file",
           "Available: none, tensorboard"),
-    typed("an experiment that is not there", "experiment=absent", "experiment=absent", "Available: rct_pythia_2.8b"),
+    typed("an experiment that is not there", "experiment=absent", "experiment=absent",
+          "Available: lambda_sweep, rct_pythia_2.8b, study"),
     typed("a path for an experiment", "experiment=conf/experiment/rct_pythia_2.8b.yaml", "there is no file",
           "Did you mean rct_pythia_2.8b?"),
     typed("a plus too many", "+seed=1", "+seed: the key exists already", "without the plus sign"),
@@ -289,7 +290,7 @@ CONFIGS: tuple[Case, ...] = (
     edited("a decimal comma", "loss/relational.yaml", lambda text: text.replace(b"lambda: 0.3", b"lambda: 0,3"),
            "loss.lambda='0,3'", "valid number", shown="lambda: 0,3"),
     edited("emptied", "train.yaml", lambda text: b"", "conf/train.yaml: this file is empty", "Put it back", shown=""),
-    Case("a file taken away", ("train.py",), ("loss=relational: there is no file", "Available: lm, seed"),
+    Case("a file taken away", ("train.py",), ("loss=relational: there is no file", "Available: lm, original_v1"),
          lambda here: (here / "conf/loss/relational.yaml").unlink(), True, "conf/loss/relational.yaml is gone"),
     # models
     typed("a local model without its folder", "model=local", "model.name_or_path has no value",

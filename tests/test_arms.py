@@ -11,7 +11,7 @@ import pytest
 import torch
 from conftest import ROWS
 from hydra import compose, initialize_config_dir
-from short_runs import Corpus, configured
+from short_runs import Corpus, arguments, configured
 
 from rct_lightning import experiment
 from rct_lightning.backbone import adapter_state, load_tokenizer
@@ -25,6 +25,8 @@ ARMS = sorted(path.stem for path in (CONF / "arm").glob("*.yaml"))
 AS_THEY_STAND = {"lm_only", "original_v1", "original_v2"}
 READS_AS_RCT = [arm for arm in ARMS if arm not in AS_THEY_STAND]
 ALL = range(len(ROWS))
+NOT_THERE = ("callbacks.baseline_comparison", "callbacks.eval_sanity")
+"""Settings of callbacks that the runs of a study do without."""
 
 
 def test_there_are_the_arms_that_the_hypothesis_is_set_against() -> None:
@@ -146,6 +148,18 @@ def test_lm_only_and_the_originals_first_version_train_the_language_model_alone(
         assert torch.equal(gradients(arm)["total"], gradients(arm)["lm"])
     assert torch.equal(gradients("original_v1")["total"], gradients("lm_only")["total"])
     assert not torch.equal(gradients("original_v2")["total"], gradients("lm_only")["total"])
+
+
+def test_the_originals_first_version_leaves_the_adapter_of_lm_only(corpus: Corpus, tmp_path: Path) -> None:
+    def adapter(arm: str) -> bytes:
+        quick = ("experiment=base", "trainer.max_epochs=1", "trainer.limit_train_batches=3", "data.batch_size=8")
+        given = [setting for setting in arguments(corpus, *quick) if not setting.startswith(NOT_THERE)]
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            config = validate(compose("train", [*given, f"arm={arm}", f"run_dir={tmp_path / arm}"]))
+        run = experiment.train(config).run
+        return (run.adapter / "adapter_model.safetensors").read_bytes()
+
+    assert adapter("original_v1") == adapter("lm_only")
 
 
 @pytest.mark.parametrize("term", ["presence", "coherence", "continuity"])

@@ -98,7 +98,7 @@ def test_hydra_settings_belong_to_an_entry_point(entry: str, choice: str) -> Non
         cfg = compose(entry, ["run=x"] if entry == "evaluate" else ["run_dir=x"], return_hydra_config=True)
     assert cfg.hydra.runtime.choices.hydra == choice
     assert cfg.hydra.output_subdir is None, "config.yaml is the run's own"
-    assert {file.stem for file in GROUP_FILES if file.parts[0] == "hydra"} == {"default", "evaluate"}
+    assert {file.stem for file in GROUP_FILES if file.parent == Path("hydra")} == {"default", "evaluate"}
 
 
 def test_presence_needs_pairs_where_it_trains() -> None:

@@ -7,11 +7,15 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from forked import Forker
 from short_runs import ACCUMULATION, Corpus, arguments
 
+from rct_lightning.errors import Interrupted, UserError
+from rct_lightning.jobs import recorded
 from rct_lightning.runs import RunDir
 
 QUICK = "trainer.max_epochs=1 trainer.limit_train_batches=4 callbacks.checkpointing.every_n_steps=1".split()
@@ -169,6 +173,30 @@ def test_a_job_that_is_refused_is_named_and_leaves_nothing(corpus: Corpus, tmp_p
     code, out, err = forker.type_in(tmp_path, *line)
     assert code == 2 and "loss.lambda=-1" in err and "rct_seed-1  refused: loss.lambda=-1" in out
     assert not (tmp_path / "study" / "rct_seed-1").exists()
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "on_a_cluster", "expected"),
+    [(0, False, UserError), (138, True, UserError), (143, False, Interrupted)],
+    ids=["its time is over", "a cluster ends the job", "a signal to the multirun"],
+)
+def test_what_ends_a_job_alone_does_not_end_the_others(
+    exit_code: int, on_a_cluster: bool, expected: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rct_lightning.jobs.in_multirun", lambda: True)
+    if on_a_cluster:
+        monkeypatch.setenv("SUBMITIT_EXECUTOR", "slurm")
+
+    @recorded
+    def task(cfg: Any) -> None:
+        raise Interrupted("SIGUSR1", 7, "Go on with python train.py.", exit_code)
+
+    run = RunDir(tmp_path)
+    run.write_json(run.status, {"state": "interrupted", "step": 7})
+    with pytest.raises(expected, match="SIGUSR1 after step 7"):
+        task(SimpleNamespace(run_dir=str(tmp_path)))
+    assert ("error" in run.read_status()) == (expected is UserError)
+    assert run.read_status()["state"] == "interrupted"
 
 
 def test_only_what_a_run_wrote_is_cleared(tmp_path: Path) -> None:

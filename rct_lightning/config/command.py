@@ -20,6 +20,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from rct_lightning.config import search
 from rct_lightning.config.explaining import check_arguments, explain_composition_error, explain_unwritable
 from rct_lightning.config.targets import looked_at
 from rct_lightning.console import EXIT_CODE, tell
@@ -84,6 +85,7 @@ def run_command(main: Callable[[], Any], after_multirun: Callable[[Path], bool] 
         if hasattr(main, "__wrapped__"):  # made by Hydra, which reads the command line
             check_arguments(sys.argv[1:])
             _remember_folders(sys.argv[1:])
+            search.register()
         with looked_at() as composed:
             try:
                 main()
@@ -111,13 +113,16 @@ def run_command(main: Callable[[], Any], after_multirun: Callable[[Path], bool] 
 
 def _ended(composed: Sequence[DictConfig], after_multirun: Callable[[Path], bool]) -> bool:
     """Say how a multirun ended, whichever way it did; whether none of its jobs broke."""
-    with suppress(OmegaConfBaseException):
-        if composed and composed[0].hydra.mode == RunMode.MULTIRUN:
-            folder = Path(composed[0].hydra.sweep.dir)
-            unbroken = after_multirun(folder)
-            _remove_empty(folder, Path.cwd())
-            return unbroken
-    return True
+    folders = set()
+    for cfg in composed:  # each has a clock of its own, and that of the multirun is one of them
+        with suppress(OmegaConfBaseException):
+            if cfg.hydra.mode == RunMode.MULTIRUN:
+                folders.add(Path(cfg.hydra.sweep.dir))
+    unbroken = True
+    for folder in filter(Path.is_dir, folders):
+        unbroken &= after_multirun(folder)
+        _remove_empty(folder, Path.cwd())
+    return unbroken
 
 
 def _of_the_task(error: Exception) -> bool:

@@ -17,7 +17,7 @@ from rct_lightning.config.schema import RESERVED_TRAINER_ARGUMENTS, hint, known_
 from rct_lightning.errors import UserError
 from rct_lightning.reading import shown
 
-GROUPS = ("model", "loss", "data", "trainer", "callbacks", "logger", "experiment", "arm", "debug")
+GROUPS = ("model", "loss", "data", "trainer", "callbacks", "logger", "experiment", "arm", "hparams_search", "debug")
 PARTS = ("base",)
 """Files of a group that others are made of, and that are no choice themselves."""
 DEEPEST = 20
@@ -67,7 +67,7 @@ def explain_composition_error(error: Exception, folder: Path = Path("conf")) -> 
         )
     if isinstance(error, OverrideParseException):
         return _of_syntax(str(error.override))
-    if isinstance(error, HydraException | OmegaConfBaseException | ValueError):
+    if isinstance(error, HydraException | OmegaConfBaseException | ValueError | RuntimeError):
         return _of_words(error)
     return explain_unwritable(error) if isinstance(error, OSError) and error.filename else None
 
@@ -159,6 +159,7 @@ def _of_words(error: Exception) -> UserError | None:
         (r"Cannot find primary config '([^']+)'", lambda name: _no_such("--config-name", name)),
         (r"Additional config directory '([^']+)'", lambda name: _no_such("--config-dir", Path(name).name)),
         (r"(Primary config directory) not found", lambda _: _no_such("--config-path", "conf/")),
+        (r"Unknown plugin class : '([^']+)'", _no_plugin),
         (r"(Config group override must be)", lambda _: _no_name(sys.argv[1:])),
     ):
         found = re.search(pattern, lines[0])
@@ -261,6 +262,10 @@ def _no_mapping(name: str) -> str:
 
 def _no_such(option: str, name: str) -> str:
     return f"{option}: {name} is not there. Leave {option} out; the files of this program are in conf/."
+
+
+def _no_plugin(name: str) -> str:
+    return f'{name} is not installed: it belongs to the extra sweep. Type: pip install -e ".[sweep]"'
 
 
 def _no_name(arguments: Iterable[str]) -> str:

@@ -265,6 +265,13 @@ RESERVED_TRAINER_ARGUMENTS = {
 }
 
 
+NO_SHARDING = (
+    "trainer.strategy={}: parameters are not sharded over devices here. A base in NF4 cannot be as it is: FSDP puts "
+    "the parameters of a layer into one tensor of one dtype, and there are packed bytes with their scales beside "
+    "float32 adapters (bitsandbytes would have to store the bytes as floats, quant_storage, and the adapters to be of "
+    "that dtype). Nor is there much to shard: the base is frozen and small in 4 bits, and only adapters have gradients "
+    "and optimizer state. Use trainer=ddp, a copy for each device."
+)
 Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps"]
 Precision = Literal[
     64, 32, 16, "64", "32", "16", "bf16", "64-true", "32-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed"
@@ -314,6 +321,8 @@ class TrainerConfig(BaseModel):
     @classmethod
     def _known_arguments(cls, value: Any) -> Any:
         problems = []
+        if isinstance(value, Mapping) and str(value.get("strategy")).startswith(("fsdp", "deepspeed")):
+            problems.append(NO_SHARDING.format(value["strategy"]))
         for name in value if isinstance(value, Mapping) else ():
             if name in RESERVED_TRAINER_ARGUMENTS and value[name] is not None:
                 problems.append(f"trainer.{name} cannot be set: {RESERVED_TRAINER_ARGUMENTS[name]}.")
@@ -402,7 +411,19 @@ class Config(Section):
     resume: Text | None
     arm: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[\w.=+-]+$")] | None = None
     existing_run: Literal["refuse", "continue"] = "refuse"
+    objective: Literal["metric", "endpoints"] = "metric"
+    development_probes: Text = "data/probes_dev.jsonl"
     run_dir: str
+
+    @model_validator(mode="after")
+    def _evaluation_rows_stay_unseen(self) -> Config:
+        if self.objective == "endpoints" and self.data.eval_file is not None:
+            raise ValueError(
+                f"objective=endpoints chooses settings by what it measures, so data.eval_file={self.data.eval_file} "
+                f"would be evaluation no more. Give the training file alone, of which rows are split off: data=jsonl "
+                f"data.train_file=FILE."
+            )
+        return self
 
     def plain(self) -> dict[str, Any]:
         """Nested dictionaries with the names of the configuration files."""

@@ -14,6 +14,17 @@ from rct_lightning.errors import UserError
 from rct_lightning.reading import shown
 
 HYDRAS_OWN = ("hydra._internal.core_plugins.", "hydra._internal.BasicLauncher", "hydra._internal.BasicSweeper")
+SWEEPER = "hydra_plugins.rct_lightning.OptunaSweeper"
+"""What this program's own sweeper is called: Hydra looks plugins up by names of that package alone."""
+PLUGINS = frozenset(
+    {
+        SWEEPER,
+        "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher",
+        "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher",
+        "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher",
+    }
+)
+"""Of the extra ``sweep``; exact names."""
 
 ALLOWED_TARGETS = frozenset(
     {
@@ -91,7 +102,8 @@ def _check_hydras_own(node: Any, place: str) -> None:
         return
     for name, value in node.items():
         text = value if isinstance(value, str) else ""
-        called = (name == "_target_" and not text.startswith(HYDRAS_OWN)) or name == "()"
+        known = text.startswith(HYDRAS_OWN) or text in PLUGINS
+        called = (name == "_target_" and not known) or name == "()"
         logs = name == "class" and not text.startswith("logging.")
         outside = text.startswith(("ext://", "cfg://")) and text not in ("ext://sys.stdout", "ext://sys.stderr")
         if called or logs or outside:

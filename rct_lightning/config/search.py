@@ -1,0 +1,185 @@
+"""A search over settings as a Hydra sweeper: trials are drawn by optuna's TPE and run as the jobs of a multirun.
+
+Its own instead of hydra-optuna-sweeper, which wants an optuna below 3: the storage of that one does not work with
+today's SQLAlchemy, and without a storage a search that was killed begins anew. Here it goes on: finished trials count,
+an interrupted one is launched again with what was drawn for it, and every draw is seeded by the number of its trial, so
+that a search that was interrupted draws what it would have drawn.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from rct_lightning.config.targets import SWEEPER
+from rct_lightning.errors import UserError
+
+BROKEN = 1000.0
+"""An objective from here on says that guardrails were broken, and by how much."""
+STUDY_NAME, DATABASE, RESULT, RECORD = "search", "search.db", "search.json", "multirun.yaml"
+
+
+def register() -> None:
+    """Make the sweeper known to Hydra under the name that ``conf/hydra/sweeper/optuna.yaml`` has."""
+    Plugins.instance().class_name_to_class[SWEEPER] = OptunaSweeper
+
+
+class OptunaSweeper(Sweeper):
+    """Minimises what the task returns; a multirun's directory holds ``search.db`` and, in the end, ``search.json``.
+
+    Args:
+        n_trials: Trials in all.
+        n_jobs: Trials that are drawn and launched together.
+        seed: Of the draws.
+        params: Settings by key, in Hydra's notation of sweeps; those of the command line come before.
+    """
+
+    def __init__(self, n_trials: int, n_jobs: int, seed: int, params: Mapping[str, str]) -> None:
+        self.n_trials, self.n_jobs, self.seed, self.params = n_trials, n_jobs, seed, params
+
+    hydra_context: HydraContext
+    config: DictConfig
+    launcher: Launcher
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Hydra's."""
+        self.hydra_context, self.config = hydra_context, config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Run what is missing of the trials, and write and print what came out."""
+        space, fixed = self._search_space(arguments)
+        folder = Path(self.config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self.config, folder / RECORD)
+        study = self._study(folder, space, fixed)
+        while True:
+            trials = self._next(study, space)
+            if not trials:
+                break
+            jobs = [[*fixed, *(f"{key}={value}" for key, value in trial.params.items())] for trial in trials]
+            self.validate_batch_is_legal(jobs)
+            returns = self.launcher.launch(jobs, initial_job_idx=trials[0].number)
+            for trial, job in zip(trials, returns, strict=True):
+                _tell(study, trial.number, job)
+        _conclude(study, folder)
+
+    def _search_space(self, arguments: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+        """Distributions by key, and the settings that are the same in every trial."""
+        from hydra.core.override_parser.overrides_parser import OverridesParser
+
+        given = {text.partition("=")[0]: text for text in (f"{key}={value}" for key, value in self.params.items())}
+        given |= {text.partition("=")[0]: text for text in arguments}
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        space, fixed = {}, []
+        for override in parser.parse_overrides(list(given.values())):
+            if override.is_sweep_override():
+                space[override.get_key_element()] = _distribution(override)
+            else:
+                fixed.append(f"{override.get_key_element()}={override.get_value_element_as_str()}")
+        if not space:
+            raise UserError("A search needs something to search: give a key several values, loss.lambda=0.1,0.3,1.")
+        return space, fixed
+
+    def _study(self, folder: Path, space: Mapping[str, Any], fixed: Sequence[str]) -> Any:
+        """The search of a directory, begun or gone on with."""
+        optuna = _optuna()
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        study = optuna.create_study(
+            storage=f"sqlite:///{folder.absolute() / DATABASE}", study_name=STUDY_NAME, load_if_exists=True
+        )
+        searched = {
+            "space": {key: optuna.distributions.distribution_to_json(found) for key, found in space.items()},
+            "fixed": list(fixed),
+        }
+        if study.user_attrs.get("searched", searched) != searched:
+            raise UserError(
+                f"{folder}: another search was begun here, over other values or with other settings. Give another "
+                f"hydra.sweep.dir, or remove the folder."
+            )
+        study.set_user_attr("searched", searched)
+        return study
+
+    def _next(self, study: Any, space: Mapping[str, Any]) -> list[Any]:
+        """The trials to launch: one that was interrupted, or new ones; none where there were enough."""
+        optuna = _optuna()
+        running = study.get_trials(states=(optuna.trial.TrialState.RUNNING,))
+        if running:
+            return running[:1]  # a launcher numbers its jobs one after the other
+        number = len(study.trials)
+        study.sampler = optuna.samplers.TPESampler(seed=self.seed * 1_000_003 + number)
+        return [study.ask(dict(space)) for _ in range(min(self.n_jobs, self.n_trials - number))]
+
+
+def _optuna() -> Any:
+    """The library, which is of the extra ``sweep``."""
+    try:
+        return importlib.import_module("optuna")
+    except ImportError:
+        raise UserError('A search needs optuna, which is not installed: pip install -e ".[sweep]"') from None
+
+
+def _distribution(override: Any) -> Any:
+    """What a sweep in Hydra's notation draws from."""
+    from hydra.core.override_parser.types import IntervalSweep, RangeSweep
+
+    kinds, value = _optuna().distributions, override.value()
+    if isinstance(value, IntervalSweep) and value.start is not None and value.end is not None:
+        if isinstance(value.start, int) and isinstance(value.end, int):
+            return kinds.IntDistribution(value.start, value.end, log="log" in value.tags)
+        return kinds.FloatDistribution(float(value.start), float(value.end), log="log" in value.tags)
+    if isinstance(value, RangeSweep) and not value.shuffle:
+        start, stop, step = value.start, value.stop, value.step
+        if isinstance(start, int) and isinstance(stop, int) and isinstance(step, int):
+            return kinds.IntDistribution(start, start + (stop - 1 - start) // step * step, step=step)
+    return kinds.CategoricalDistribution(list(override.sweep_string_iterator()))
+
+
+def _tell(study: Any, number: int, job: JobReturn) -> None:
+    """Note what became of a trial; a mistake in the settings ends the search."""
+    try:
+        found = job.return_value
+    except UserError:
+        raise
+    except Exception:  # it was told when it happened
+        found = None
+    if isinstance(found, int | float) and not math.isnan(found):
+        study.tell(number, float(found))
+    else:
+        study.tell(number, state=_optuna().trial.TrialState.FAIL)
+
+
+def _conclude(study: Any, folder: Path) -> None:
+    """Write ``search.json`` and print the best trial."""
+    trials = [
+        {
+            "trial": trial.number,
+            "objective": trial.value if trial.value is not None and math.isfinite(trial.value) else None,
+            "state": trial.state.name.lower(),
+            "settings": trial.params,
+        }
+        for trial in study.trials
+    ]
+    judged = sorted((each for each in trials if each["objective"] is not None), key=lambda each: each["objective"])
+    (folder / RESULT).write_text(json.dumps({"best": judged[:1], "trials": trials}, indent=1) + "\n", encoding="utf-8")
+    if not judged:
+        print(f"\nNone of {len(trials)} trials came to an objective.")
+        return
+    best = judged[0]
+    settings = " ".join(f"{key}={value}" for key, value in best["settings"].items())
+    kept = "" if best["objective"] < BROKEN else " (it broke guardrails, as all did)"
+    print(f"\nThe best of {len(judged)} trials is {best['trial']}, objective {best['objective']:.4f}{kept}: {settings}")
+    print(f"All of them: {folder / RESULT}")

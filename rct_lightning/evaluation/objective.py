@@ -1,0 +1,76 @@
+"""One figure for a search: the worst of the three terms' endpoints, behind the guardrails.
+
+Each endpoint is the change from base to tuned in the good direction, in standard deviations over its items, so that
+the three can be compared; the worst of them counts, so that none is bought with another. Settings that break a
+guardrail are worse than any that keep all of them, and among themselves the better the less they break (Deb 2000): a
+search that has not found its way yet is told where it leads.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from rct_lightning.config.search import BROKEN
+from rct_lightning.evaluation.endpoints import Comparison, Endpoint
+
+JUDGED = ("presence/specificity", "coherence/G_c", "continuity/G_t")
+
+
+@dataclass(frozen=True)
+class Guardrail:
+    """How far a figure may go.
+
+    Attributes:
+        endpoint: Which figure.
+        limit: Of the tuned side, or of its difference from the base.
+        over_base: Whether it is the difference.
+        at_most: Whether the limit is above; otherwise below.
+    """
+
+    endpoint: str
+    limit: float
+    over_base: bool
+    at_most: bool
+
+    def excess(self, found: Endpoint) -> float:
+        """By how much the limit is broken; 0 where it is kept."""
+        figure = _mean(found, "tuned") - (_mean(found, "base") if self.over_base else 0.0)
+        return max(0.0, figure - self.limit if self.at_most else self.limit - figure)
+
+
+GUARDRAILS = (
+    Guardrail("language/eval_lm_loss", 0.0, over_base=True, at_most=True),
+    Guardrail("guardrail/ordinary_lm_loss", 0.0, over_base=True, at_most=True),
+    Guardrail("guardrail/bond_rate_unmarked", 0.02, over_base=True, at_most=True),
+    Guardrail("guardrail/repetition", 0.01, over_base=True, at_most=True),
+    Guardrail("guardrail/eos_rate", 0.95, over_base=False, at_most=False),
+)
+
+
+def objective_of(comparison: Comparison) -> float:
+    """The figure to minimise: minus the worst endpoint, or BROKEN plus what is beyond the limits.
+
+    A guardrail whose figure was not measured (the bundled development probes hold no ordinary text) is kept. Infinite
+    where one of the three endpoints was not, or a figure is no number.
+    """
+    found = {endpoint.key: endpoint for endpoint in comparison.endpoints}
+    guarded = [guardrail for guardrail in GUARDRAILS if guardrail.endpoint in found]
+    needed = [*JUDGED, *(guardrail.endpoint for guardrail in guarded)]
+    if not all(key in found and np.isfinite(list(found[key].values.values())).all() for key in needed):
+        return math.inf
+    broken = sum(guardrail.excess(found[guardrail.endpoint]) for guardrail in guarded)
+    return BROKEN + broken if broken > 0 else -min(_standardised(found[key]) for key in JUDGED)
+
+
+def _standardised(endpoint: Endpoint) -> float:
+    """Mean change in the good direction over its standard deviation over items."""
+    change = endpoint.values["tuned"] - endpoint.values["base"]
+    sign = -1.0 if endpoint.better == "lower" else 1.0
+    return sign * float(change.mean()) / max(float(change.std()), 1e-9)
+
+
+def _mean(endpoint: Endpoint, side: str) -> float:
+    return float(np.average(endpoint.values[side], weights=endpoint.weights))  # type: ignore[index]
