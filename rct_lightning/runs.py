@@ -292,7 +292,8 @@ def event_of(line: bytes) -> dict[str, Any] | None:
         return None
     if not isinstance(event, dict):
         return None
-    return event if isinstance(event.get("event"), str) and type(event.get("step")) is int else None
+    kind, step = event.get("event"), event.get("step")
+    return event if isinstance(kind, str) and type(step) is int and abs(step) <= LARGEST else None
 
 
 def _with_figures_that_are(event: dict[str, Any]) -> dict[str, Any]:

@@ -103,6 +103,7 @@ EVENTS = b"""{"event": "step", "step": 1, "lm": 2.5, "presence": null, "grad/lm_
 "text"
 {"event": "step", "step": "1"}
 {"step": 3}
+{"event": "step", "step": %s}
 \xff\xfe
 {"event": "eval", "step": 2, "lm": %s}
 {"event": "alert", "step": 2, "ru"""
@@ -110,7 +111,7 @@ EVENTS = b"""{"event": "step", "step": 1, "lm": 2.5, "presence": null, "grad/lm_
 
 def test_of_a_damaged_file_of_events_the_events_are_read(tmp_path: Path) -> None:
     run = RunDir(tmp_path)
-    run.events.write_bytes(EVENTS % (b"1" * 400))
+    run.events.write_bytes(EVENTS % (b"1" * 400, b"1" * 400))
     assert run.read_events() == [
         {"event": "step", "step": 1, "lm": 2.5, "grad/lm_norm": "much"},
         {"event": "eval", "step": 2},
