@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from rct_lightning.dialogue import Turn
-from rct_lightning.sanitize import printable
+from rct_lightning.sanitize import Stream, printable
+from rct_lightning.scoring import cache_argument, trunk_and_head
 from rct_lightning.template import DialogueTemplate
 
 
@@ -46,6 +47,21 @@ class Reply:
         text: Up to where a next turn would begin, without anything that commands a terminal.
         tokens: Number of new tokens, EOS not counted.
         ended: Whether the model ended it itself with EOS.
+    """
+
+    text: str
+    tokens: int
+    ended: bool
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What one more token gave.
+
+    Attributes:
+        text: What can be shown now; empty while it may be the beginning of a control sequence or of a next turn.
+        tokens: Tokens so far, EOS not counted.
+        ended: Whether the model has ended the reply with EOS.
     """
 
     text: str
@@ -107,6 +123,74 @@ def generate(
     return [replies[index] for index in range(len(encoded))]
 
 
+def stream(
+    model: Any,
+    tokenizer: Any,
+    template: DialogueTemplate,
+    text: str,
+    context: Sequence[Turn] = (),
+    sampling: Sampling = GREEDY,
+    *,
+    seed: int = 0,
+    max_length: int = 512,
+) -> Iterator[Piece]:
+    """A reply as it is written: what :func:`generate` gives for this prompt alone, one piece a token.
+
+    It ends where a next turn begins, and can be left after any piece: between two of them mode, gradients and random
+    state are the surrounding ones, and the reply's own random state waits.
+
+    Args:
+        model: As for :func:`generate`, and so are all others.
+        tokenizer: Of the model.
+        template: Role names.
+        text: What to answer.
+        context: Earlier turns.
+        sampling: How tokens are chosen.
+        seed: The same seed gives the same reply.
+        max_length: Tokens the prompt keeps at most; the oldest turns are dropped.
+    """
+    from transformers import DynamicCache
+
+    device = next(model.parameters()).device
+    ids = torch.tensor([template.encode_prompt(text, tokenizer, max_length, context).ids], device=device)
+    cache = {cache_argument(trunk_and_head(model)[0]): DynamicCache()}
+    writing, random_state, tokens = _Writing(tokenizer, template), None, []
+    for left in reversed(range(sampling.max_new_tokens)):
+        with undisturbed(model, seed):
+            if random_state is not None:
+                _set_random_state(device, random_state)
+            ids = _continue(model, tokenizer, ids, torch.ones_like(ids), sampling, max_new_tokens=1, **cache)
+            random_state = _random_state(device)
+        token = int(ids[0, -1])
+        ended = token == tokenizer.eos_token_id
+        tokens += [] if token in (tokenizer.eos_token_id, tokenizer.pad_token_id) else [token]
+        shown, over = writing.more(tokens, last=ended or not left)
+        yield Piece(shown, len(tokens), ended)
+        if ended or over:
+            return
+
+
+class _Writing:
+    """The text of a growing list of tokens, handed out as far as it can be shown."""
+
+    def __init__(self, tokenizer: Any, template: DialogueTemplate) -> None:
+        self.tokenizer, self.template, self.sanitizer = tokenizer, template, Stream()
+        self.decoded, self.clean, self.shown = "", "", ""
+
+    def more(self, tokens: list[int], *, last: bool) -> tuple[str, bool]:
+        """What is new, and whether a next turn has begun; after the last token nothing is held back."""
+        decoded = self.tokenizer.decode(tokens, skip_special_tokens=True)
+        if last or not decoded.endswith("\ufffd"):  # else a character whose other bytes are to come
+            self.clean += self.sanitizer.feed(decoded[len(self.decoded) :])
+            self.decoded = decoded
+        if last:
+            self.clean += self.sanitizer.end()
+        reply, over = self.template.reply_so_far(self.clean)
+        reply = self.template.cut_reply(self.clean) if last else reply
+        new, self.shown = reply[len(self.shown) :], reply
+        return new, over
+
+
 def repeated_4grams(text: str) -> float:
     """Share of a text's word 4-grams that occurred before in it."""
     words = text.lower().split()
@@ -124,20 +208,46 @@ def _generate_batch(
     for row, prompt in enumerate(prompts):
         ids[row, width - len(prompt) :] = torch.tensor(list(prompt), device=device)
         mask[row, width - len(prompt) :] = 1
+    output = _continue(model, tokenizer, ids, mask, sampling, max_new_tokens=sampling.max_new_tokens)
+    return [row.tolist() for row in output[:, width:]]
+
+
+def _continue(
+    model: Any, tokenizer: Any, ids: Tensor, mask: Tensor, sampling: Sampling, *, max_new_tokens: int, **cache: Any
+) -> Tensor:
+    """Rows and what the model says next: int64 [B, T] -> [B, T + new]."""
     choice: dict[str, Any] = {"do_sample": sampling.temperature > 0, "top_k": None}
     if sampling.temperature > 0:
         choice |= {"temperature": sampling.temperature, "top_p": sampling.top_p}
-    output = model.generate(
+    return model.generate(
         input_ids=ids,
         attention_mask=mask,
-        max_new_tokens=sampling.max_new_tokens,
+        max_new_tokens=max_new_tokens,
         repetition_penalty=sampling.repetition_penalty,
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
         use_cache=True,
         **choice,
+        **cache,
     )
-    return [row.tolist() for row in output[:, width:]]
+
+
+def _random_state(device: torch.device) -> list[Tensor]:
+    """Of the CPU, and of the accelerator that draws with its own."""
+    states = [torch.get_rng_state()]
+    if device.type == "cuda":
+        states.append(torch.cuda.get_rng_state(device))
+    elif device.type == "mps":
+        states.append(torch.mps.get_rng_state())
+    return states
+
+
+def _set_random_state(device: torch.device, states: list[Tensor]) -> None:
+    torch.set_rng_state(states[0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states[1], device)
+    elif device.type == "mps":
+        torch.mps.set_rng_state(states[1])
 
 
 def _reply(tokens: list[int], tokenizer: Any, template: DialogueTemplate) -> Reply:

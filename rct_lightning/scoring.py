@@ -275,7 +275,7 @@ def score_many_phrases(
     rows, length = input_ids.shape
     inside = torch.arange(length, device=input_ids.device) < prompt_length[:, None]
     cache, scores = DynamicCache(), []
-    cached = {"use_cache": True, _cache_argument(trunk): cache}
+    cached = {"use_cache": True, cache_argument(trunk): cache}
     prompts = trunk(input_ids=input_ids, attention_mask=inside.long(), **cached)
     at_prompt_end = prompts.last_hidden_state[torch.arange(rows, device=input_ids.device), prompt_length - 1]
     for start in range(0, len(phrases), PHRASE_PORTION):
@@ -291,7 +291,7 @@ def score_many_phrases(
     return torch.cat(scores, dim=1)
 
 
-def _cache_argument(trunk: nn.Module) -> str:
+def cache_argument(trunk: nn.Module) -> str:
     """What a model calls its key-value cache; transformers is renaming it, model by model."""
     return "cache" if "cache" in inspect.signature(trunk.forward).parameters else "past_key_values"
 

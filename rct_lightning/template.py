@@ -92,13 +92,26 @@ class DialogueTemplate:
 
     def cut_reply(self, generated: str) -> str:
         """The reply in generated text: up to where a next turn begins."""
-        names = "|".join(re.escape(name) for name in (self.human, self.assistant))
-        return re.split(rf"\n\s*(?:{names}):", generated, maxsplit=1)[0].strip()
+        return self._next_turn.split(generated, maxsplit=1)[0].strip()
+
+    def reply_so_far(self, generated: str) -> tuple[str, bool]:
+        """The reply in text that is still being generated.
+
+        Returns:
+            What stays whatever follows, without blanks at its end and the beginning of what may become a next turn;
+            and whether a next turn has begun, after which nothing more belongs to the reply.
+        """
+        if self._next_turn.search(generated):
+            return self.cut_reply(generated), True
+        text = generated.rstrip()
+        line = text.rfind("\n")
+        if line >= 0 and any(f"{name}:".startswith(text[line:].strip()) for name in (self.human, self.assistant)):
+            text = text[:line]
+        return text.strip(), False
 
     def forged_turn(self, text: str) -> str | None:
         """The beginning of a line in a text that reads like a turn of its own; None where there is none."""
-        names = "|".join(re.escape(name) for name in (self.human, self.assistant))
-        found = re.search(rf"(?:\A|[\n\r])\s*((?:{names}):[^\n\r]{{0,30}})", text)
+        found = re.search(rf"(?:\A|[\n\r])\s*((?:{self._names}):[^\n\r]{{0,30}})", text)
         return found and found.group(1)
 
     def encode(self, example: Example, tokenizer: Tokenizer, max_length: int) -> Encoded:
@@ -159,6 +172,14 @@ class DialogueTemplate:
             input_tokens_cut=len(input_ids) - len(kept_input),
             reply_tokens_cut=len(reply_ids) - len(kept_reply),
         )
+
+    @property
+    def _names(self) -> str:
+        return "|".join(re.escape(name) for name in (self.human, self.assistant))
+
+    @property
+    def _next_turn(self) -> re.Pattern[str]:
+        return re.compile(rf"\n\s*(?:{self._names}):")
 
     def _role(self, role: str) -> str:
         return f"{self.human if role == 'human' else self.assistant}:"

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from rct_lightning.dialogue import Turn
-from rct_lightning.generation import GREEDY, SAMPLED, Reply, Sampling, generate, undisturbed
+from rct_lightning.generation import GREEDY, SAMPLED, Piece, Reply, Sampling, generate, stream, undisturbed
 from rct_lightning.scoring import base_model
 from rct_lightning.template import DialogueTemplate
 
@@ -153,3 +153,107 @@ def test_a_reply_is_cut_at_eos_and_at_the_next_turn(tokenizer: Any) -> None:
     replies = ask(script, tokenizer, prompts=[((), "a"), ((), "b"), ((), "c")])
     assert replies[0] == replies[2] == Reply("Hello.", len(hello), True)
     assert replies[1] == Reply("Hello.", len(hello) + len(onward), False)
+
+
+# --- streamed -------------------------------------------------------------------------------------------------------
+
+
+def streamed(model: Any, tokenizer: Any, prompt: Any, sampling: Sampling, **options: Any) -> list[Piece]:
+    context, text = prompt
+    return list(stream(model, tokenizer, DialogueTemplate(), text, context, sampling, **options))
+
+
+@pytest.mark.parametrize("sampling", [SHORT, LONG, Sampling(1.0, 0.8, 1.3, 12)], ids=["greedy", "sampled", "penalised"])
+def test_a_streamed_reply_is_the_generated_one(model: Any, tokenizer: Any, sampling: Sampling) -> None:
+    for prompt in PROMPTS:
+        pieces = streamed(model, tokenizer, prompt, sampling, seed=5)
+        whole = ask(model, tokenizer, sampling, [prompt], seed=5)[0]
+        assert "".join(piece.text for piece in pieces) == whole.text
+        assert (pieces[-1].tokens, pieces[-1].ended) == (whole.tokens, whole.ended)
+        assert [piece.tokens for piece in pieces if not piece.ended] == list(range(1, whole.tokens + 1))
+
+
+def test_the_base_can_be_streamed(model: Any, tokenizer: Any) -> None:
+    with base_model(model):
+        base = "".join(piece.text for piece in streamed(model, tokenizer, PROMPTS[0], SHORT))
+        assert base == ask(model, tokenizer, prompts=PROMPTS[:1])[0].text
+    assert base != ask(model, tokenizer, prompts=PROMPTS[:1])[0].text
+
+
+def test_between_two_pieces_everything_is_as_before(model: Any, tokenizer: Any) -> None:
+    undrawn = streamed(model, tokenizer, PROMPTS[0], LONG, seed=1)
+    model.train()
+    torch.manual_seed(7)
+    state, pieces = torch.get_rng_state(), stream(model, tokenizer, DialogueTemplate(), "Hi.", (), LONG, seed=1)
+    found = []
+    for piece in pieces:
+        found.append(piece)
+        assert model.training and torch.is_grad_enabled()
+        assert torch.equal(torch.get_rng_state(), state)
+        torch.rand(3)  # somebody else draws
+        state = torch.get_rng_state()
+    assert found == undrawn
+
+
+def test_a_stream_that_is_left_leaves_no_trace(model: Any, tokenizer: Any) -> None:
+    model.train()
+    torch.manual_seed(7)
+    state = torch.get_rng_state()
+    pieces = stream(model, tokenizer, DialogueTemplate(), "Hi.", (), LONG)
+    next(pieces)
+    pieces.close()  # type: ignore[attr-defined]
+    assert model.training and torch.is_grad_enabled() and torch.equal(torch.get_rng_state(), state)
+
+
+class Reciting(Scripted):
+    """Says one token of its script at a call."""
+
+    def __init__(self, tokens: list[int]) -> None:
+        super().__init__(tokens)
+        self.base_model = self
+        self.said = 0
+
+    def forward(self, past_key_values: Any) -> None: ...
+
+    def get_output_embeddings(self) -> None: ...
+
+    def generate(self, input_ids: torch.Tensor, **_: Any) -> torch.Tensor:
+        self.said += 1
+        return torch.cat([input_ids, torch.tensor([[self.replies[0][self.said - 1]]])], dim=1)
+
+
+def recited(tokenizer: Any, text: str, *, ended: bool = True) -> tuple[list[Piece], int]:
+    """What is streamed of a text, and the tokens that it took."""
+    tokens = tokenizer(text, add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id] * ended
+    script = Reciting(tokens)
+    pieces = streamed(script, tokenizer, ((), "a"), Sampling(max_new_tokens=len(tokens)))
+    return pieces, script.said
+
+
+@pytest.mark.parametrize("between", ["\n", "\n\n  ", "\n \n\t"])
+def test_no_piece_is_of_a_next_turn_and_the_model_stops_there(tokenizer: Any, between: str) -> None:
+    pieces, said = recited(tokenizer, f" Hello.{between}Human: And you? I am well, thank you.")
+    assert "".join(piece.text for piece in pieces) == "Hello."
+    assert said == len(tokenizer(f" Hello.{between}Human:", add_special_tokens=False)["input_ids"])
+    assert not pieces[-1].ended
+
+
+@pytest.mark.parametrize(
+    "text", [" One.\nHumans are many.", " One.\nAssist", " One.\n\n- two\n- three ", " a\n", " \n Human nature", ""]
+)
+def test_what_only_looked_like_a_next_turn_is_shown(tokenizer: Any, text: str) -> None:
+    pieces, _ = recited(tokenizer, text)
+    assert "".join(piece.text for piece in pieces) == text.strip()
+
+
+def test_characters_of_several_tokens_come_whole(tokenizer: Any) -> None:
+    text = "Ein Gru\u00df \u4f60\u597d \U0001f56f and on"
+    pieces, _ = recited(tokenizer, " " + text)
+    assert "".join(piece.text for piece in pieces) == text
+    assert not any("\ufffd" in piece.text for piece in pieces)
+
+
+def test_a_sequence_that_spans_pieces_is_taken_out(tokenizer: Any) -> None:
+    pieces, said = recited(tokenizer, " a\x1b]52;c;Y2FuYXJ5\x07b\x1b[2Jc\u202ed")
+    assert said > 10, "it takes several tokens"
+    assert "".join(piece.text for piece in pieces) == "abcd"
