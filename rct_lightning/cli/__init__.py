@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rct_lightning.cli import corpus
+from rct_lightning.cli.chat import chat
 from rct_lightning.cli.compare import compare
 from rct_lightning.cli.monitor import monitor
 from rct_lightning.cli.refusing import refusing
@@ -21,6 +22,7 @@ def rct() -> None:
 
 
 app.add_typer(corpus.app, name="corpus")
+app.command()(chat)
 app.command()(compare)
 app.command()(monitor)
 

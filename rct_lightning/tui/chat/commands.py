@@ -1,0 +1,82 @@
+"""What can be typed in the chat after a slash, and the keys for it."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from rct_lightning.errors import UserError
+from rct_lightning.reading import shown
+
+
+@dataclass(frozen=True)
+class Command:
+    """A slash command.
+
+    Attributes:
+        name: Without the slash.
+        takes: What may follow.
+        says: What it does.
+        key: That does the same as the command alone, as Textual calls it; empty where there is none.
+        label: Of the key in the footer.
+    """
+
+    name: str
+    takes: str
+    says: str
+    key: str = ""
+    label: str = ""
+
+
+COMMANDS = (
+    Command("help", "", "this list", "f1", "Help"),
+    Command("stop", "", "stop the reply; what was said is kept", "escape", "Stop"),
+    Command("again", "", "reply once more, with another seed", "ctrl+r", "Again"),
+    Command("edit", "", "edit the last thing you said, send it anew", "ctrl+g", "Edit"),
+    Command("copy", "[all]", "copy the last reply, or the conversation", "ctrl+l", "Copy"),
+    Command("compare", "[on|off]", "adapter on and off, side by side", "ctrl+t", "A/B"),
+    Command("history", "[WORDS]", "earlier conversations, or those with WORDS", "ctrl+o", "Find"),
+    Command("new", "", "begin a conversation anew", "ctrl+n", "New"),
+    Command("save", "[FILE]", "as .md to read, or as .jsonl for a corpus", "ctrl+s", "Save"),
+    Command("set", "[NAME VALUE]", "show the settings, or change one"),
+    Command("memory", "[on|off|N]", "show what was fed of earlier conversations"),
+    Command("model", "", "what answers"),
+    Command("delete", "yes", "remove this conversation for good"),
+    Command("quit", "", "end the chat", "ctrl+q", "Quit"),
+)
+BY_NAME = {command.name: command for command in COMMANDS}
+OTHER_KEYS = (("Enter", "send"), ("Ctrl+J", "break the line"), ("PageUp, PageDown", "look back, and forth"))
+
+
+def parse(text: str) -> tuple[str, str] | None:
+    """The command and its argument in what was typed; None where it is something to say.
+
+    Two slashes say one.
+
+    Raises:
+        UserError: There is no such command.
+    """
+    if not text.startswith("/") or text.startswith("//"):
+        return None
+    name, _, rest = text[1:].strip().partition(" ")
+    if name not in BY_NAME:
+        alike = difflib.get_close_matches(name, BY_NAME, n=1)
+        hint = f"Did you mean /{alike[0]}? " if alike else ""
+        raise UserError(
+            f"{shown('/' + name)}: no such command. {hint}/help lists them; // at the beginning says a slash."
+        )
+    return name, rest.strip()
+
+
+def help_lines() -> list[str]:
+    """All commands and keys."""
+    lines = [f"{key:30}{says}" for key, says in OTHER_KEYS]
+    for command in COMMANDS:
+        usage = f"/{command.name} {command.takes}".strip()
+        lines.append(f"{usage:22}{key_name(command.key):8}{command.says}")
+    return lines
+
+
+def key_name(key: str) -> str:
+    """A key as it is written: Ctrl+R, Esc, F1."""
+    return "Esc" if key == "escape" else "+".join(part.capitalize() for part in key.split("+"))

@@ -1,0 +1,101 @@
+"""A conversation as a file: Markdown to read, or rows that a corpus takes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+
+from rct_lightning.dialogue import Example, Turn, as_jsonl, is_visible
+from rct_lightning.errors import UserError
+from rct_lightning.tui.chat.history import Exchange, SavedReply
+
+NAMES = {"tuned": "Aelara", "base": "Base (adapter off)"}
+
+
+def save(exchanges: Sequence[Exchange], path: Path, *, replace: bool = False) -> str:
+    """Write a conversation, as rows where the name ends in ``.jsonl`` and as Markdown otherwise.
+
+    Args:
+        exchanges: Oldest first.
+        path: The file.
+        replace: Write over one that is there.
+
+    Returns:
+        What was written, in a line.
+
+    Raises:
+        UserError: There is nothing to write, or the file is there or cannot be written.
+    """
+    if path.exists() and not replace:
+        raise UserError(f"{path}: this file is there already. Give another name.")
+    if path.suffix == ".jsonl":
+        found = rows(exchanges)
+        text, left_out = as_jsonl(found), len(exchanges) - len(found)
+        said = f"{path}: {len(found)} rows" + (f"; {left_out} without a whole reply left out" if left_out else "")
+        if not found:
+            raise UserError(f"{path}: nothing to save, no reply of this conversation is whole.")
+    else:
+        text, said = as_markdown(exchanges), f"{path}: {len(exchanges)} exchanges"
+        if not exchanges:
+            raise UserError(f"{path}: nothing to save, nothing was said in this conversation yet.")
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}). Give another place.") from None
+    return said
+
+
+def rows(exchanges: Sequence[Exchange]) -> list[Example]:
+    """Rows of a corpus: each whole reply with the turns before it.
+
+    Replies that were stopped or cut at the most tokens are no rows, for they would be learnt as if they ended there;
+    they remain in the context of those after them. Turns of earlier conversations stand in ``memory``, not in
+    ``context``: they belong to another conversation, which may be on the other side of a split.
+    """
+    found = []
+    context: tuple[Turn, ...] = ()
+    for number, exchange in enumerate(exchanges, start=1):
+        reply = exchange.reply
+        if reply is not None and reply.how in ("eos", "turn") and is_visible(reply.text) and is_visible(exchange.text):
+            extra = {"memory": [asdict(turn) for turn in reply.memory]} if reply.memory else {}
+            found.append(
+                Example(
+                    id=f"{exchange.conversation}-{number}",
+                    conversation=exchange.conversation,
+                    input=exchange.text,
+                    output=reply.text,
+                    context=context,
+                    source="chat",
+                    extra=extra,
+                )
+            )
+        context += exchange.turns
+    return found
+
+
+def as_markdown(exchanges: Sequence[Exchange]) -> str:
+    """A conversation to read, with how each reply was made."""
+    parts = []
+    for exchange in exchanges:
+        when = datetime.fromtimestamp(exchange.asked).astimezone().strftime("%Y-%m-%d %H:%M")
+        parts.append(f"**You**, {when}\n\n{exchange.text}\n")
+        parts += [
+            f"**{NAMES[reply.side]}**, {how_made(reply)}\n\n{reply.text or '(nothing)'}\n" for reply in exchange.replies
+        ]
+    return "\n---\n\n".join(parts)
+
+
+def how_made(reply: SavedReply) -> str:
+    """How a reply ended and what it was made with, in a line."""
+    ends = {"stopped": "stopped, ", "limit": "cut at the most tokens, "}
+    gain = "—" if reply.gain is None else f"{reply.gain:+.3f} nats/token"
+    remembered = f" + {len(reply.memory)} remembered" if reply.memory else ""
+    return (
+        f"{ends.get(reply.how, '')}{reply.tokens} tokens, seed {reply.seed}, coherence {gain}, "
+        f"context {reply.turns} turns{remembered}"
+    )

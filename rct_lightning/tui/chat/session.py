@@ -1,0 +1,203 @@
+"""What a chat knows: the present conversation, what is being asked, and what is kept. Nothing here draws."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+
+from rct_lightning.dialogue import Turn
+from rct_lightning.errors import UserError
+from rct_lightning.sanitize import Stream, printable
+from rct_lightning.tui.chat.history import Exchange, History, SavedReply
+from rct_lightning.tui.chat.settings import Settings
+from rct_lightning.tui.chat.speaker import Done, Ended, Loaded, Question, Said, Side
+
+
+@dataclass
+class Asking:
+    """An exchange that is being answered.
+
+    Attributes:
+        exchange: With the replies that it had before.
+        question: As it was asked.
+        memory: Turns of earlier conversations at the beginning of its context.
+        texts: What was said so far, by side.
+        replies: Those that are over.
+    """
+
+    exchange: Exchange
+    question: Question
+    memory: tuple[Turn, ...]
+    texts: dict[Side, str] = field(default_factory=dict)
+    replies: list[SavedReply] = field(default_factory=list)
+    sanitizers: dict[Side, Stream] = field(default_factory=dict)
+
+
+class Session:
+    """A conversation with a model.
+
+    Args:
+        history: Where it is kept.
+        settings: To begin with.
+        clock: Unix time.
+        new_seed: Of a reply, where the settings leave it open.
+        new_name: Of a conversation.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        settings: Settings | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        new_seed: Callable[[], int] = lambda: secrets.randbelow(2**31),
+        new_name: Callable[[], str] = lambda: f"chat-{secrets.token_hex(6)}",
+    ) -> None:
+        self.history, self.settings = history, settings or Settings()
+        self.clock, self.new_seed, self.new_name = clock, new_seed, new_name
+        self.model: Loaded | None = None
+        self.asking: Asking | None = None
+        self.editing: Exchange | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """A conversation anew."""
+        self.conversation, self.exchanges, self.editing = self.new_name(), list[Exchange](), None
+
+    def open(self, conversation: str) -> None:
+        """Go on with an earlier conversation."""
+        self.exchanges = self.history.exchanges(conversation)
+        self.conversation, self.editing = conversation, None
+
+    @property
+    def last(self) -> Exchange:
+        """The newest exchange.
+
+        Raises:
+            UserError: Nothing was said yet.
+        """
+        if not self.exchanges:
+            raise UserError("Nothing was said in this conversation yet.")
+        return self.exchanges[-1]
+
+    # --- asking -----------------------------------------------------------------------------------------------------
+
+    def ask(self, text: str) -> Question:
+        """What the user says, kept and put to the model; an edited exchange is withdrawn for it.
+
+        Raises:
+            UserError: There is no model, it is answering, there is nothing to say, or it could not be kept.
+        """
+        self._check_is_free()
+        text = printable(text).strip()
+        if not text:
+            raise UserError("There is nothing to send.")
+        exchange = self.history.ask(self.conversation, text, self.clock(), instead_of=self.editing)
+        if self.editing is not None:
+            self.exchanges.remove(self.editing)
+            self.editing = None
+        self.exchanges.append(exchange)
+        seed = self.settings.seed
+        return self._put(exchange, self.new_seed() if seed is None else seed)
+
+    def again(self) -> Question:
+        """The newest exchange once more, with another seed: the next one where the settings fix it.
+
+        Raises:
+            UserError: There is no model, it is answering, or nothing was said.
+        """
+        self._check_is_free()
+        former = self.last.reply
+        seed = self.settings.seed
+        if seed is not None and former is not None:
+            return self._put(self.last, (former.seed + 1) % 2**32)
+        return self._put(self.last, self.new_seed() if seed is None else seed)
+
+    def edit(self) -> str:
+        """The newest thing that the user said: what is sent next stands in its place.
+
+        Raises:
+            UserError: The model is answering, or nothing was said.
+        """
+        if self.asking is not None:
+            raise UserError("The reply is still being written. Esc stops it.")
+        self.editing = self.last
+        return self.editing.text
+
+    def _check_is_free(self) -> None:
+        if self.asking is not None:
+            raise UserError("The reply is still being written. Esc stops it.")
+        if self.model is None:
+            raise UserError("Nothing was sent: there is no model.")
+
+    def _put(self, exchange: Exchange, seed: int) -> Question:
+        assert self.model is not None
+        own = [turn for each in self.exchanges[: self.exchanges.index(exchange)] for turn in each.turns]
+        earlier = self.history.remembered(self.model.model, self.settings.memory, but=self.conversation)
+        memory = tuple(turn for each in earlier for turn in each.turns)
+        sides: tuple[Side, ...] = ("tuned", "base") if self.settings.compare else ("tuned",)
+        question = Question(exchange.text, (*memory, *own), seed, self.settings, sides)
+        self.asking = Asking(exchange, question, memory)
+        return question
+
+    # --- being answered ---------------------------------------------------------------------------------------------
+
+    def said(self, event: Said) -> str:
+        """What of a piece can be shown."""
+        asking = self._asking
+        text = asking.sanitizers.setdefault(event.side, Stream()).feed(event.text)
+        asking.texts[event.side] = asking.texts.get(event.side, "") + text
+        return text
+
+    def ended(self, event: Ended) -> SavedReply:
+        """A reply that is over."""
+        asking, model = self._asking, self.model
+        assert model is not None
+        sanitizer = asking.sanitizers.get(event.side, Stream())
+        text = asking.texts.get(event.side, "") + sanitizer.end()
+        cut = event.turns_cut
+        own = len(asking.question.context) - len(asking.memory)
+        reply = SavedReply(
+            side=event.side,
+            text=text,
+            how=event.how,
+            model=model.model,
+            name=printable(model.name),
+            seed=asking.question.seed,
+            settings=asdict(asking.question.settings),
+            tokens=event.tokens,
+            gain=event.gain,
+            turns=min(own, len(asking.question.context) - cut),
+            memory=asking.memory[cut:],
+        )
+        asking.replies.append(reply)
+        return reply
+
+    def done(self, event: Done) -> Exchange | None:
+        """Keep the replies; None where there are none and what was asked is taken back.
+
+        A reply that broke off is kept as one that was stopped.
+
+        Raises:
+            UserError: They could not be kept.
+        """
+        asking = self._asking
+        over = {reply.side for reply in asking.replies}
+        for side in [side for side, text in asking.texts.items() if text and side not in over]:
+            self.ended(Ended(side, "stopped", 0, 0, None))
+        self.asking, at = None, self.exchanges.index(asking.exchange)
+        if asking.replies:
+            self.exchanges[at] = self.history.answer(asking.exchange, asking.replies)
+            return self.exchanges[at]
+        if asking.exchange.reply is None:
+            del self.exchanges[at]
+            self.history.withdraw(asking.exchange)
+            return None
+        return asking.exchange
+
+    @property
+    def _asking(self) -> Asking:
+        assert self.asking is not None, "nothing was asked"
+        return self.asking

@@ -1,0 +1,104 @@
+"""What a person can set: how tokens are chosen, what is remembered, and whether the base answers as well."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rct_lightning.errors import UserError
+from rct_lightning.reading import shown
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How replies are made.
+
+    Attributes:
+        temperature: 0 is greedy.
+        top_p: Share of the probability that tokens are drawn from.
+        repetition_penalty: 1 is none.
+        max_tokens: Tokens a reply at most.
+        seed: Of every reply; None draws one for each. Each is kept with its reply.
+        memory: Exchanges of earlier conversations that are fed before this one's; 0 is none.
+        compare: Whether the base (adapter off) answers beside the tuned model.
+    """
+
+    temperature: float = 0.7
+    top_p: float = 0.95
+    repetition_penalty: float = 1.0
+    max_tokens: int = 200
+    seed: int | None = None
+    memory: int = 6
+    compare: bool = False
+
+    def changed(self, name: str, value: str) -> Settings:
+        """These settings with one other, given as text.
+
+        Raises:
+            UserError: There is no such setting, or it cannot have this value.
+        """
+        name = name.strip().lower().replace("-", "_")
+        if name not in RANGES:
+            alike = difflib.get_close_matches(name, RANGES, n=1)
+            hint = f" Did you mean {alike[0]}?" if alike else ""
+            raise UserError(f"{shown(name)}: no such setting.{hint} There are {', '.join(RANGES)}.")
+        return replace(self, **{name: RANGES[name].read(name, value.strip().lower())})
+
+    def lines(self) -> list[str]:
+        """Each setting with its value and range."""
+        return [f"{name:19} {_written(getattr(self, name)):7} {RANGES[name].says}" for name in RANGES]
+
+    def line(self) -> str:
+        """Those that matter, in a line."""
+        seed = "" if self.seed is None else f", seed {self.seed}"
+        penalty = "" if self.repetition_penalty == 1 else f", repetition {self.repetition_penalty:g}"
+        compare = ", A/B" if self.compare else ""
+        return f"t {self.temperature:g}, top-p {self.top_p:g}{penalty}{seed}, memory {self.memory or 'off'}{compare}"
+
+
+@dataclass(frozen=True)
+class Range:
+    """The values of a setting: numbers between two, and words that stand for one."""
+
+    kind: type
+    least: float
+    most: float
+    words: dict[str, Any]
+    says: str
+
+    def read(self, name: str, value: str) -> Any:
+        """The value of a text.
+
+        Raises:
+            UserError: It is none of this range.
+        """
+        if value in self.words:
+            return self.words[value]
+        try:
+            number = self.kind(value)
+        except ValueError:
+            number = None
+        if number is None or self.kind is bool or not self.least <= number <= self.most:
+            raise UserError(f"{name}: {shown(value)} is not possible. Give {self.says}.")
+        return number
+
+
+SWITCH = {"on": True, "off": False, "yes": True, "no": False, "true": True, "false": False}
+RANGES = {
+    "temperature": Range(float, 0, 5, {"greedy": 0.0}, "a number from 0 (greedy) to 5"),
+    "top_p": Range(float, 0.01, 1, {"off": 1.0}, "a number from 0.01 to 1"),
+    "repetition_penalty": Range(float, 0.5, 3, {"off": 1.0}, "a number from 0.5 to 3; 1 is none"),
+    "max_tokens": Range(int, 1, 4096, {}, "a whole number from 1 to 4096"),
+    "seed": Range(int, 0, 2**32 - 1, {"new": None, "none": None, "random": None}, "a whole number, or new"),
+    "memory": Range(int, 0, 100, {"off": 0, "on": Settings.memory}, "on, off or a number of exchanges up to 100"),
+    "compare": Range(bool, 0, 0, SWITCH, "on or off"),
+}
+
+
+def _written(value: Any) -> str:
+    if value is None:
+        return "new"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)
