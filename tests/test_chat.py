@@ -169,6 +169,21 @@ def test_what_was_sent_while_the_model_loads_is_asked_once_it_is_there() -> None
     drive(app, steps)
 
 
+def test_a_model_is_loaded_while_earlier_conversations_are_looked_through() -> None:
+    app = chat("My dog is called Bramble.", model=None)
+
+    async def steps(pilot: Pilot[None]) -> None:
+        await pilot.press("ctrl+o")
+        await until(lambda: isinstance(app.screen, Finding))
+        app.speaker.tell(MODEL)  # type: ignore[attr-defined]
+        await until(lambda: app.state == "ready")
+        app.speaker.tell(NotLoaded("It ended."))  # type: ignore[attr-defined]
+        await until(lambda: app.state == "no model" and "It ended." in notes(app))
+        assert isinstance(app.screen, Finding)
+
+    drive(app, steps)
+
+
 def test_a_question_that_fails_comes_back_to_the_prompt() -> None:
     app = chat(at_once=False)
 

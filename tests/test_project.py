@@ -118,7 +118,7 @@ def test_what_is_imported_is_declared(project: dict[str, str]) -> None:
     """A fresh environment has the declared packages alone; what comes along with them by chance is no promise."""
     metadata = tomllib.loads(project["pyproject.toml"])["project"]
     declared = {re.split(r"[<>=!~; ]", one)[0].replace("-", "_") for one in metadata["dependencies"]}
-    provides = {"hydra_core": "hydra", "lightning": "lightning", "pyyaml": "yaml", "pillow": "PIL"}
+    provides = {"hydra_core": "hydra", "pyyaml": "yaml", "pillow": "PIL", "markdown_it_py": "markdown_it"}
     declared = {provides.get(name, name) for name in declared} | {"rct_lightning"}
     declared |= {"huggingface_hub", "tokenizers"}  # transformers is not itself without them
     for name, text in project.items():

@@ -111,7 +111,7 @@ class ChatApp(App[None], inherit_bindings=False):
         return self.query_one(Prompt)
 
     def say(self, text: str) -> None:
-        """A line above the prompt; nothing takes it away."""
+        """A line above the prompt, until the next command."""
         line = self.query_one("#says", Plain)
         line.display = bool(text)
         line.put(printable(text))
