@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import shutil
 import time
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -61,6 +63,16 @@ class Backbone:
     model: nn.Module
     tokenizer: Any
     precision: Precision
+
+
+def quiet_libraries() -> None:
+    """Keep the chatter of model libraries out of the way of this project's own lines."""
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+    for name in ("transformers", "bitsandbytes"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
 
 
 def available_accelerators() -> list[str]:
@@ -162,6 +174,30 @@ def load_backbone(
     peft_model = _new_adapters(model, lora or Lora()) if adapter is None else _saved_adapters(model, adapter)
     _quicken_dropout(peft_model)
     return Backbone(peft_model, tokenizer, precision)
+
+
+def reload_adapter(backbone: Backbone, folder: Path) -> Any:
+    """The base of a backbone, which is used up, with the adapter of a folder on it, as peft itself puts it there."""
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(backbone.model.unload(), str(folder)).eval()  # type: ignore[operator]
+
+
+def merge(backbone: Backbone, adapter: Path) -> Any:
+    """A model without adapters that computes what a base with an adapter computes, in float32.
+
+    Under NF4 it is added to the weights that NF4 stands for, in full: it was trained beside these, and beside the
+    weights that were quantised it computes something else. (Added to 4 bits it would be rounded away.)
+
+    Args:
+        backbone: Of a run; it is used up.
+        adapter: The run's own, checked.
+    """
+    if backbone.precision.effective == "nf4":
+        base: Any = backbone.model.unload().dequantize()  # type: ignore[operator]
+        backbone = replace(backbone, model=_saved_adapters(base, adapter))
+    model: Any = backbone.model.float()
+    return model.merge_and_unload(safe_merge=True).eval()
 
 
 def checkpoint_activations(model: Any) -> None:

@@ -592,7 +592,7 @@ def _alert_that_stopped(trainer: L.Trainer) -> Alert | None:
 
 def make_card(config: Config) -> backbone.AdapterCard:
     """What the adapter's folder will say of it."""
-    name = config.model.name if config.model.name in ("nano", "local") else config.model.name_or_path
+    name = config.model.hub_name or config.model.name
     how = f"loss={config.loss.name}, lambda={config.loss.lambda_:g}, seed={config.seed}"
     return backbone.AdapterCard(name, f"Trained by rct_lightning with {how}.")
 
@@ -657,12 +657,9 @@ def _commit() -> str | None:
 
 def _quiet_libraries() -> None:
     """Keep the libraries' chatter out of the way of this project's own lines."""
-    from transformers.utils.logging import disable_progress_bar
-
-    disable_progress_bar()
-    for name in ("lightning.pytorch", "lightning.fabric", "transformers", "bitsandbytes"):
+    backbone.quiet_libraries()
+    for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # its sampler is
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # every process evaluates every row

@@ -129,6 +129,17 @@ class RunDir:
             raise UserError(f"{self.root}: no best evaluation's adapter was kept. Leave adapter=best out.")
         return best[0]
 
+    def step_of(self, which: WhichAdapter) -> int | None:
+        """Optimizer steps behind an adapter; None where the run says nothing of it.
+
+        Raises:
+            UserError: None was kept.
+        """
+        if which == "best":
+            return int(self.trained_adapter(which).name.rpartition("-")[2])
+        step = self.read_status().get("step")
+        return step if type(step) is int else None
+
     @property
     def appended(self) -> tuple[Path, ...]:
         """Files that grow while a run trains."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from string import Template
 from typing import Any, Literal, Protocol
 
 from rct_lightning.dialogue import Example, Turn
@@ -25,6 +26,20 @@ FORGED_TURNS = (
     "call the roles otherwise: data.roles.human=NAME, data.roles.assistant=NAME."
 )
 """What to do where somebody's text holds lines that begin like turns."""
+BEGINS = "{{ bos_token }}"
+"""First in the chat template of a tokenizer that begins with one."""
+_CHAT_TEMPLATE = Template(
+    "${bos}{% set names = {'user': $human, 'human': $human, 'assistant': $assistant} %}"
+    "{% for message in messages %}"
+    "{% if message['role'] not in names %}"
+    "{{ raise_exception('The roles of this template are user and assistant, not ' ~ message['role']) }}"
+    "{% endif %}"
+    "{{ names[message['role']] ~ ' ' ~ message['content'] | trim }}"
+    "{% if not loop.last or add_generation_prompt %}{{ '\\n' }}{% endif %}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ $assistant }}{% endif %}"
+)
+"""In Jinja, on one line: a newline in it would be one of the text."""
 
 
 class Tokenizer(Protocol):
@@ -89,6 +104,18 @@ class DialogueTemplate:
     def reply(self, text: str) -> str:
         """A reply as it follows the prompt."""
         return " " + text.strip()
+
+    def chat_template(self, *, begins: bool = False) -> str:
+        """The same text as a Jinja chat template, for programs that know nothing of this one.
+
+        ``tokenizer.apply_chat_template(messages, add_generation_prompt=True)`` gives what :meth:`prompt` gives; roles
+        are ``user`` and ``assistant``. Without a generation prompt it is the dialogue so far, and no EOS behind it.
+
+        Args:
+            begins: Put the tokenizer's BOS first, where it was there in training.
+        """
+        roles = {"human": repr(f"{self.human}:"), "assistant": repr(f"{self.assistant}:")}  # Jinja reads such literals
+        return _CHAT_TEMPLATE.substitute(roles, bos=BEGINS if begins else "")
 
     def cut_reply(self, generated: str) -> str:
         """The reply in generated text: up to where a next turn begins."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rct_lightning import backbone
 from rct_lightning.config import Config, load_run_config
+from rct_lightning.errors import UserError
+from rct_lightning.reading import read_object
 from rct_lightning.runs import RunDir, WhichAdapter
 from rct_lightning.template import DialogueTemplate
 from rct_lightning.untrusted import load_template
@@ -44,6 +46,15 @@ class TrainedModel:
         return self.backbone.tokenizer
 
 
+def trained_on(run: RunDir) -> Literal["nf4", "full"] | None:
+    """Weights of the base that the run noted it had; ``auto`` may come to others here. None where it noted nothing."""
+    try:
+        dequantize = read_object(run.environment)["chosen"]["dequantize"]
+    except (UserError, KeyError, TypeError):
+        return None
+    return "full" if dequantize == "auto" else "nf4"
+
+
 def load_trained(run: RunDir, *, which: WhichAdapter = "last", accelerator: str = "auto") -> TrainedModel:
     """Load a run's base and adapter.
 
@@ -65,7 +76,7 @@ def load_trained(run: RunDir, *, which: WhichAdapter = "last", accelerator: str 
         config.model.name_or_path,
         tokenizer,
         device=device,
-        quantization=config.model.quantization,
+        quantization="none" if trained_on(run) == "full" else config.model.quantization,
         dequantize=config.model.dequantize,
         adapter=adapter,
     )

@@ -20,7 +20,7 @@ FLOORS = [  # from the bottom; rooms of one floor do not know each other
     {"module", "figures"},
     {"callbacks", "guards", "evaluation", "nano"},
     {"preflight"},
-    {"experiment", "tui", "doctor", "jobs"},
+    {"experiment", "export", "tui", "doctor", "jobs"},
     {"cli"},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

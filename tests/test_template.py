@@ -1,7 +1,9 @@
+import copy
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jinja2.exceptions import TemplateError
 
 from rct_lightning.dialogue import Example, Turn, read_jsonl
 from rct_lightning.template import DialogueTemplate, Encoded, forged_turns
@@ -151,3 +153,37 @@ def test_rows_with_forged_turns_are_counted_and_the_first_is_named() -> None:
     for side in ("train", "eval"):
         bundled = read_jsonl(ROOT / "data" / "relational" / f"{side}.jsonl")
         assert forged_turns(bundled, DialogueTemplate()) == ""
+
+
+# --- as a chat template ---------------------------------------------------------------------------------------------
+
+NAMES = [
+    ("Human", "Assistant"),
+    ("Ael'a", 'O"x'),
+    ("é", "😀"),
+    ("{{ x }}", "{% if %}"),
+    ("a\\n b", "c\\"),
+    ("$", "${bos}"),
+]
+
+
+@pytest.mark.parametrize("names", NAMES, ids=repr)
+@pytest.mark.parametrize("context", [(), CONTEXT[:2], CONTEXT[:1]])
+def test_the_chat_template_writes_the_prompt(tokenizer: Any, names: tuple[str, str], context: tuple[Turn, ...]) -> None:
+    template, chatty = DialogueTemplate(*names), copy.deepcopy(tokenizer)
+    chatty.chat_template = template.chat_template()
+    asked = " Who {{ eats }}\n\napples? \n"
+    messages = [{"role": turn.role, "content": turn.content} for turn in (*context, Turn("human", asked))]
+    written = chatty.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    assert written == template.prompt(asked, context)
+    as_user = [message | {"role": message["role"].replace("human", "user")} for message in messages]
+    assert chatty.apply_chat_template(as_user, tokenize=False, add_generation_prompt=True) == written
+    so_far = chatty.apply_chat_template(as_user, tokenize=False)
+    assert f"{so_far}\n{template.assistant}:" == written
+
+
+def test_the_chat_template_has_no_system_role(tokenizer: Any) -> None:
+    chatty = copy.deepcopy(tokenizer)
+    chatty.chat_template = DialogueTemplate().chat_template()
+    with pytest.raises(TemplateError, match="user and assistant, not system"):
+        chatty.apply_chat_template([{"role": "system", "content": "Be kind."}], tokenize=False)

@@ -10,6 +10,7 @@ import typer
 from rct_lightning.cli import corpus
 from rct_lightning.cli.chat import chat
 from rct_lightning.cli.compare import compare
+from rct_lightning.cli.export import export
 from rct_lightning.cli.monitor import monitor
 from rct_lightning.cli.refusing import refusing
 
@@ -24,6 +25,7 @@ def rct() -> None:
 app.add_typer(corpus.app, name="corpus")
 app.command()(chat)
 app.command()(compare)
+app.command()(export)
 app.command()(monitor)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -98,6 +99,12 @@ class ModelConfig(Section):
     gradient_checkpointing: Literal[True, False, "auto"]
     learning_rate: Rate
     lora: LoraConfig
+
+    @property
+    def hub_name(self) -> str | None:
+        """The base's name on the hub; None for a folder of this machine, whose path is nobody else's business."""
+        named = re.fullmatch(r"[\w.-]+/[\w.-]+", self.name_or_path, re.ASCII) and not Path(self.name_or_path).is_dir()
+        return self.name_or_path if named else None
 
     @model_validator(mode="after")
     def _size_is_pythias(self) -> ModelConfig:

@@ -1,0 +1,116 @@
+"""Where an exported folder comes from, as far as the files of its run can be read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rct_lightning.config import Config
+from rct_lightning.errors import UserError
+from rct_lightning.export.request import Request
+from rct_lightning.reading import read_object
+from rct_lightning.runs import METRICS_FILE
+from rct_lightning.template import DialogueTemplate
+from rct_lightning.trained import trained_on
+from rct_lightning.untrusted import ADAPTER_CONFIG
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where an exported folder comes from.
+
+    Attributes:
+        request: The export.
+        config: Of the run.
+        template: Role names.
+        merged: In words, what was merged into what; empty for an adapter.
+    """
+
+    request: Request
+    config: Config
+    template: DialogueTemplate
+    merged: str = ""
+
+    @property
+    def base(self) -> str:
+        """Of the adapter: a hub name, or the bundled base's; never a path."""
+        return self.config.model.hub_name or self.config.model.name
+
+    @property
+    def steps(self) -> int | None:
+        """Optimizer steps behind the adapter."""
+        return self.request.run.step_of(self.request.which)
+
+    @property
+    def is_nf4(self) -> bool:
+        """Whether the adapter was trained beside a base in 4 bits."""
+        return trained_on(self.request.run) == "nf4"
+
+    @property
+    def base_weights(self) -> str:
+        """What the adapter was trained beside."""
+        known = {"nf4": "NF4, double quantisation", "full": "not quantised", None: "not noted"}
+        return known[trained_on(self.request.run)]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether base and corpus are this project's own, or Pythia, and so under its licence."""
+        model = self.config.model
+        own = model.name == "nano" or (model.hub_name or "").startswith("EleutherAI/pythia-")
+        return own and self.config.data.name == "bundled"
+
+    @property
+    def environment(self) -> Mapping[str, Any]:
+        """What the run noted of its surroundings."""
+        return _read(self.request.run.environment)
+
+    @property
+    def data(self) -> dict[str, str]:
+        """SHA-256 sums of the corpus files."""
+        return _texts(self.environment.get("data"))
+
+    @property
+    def packages(self) -> dict[str, str]:
+        """Libraries and their versions."""
+        return _texts(self.environment.get("packages"))
+
+    def metrics(self) -> Mapping[str, Any]:
+        """What evaluate.py found of this adapter; empty where it was not evaluated, or trained further since."""
+        run, adapter = self.request.run, self.request.adapter
+        file = (run.report if self.request.which == "last" else run.report_of_best) / METRICS_FILE
+        if not file.is_file() or file.stat().st_mtime < (adapter / ADAPTER_CONFIG).stat().st_mtime:
+            return {}
+        return _read(file)
+
+    def endpoints(self) -> dict[str, Any]:
+        """The measured quantities."""
+        found = self.metrics().get("endpoints")
+        return {name: one for name, one in found.items() if _is_endpoint(one)} if isinstance(found, dict) else {}
+
+    def verdict(self) -> list[str]:
+        """What came out, in sentences."""
+        found = self.metrics().get("verdict")
+        return [sentence for sentence in found if isinstance(sentence, str)] if isinstance(found, list) else []
+
+
+def _is_endpoint(one: Any) -> bool:
+    try:
+        change = one["change"]
+        figures = [one["base"]["mean"], one["tuned"]["mean"], change["mean"], change["low"], change["high"]]
+    except (KeyError, TypeError):
+        return False
+    return all(isinstance(figure, int | float) and math.isfinite(figure) for figure in figures)
+
+
+def _texts(value: Any) -> dict[str, str]:
+    return {str(name): str(one) for name, one in value.items() if one} if isinstance(value, dict) else {}
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        return read_object(path, strict=False)
+    except UserError:
+        return {}

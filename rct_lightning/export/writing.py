@@ -1,0 +1,180 @@
+"""From a request to a folder: written beside its place, loaded again and compared, and only then moved there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from rct_lightning import backbone
+from rct_lightning.errors import UserError
+from rct_lightning.export import checking
+from rct_lightning.export.card import card
+from rct_lightning.export.provenance import Provenance
+from rct_lightning.export.request import Request, check_place
+from rct_lightning.trained import TrainedModel, load_trained, trained_on
+from rct_lightning.untrusted import ADAPTER_CONFIG, ADAPTER_FILE, TEMPLATE_FILE
+
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+BESIDE_WEIGHTS = 64 * 2**20
+"""Bytes for everything else: a tokenizer, a configuration, a card."""
+LARGEST_FILE = "5GB"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was made.
+
+    Attributes:
+        folder: Where it is.
+        size: Bytes of its files.
+        findings: What the comparison with the run found, in sentences.
+    """
+
+    folder: Path
+    size: int
+    findings: list[str]
+
+
+def export(request: Request, accelerator: str = "auto") -> Exported:
+    """Write the folder that is asked for.
+
+    Raises:
+        UserError: The run cannot be loaded, the disk is full, or what was written does not answer as the run does.
+            Nothing is left behind.
+    """
+    backbone.quiet_libraries()
+    trained = load_trained(request.run, which=request.which, accelerator=accelerator)
+    _check_base(request, trained)
+    reference = checking.refer(trained)
+    with _beside(request.to) as part:
+        write = _write_merged if request.merge else _write_adapter
+        findings = write(request, trained, reference, part)
+        others = checking.check_template(part, trained, reference.asked)
+        if others:
+            findings.append(
+                f"{others} of {len(reference.asked)} dialogues come to other tokens when they are tokenised as one "
+                f"text, as plain programs do; the run tokenises turn by turn"
+            )
+        check_place(request.to)  # minutes have passed
+    return Exported(request.to, _size(request.to), findings)
+
+
+def _write_adapter(request: Request, trained: TrainedModel, reference: checking.Reference, part: Path) -> list[str]:
+    """The run's own files with tokenizer and card, checked on the same base by plain peft."""
+    _check_space(request.to, _size(request.adapter))
+    for name in (ADAPTER_FILE, ADAPTER_CONFIG, TEMPLATE_FILE):
+        shutil.copyfile(request.adapter / name, part / name)
+    _write_beside(request, trained, part)
+    again = backbone.reload_adapter(trained.backbone, part)
+    agreement = checking.compare(reference.logits, checking.logits_of(again, reference.ids))
+    checking.check_adapter_logits(agreement)
+    return [f"loaded again with plain peft: {agreement}"]
+
+
+def _write_merged(request: Request, trained: TrainedModel, reference: checking.Reference, part: Path) -> list[str]:
+    """One model of base and adapter, checked by plain transformers."""
+    from transformers import AutoModelForCausalLM
+
+    dtype, computed_in = DTYPES[request.dtype], trained.backbone.precision.dtype
+    model = backbone.merge(trained.backbone, request.adapter)
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    _check_space(request.to, weights * dtype.itemsize)
+    model = model.to(dtype)
+    model.generation_config.update(
+        eos_token_id=trained.tokenizer.eos_token_id, pad_token_id=trained.tokenizer.pad_token_id
+    )
+    model.save_pretrained(str(part), safe_serialization=True, max_shard_size=LARGEST_FILE)
+    shutil.copyfile(request.adapter / TEMPLATE_FILE, part / TEMPLATE_FILE)
+    _write_beside(request, trained, part)
+    del model
+    again = AutoModelForCausalLM.from_pretrained(
+        str(part), dtype="auto", device_map={"": trained.device}, use_safetensors=True, trust_remote_code=False
+    ).eval()
+    agreement = checking.compare(reference.logits, checking.logits_of(again, reference.ids))
+    checking.check_merged_logits(agreement, dtype, computed_in)
+    return [f"{_what_was_merged(request)}; loaded again with plain transformers in {request.dtype}: {agreement}"]
+
+
+def _write_beside(request: Request, trained: TrainedModel, part: Path) -> None:
+    """Tokenizer with its chat template, and card."""
+    tokenizer = trained.tokenizer
+    begins = bool(getattr(tokenizer, "add_bos_token", False))
+    tokenizer.chat_template = trained.template.chat_template(begins=begins)
+    if begins:  # else the BOS of the chat template would be its characters
+        tokenizer.split_special_tokens = False
+    tokenizer.save_pretrained(str(part))
+    merged = _what_was_merged(request) if request.merge else ""
+    source = Provenance(request, trained.config, trained.template, merged)
+    (part / "README.md").write_text(card(source), encoding="utf-8")
+
+
+def _what_was_merged(request: Request) -> str:
+    nf4 = "the weights that NF4 stands for, which it was trained beside" if trained_on(request.run) == "nf4" else ""
+    return f"The adapter was added to {nf4 or 'the full weights of its base'}"
+
+
+def _check_base(request: Request, trained: TrainedModel) -> None:
+    """Whether the base is here what it was in training.
+
+    Raises:
+        UserError: It is another one.
+    """
+    effective = "nf4" if trained.backbone.precision.effective.startswith("nf4") else "full"
+    noted = trained_on(request.run) or effective
+    if noted != effective:
+        raise UserError(
+            f"{request.run.root}: this adapter was trained beside a base in NF4, which does not work on this machine, "
+            f"and beside full weights it says something else. Export it where 'rct doctor' finds nf4 well."
+        )
+
+
+@contextmanager
+def _beside(to: Path) -> Iterator[Path]:
+    """A folder beside a place, moved there when all went well; nothing of it is left when not.
+
+    Raises:
+        UserError: The disk does not take it.
+    """
+    from safetensors import SafetensorError
+
+    part = to.with_name(f".{to.name}.part")
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        yield part
+        if to.is_dir():
+            to.rmdir()  # empty, as was seen
+        os.replace(part, to)
+    except (OSError, SafetensorError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise UserError(
+            f"--to {to}: this folder could not be written ({reason}). Nothing of it is left. Free some space, or "
+            f"write elsewhere."
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _check_space(to: Path, weights: int) -> None:
+    """Whether the disk has room.
+
+    Raises:
+        UserError: It has not.
+    """
+    there = next(folder for folder in to.absolute().parents if folder.is_dir())
+    needed, free = weights + BESIDE_WEIGHTS, shutil.disk_usage(there).free
+    if free < needed:
+        raise UserError(
+            f"--to {to}: {needed / 2**20:,.0f} MiB are needed, and {free / 2**20:,.0f} MiB are free. Free some space, "
+            f"write elsewhere, or merge with --dtype bf16."
+        )
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
