@@ -22,10 +22,9 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Checkpoint
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from rct_lightning import backbone, checkpoint, footprint, guards, memory, processes, runs
+from rct_lightning import backbone, checkpoint, footprint, guards, memory, outcomes, processes, runs
 from rct_lightning.callbacks import BaselineComparison, EvalSanity, Health, RunCheckpointIO
 from rct_lightning.callbacks.common import write_event
 from rct_lightning.config import Config, EvaluateConfig, as_override, load_run_config, save_run_config
@@ -49,7 +48,7 @@ from rct_lightning.losses.relational import PhraseBook
 from rct_lightning.markers import Lexicon
 from rct_lightning.module import Objective, OptimizerSettings, RelationalModule, eval_metric
 from rct_lightning.preflight import data_hashes, no_checkpoint, run_to_resume
-from rct_lightning.runs import RunDir
+from rct_lightning.runs import METRICS_FILE, RunDir
 from rct_lightning.template import DialogueTemplate
 from rct_lightning.trained import TrainedModel, load_trained
 
@@ -182,7 +181,7 @@ def _finish(config: Config, trainer: L.Trainer, module: RelationalModule, run: R
 
     with _failure_is_told(trainer, run):
         comparison = _compare(trainer, module)
-        _log_hyperparameters(config, trainer, module)
+        outcomes.log_outcome(config, trainer, module.eval_values)
         if trainer.is_global_zero:
             module.save_adapter(run.adapter)
         objective = _objective(config, trainer, module)
@@ -365,6 +364,8 @@ def evaluate_run(config: EvaluateConfig, run: RunDir) -> None:
     folder = run.report if config.adapter == "last" else run.report_of_best
     folder = Path(config.output) if config.output and config.study is None else folder
     page = write_report(report, run, folder, _setting(config, run, trained, data, evaluator))
+    if config.output is None:
+        outcomes.show_endpoints(settings, run, folder / METRICS_FILE, config.adapter)
     verdict = "\n".join(textwrap.fill(sentence.text, 110) for sentence in report.verdict)
     print(f"{report.table()}\n\n{verdict}\n\nReport: {page}")
 
@@ -498,7 +499,7 @@ def make_trainer(config: Config, accelerator: str, run: RunDir, *, purge_step: i
     placed = {"save_dir": str(run.root), "name": run.tensorboard.name, "version": ""}
     again = {"purge_step": purge_step} if purge_step is not None else {}
     loggers = [
-        _instantiate(placed | spec | (again if str(spec["_target_"]).endswith("TensorBoardLogger") else {}))
+        _instantiate(placed | spec | (again if str(spec["_target_"]).endswith("BoardLogger") else {}))
         for spec in (config.logger or {}).values()
     ]
     try:
@@ -595,24 +596,6 @@ def make_card(config: Config) -> backbone.AdapterCard:
     name = config.model.hub_name or config.model.name
     how = f"loss={config.loss.name}, lambda={config.loss.lambda_:g}, seed={config.seed}"
     return backbone.AdapterCard(name, f"Trained by rct_lightning with {how}.")
-
-
-def _log_hyperparameters(config: Config, trainer: L.Trainer, module: RelationalModule) -> None:
-    flat = {
-        "model": config.model.name,
-        "loss": config.loss.name,
-        "lambda": config.loss.lambda_,
-        **{f"weight_{name}": value for name, value in config.loss.weights.model_dump().items()},
-        "lr": config.optimizer.lr,
-        "seed": config.seed,
-    }
-    metrics = {f"hparams/{name}": module.eval_values[name] for name in ("lm", "total") if name in module.eval_values}
-    for logger in trainer.loggers:
-        if isinstance(logger, TensorBoardLogger):
-            logger.log_hyperparams(flat, metrics)
-        else:
-            logger.log_hyperparams(flat)
-        logger.finalize("success")
 
 
 def _objective(config: Config, trainer: L.Trainer, module: RelationalModule) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rct_lightning.losses import TERMS
@@ -34,3 +34,32 @@ def draw_curves(axis: Any, rows: Sequence[dict[str, Any]], names: tuple[str, ...
     axis.set_ylabel(UNITS[names])
     if axis.lines:
         axis.legend(fontsize=8)
+
+
+def draw_terms(rows: Sequence[dict[str, Any]], weights: Mapping[str, float]) -> Any:
+    """What each term adds to the total by step, and on which share of the rows, as a matplotlib figure.
+
+    Args:
+        rows: As in loss_components.csv; a training row may hold a term's ``TERM_activity`` besides.
+        weights: Of each term, lambda included.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    adds, judges = figure.subplots(1, 2)
+    for color, (term, weight) in enumerate(weights.items()):
+        for axis, key, factor, phase, style in (
+            (adds, f"{term}_loss", weight, "train", "-"),
+            (adds, f"{term}_loss", weight, "eval", "o--"),
+            (judges, f"{term}_activity", 1.0, "train", "-"),
+        ):
+            points = [(row["step"], factor * row[key]) for row in rows if row["phase"] == phase and key in row]
+            if points and weight:
+                axis.plot(*zip(*points, strict=True), style, color=f"C{color}", label=f"{term}, {phase}", markersize=4)
+    adds.set_ylabel("added to the total, nats per reply token")
+    judges.set_ylabel("share of rows that a term judges")
+    for axis in (adds, judges):
+        axis.set_xlabel("optimizer step")
+        if axis.lines:
+            axis.legend(fontsize=8)
+    return figure

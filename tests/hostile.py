@@ -169,7 +169,7 @@ HOSTILE: tuple[Case, ...] = (
            "'os.system' is not on the list"),
     config("a way through an allowed name", b"rct_lightning.callbacks.Events", b"rct_lightning.callbacks.os.system",
            "is not on the list"),
-    config("a function for a logger", b"lightning.pytorch.loggers.TensorBoardLogger", b"subprocess.Popen",
+    config("a function for a logger", b"rct_lightning.callbacks.BoardLogger", b"subprocess.Popen",
            "logger.tensorboard._target_='subprocess.Popen' is not on the list"),
     config("a secret of this machine", b"name_or_path: data/nano", b"name_or_path: me/${oc.env:HOME}",
            "is a reference"),

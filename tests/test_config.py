@@ -313,7 +313,7 @@ def test_every_allowed_target_exists() -> None:
 def test_arguments_of_callbacks_are_those_of_their_classes() -> None:
     from rct_lightning import callbacks
 
-    own = {target for target in ALLOWED_TARGETS if target.startswith("rct_lightning.")}
+    own = {target for target in ALLOWED_TARGETS if target.startswith("rct_lightning.") and "Logger" not in target}
     assert {target.rpartition(".")[2] for target in own} == set(CALLBACK_ARGUMENTS)
     for name, arguments in CALLBACK_ARGUMENTS.items():
         assert set(inspect.signature(getattr(callbacks, name)).parameters) == set(arguments), name

@@ -19,7 +19,7 @@ FLOORS = [  # from the bottom; rooms of one floor do not know each other
     {"splitting", "trained"},
     {"module", "figures"},
     {"callbacks", "guards", "evaluation", "nano"},
-    {"preflight"},
+    {"preflight", "outcomes"},
     {"experiment", "export", "tui", "doctor", "jobs"},
     {"cli"},
 ]

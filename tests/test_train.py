@@ -398,20 +398,23 @@ def test_events_tell_the_story(run: RunDir) -> None:
 def test_tensorboard_holds_curves_gradients_samples_and_settings(run: RunDir) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    board = EventAccumulator(str(run.tensorboard)).Reload()
-    found = board.Tags()
+    training = EventAccumulator(str(run.tensorboard)).Reload()
+    evaluation = EventAccumulator(str(run.tensorboard / "eval")).Reload()
+    found = training.Tags()
     names = ("lm", *TERMS, "total")
-    assert {f"loss/{name}" for name in names} <= set(found["scalars"])
-    assert {f"eval/{name}_loss" for name in names} <= set(found["scalars"])
-    assert {"samples/text_summary", "baseline_comparison/text_summary"} <= set(found["tensors"])
-    assert found["images"] == ["loss_components"]
-    assert "_hparams_/session_start_info" in board.PluginTagToContent("hparams")
-    written = {(row["step"], row["phase"]): row for row in curves(run)}
-    for name in names:
-        for event in board.Scalars(f"loss/{name}"):
-            assert event.value == pytest.approx(written[event.step, "train"][f"{name}_loss"], rel=1e-5)
-        for event in board.Scalars(f"eval/{name}_loss"):
-            assert event.value == pytest.approx(written[event.step, "eval"][f"{name}_loss"], rel=1e-5, abs=1e-9)
+    for board, phase in ((training, "train"), (evaluation, "eval")):
+        written = {row["step"]: row for row in curves(run) if row["phase"] == phase}
+        assert {f"loss/{name}" for name in names} <= set(board.Tags()["scalars"])
+        for name in names:
+            for event in board.Scalars(f"loss/{name}"):
+                assert event.value == pytest.approx(written[event.step][f"{name}_loss"], rel=1e-5, abs=1e-9)
+    groups = {name.split("/")[0] for name in found["scalars"]}
+    assert groups == {"loss", "presence", "coherence", "continuity", "grad", "perf", "end"}
+    assert {"samples/text_summary", "base_and_tuned/replies/text_summary", "custom_scalars__config__"} <= set(
+        found["tensors"]
+    )
+    assert found["images"] == ["figures/losses", "figures/terms"]
+    assert "_hparams_/session_start_info" in training.PluginTagToContent("hparams")
 
 
 @pytest.mark.parametrize("name", ["lm", *TERMS])
@@ -463,6 +466,17 @@ def evaluated(run: RunDir, place: Place) -> Said:
     assert said.code == 0, said.err
     assert sha256(run) == before and place.network == ""
     return said
+
+
+def test_evaluate_shows_its_endpoints_in_tensorboard(evaluated: Said, run: RunDir) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    metrics = json.loads((run.report / "metrics.json").read_text(encoding="utf-8"))["endpoints"]
+    board = EventAccumulator(str(run.tensorboard)).Reload()
+    for key, endpoint in metrics.items():
+        found = [(event.step, event.value) for event in board.Scalars(f"evaluation/{key}")]
+        means = [pytest.approx(endpoint[side]["mean"], rel=1e-5, abs=1e-7) for side in ("base", "tuned")]
+        assert found == list(zip((0, 10), means, strict=True)), key
 
 
 def test_evaluate_writes_a_report_and_prints_its_table(evaluated: Said, run: RunDir) -> None:

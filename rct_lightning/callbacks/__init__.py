@@ -8,10 +8,12 @@ from rct_lightning.callbacks.events import Events
 from rct_lightning.callbacks.generation_sampling import GenerationSampling
 from rct_lightning.callbacks.health import Health
 from rct_lightning.callbacks.loss_components import LossComponents
+from rct_lightning.callbacks.tensorboard import BoardLogger
 
 __all__ = [
     "BaselineComparison",
     "BestAdapter",
+    "BoardLogger",
     "Checkpointing",
     "EvalSanity",
     "Events",

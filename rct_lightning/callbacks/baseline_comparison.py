@@ -6,7 +6,8 @@ from typing import Any
 
 import lightning as L
 
-from rct_lightning.callbacks.common import as_markdown_table, run_of, tensorboard
+from rct_lightning.callbacks.common import as_markdown_table, run_of
+from rct_lightning.callbacks.tensorboard import board_of
 from rct_lightning.generation import GREEDY, SAMPLE_PROMPTS, Sampling, generate
 from rct_lightning.module import RelationalModule
 from rct_lightning.scoring import base_model
@@ -70,9 +71,9 @@ class BaselineComparison(L.Callback):
         self.table = as_markdown_table(("on the evaluation rows", "base", "tuned", "change"), rows)
         replies = list(zip(SAMPLE_PROMPTS, self.base_replies, self._replies(module), strict=True))
         self.replies = as_markdown_table(("prompt", "base", "tuned"), replies)
-        writer = tensorboard(trainer)
-        if writer is not None:
-            writer.add_text("baseline_comparison", f"{self.table}\n\n{self.replies}", global_step=trainer.global_step)
+        board = board_of(trainer)
+        if board is not None:
+            board.show_comparison(trainer.global_step, rows, replies)
 
     def _replies(self, module: RelationalModule) -> list[str]:
         prompts = [((), prompt) for prompt in SAMPLE_PROMPTS]

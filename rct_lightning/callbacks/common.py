@@ -7,10 +7,8 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import lightning as L
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from rct_lightning.runs import RunDir
 
@@ -24,14 +22,6 @@ def log_scalars(trainer: L.Trainer, values: Mapping[str, float], step: int) -> N
     """Send numbers to every logger."""
     for logger in trainer.loggers:
         logger.log_metrics(dict(values), step=step)
-
-
-def tensorboard(trainer: L.Trainer) -> Any | None:
-    """The SummaryWriter, where the run has one."""
-    for logger in trainer.loggers:
-        if isinstance(logger, TensorBoardLogger):
-            return logger.experiment
-    return None
 
 
 def write_event(trainer: L.Trainer, kind: str, **values: object) -> None:

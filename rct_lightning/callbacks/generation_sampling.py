@@ -6,7 +6,8 @@ from typing import Any
 
 import lightning as L
 
-from rct_lightning.callbacks.common import StepCallback, as_markdown_table, run_of, tensorboard
+from rct_lightning.callbacks.common import StepCallback, run_of
+from rct_lightning.callbacks.tensorboard import board_of
 from rct_lightning.generation import GREEDY, SAMPLE_PROMPTS, SAMPLED, Sampling, generate
 from rct_lightning.module import RelationalModule
 
@@ -15,7 +16,7 @@ SAMPLE_SEED = 7
 
 
 class GenerationSampling(StepCallback):
-    """Writes generation_samples.txt and a TensorBoard table, greedy and sampled.
+    """Writes generation_samples.txt, greedy and sampled, and for TensorBoard a table of base and now.
 
     Args:
         every_n_steps: Optimizer steps between samples; 0 for step 0 and the end only.
@@ -28,14 +29,15 @@ class GenerationSampling(StepCallback):
             raise ValueError("every_n_steps must be 0 or more and max_new_tokens 1 or more")
         self.every_n_steps, self.max_new_tokens = every_n_steps, max_new_tokens
         self.last_sampled = -1
+        self.base_replies: list[str] = []
 
     def state_dict(self) -> dict[str, Any]:
-        """When it last spoke."""
-        return {"last_sampled": self.last_sampled}
+        """When it last spoke, and what the base said."""
+        return {"last_sampled": self.last_sampled, "base_replies": self.base_replies}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from there."""
-        self.last_sampled = state_dict["last_sampled"]
+        self.last_sampled, self.base_replies = state_dict["last_sampled"], state_dict["base_replies"]
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Step 0: what the base says."""
@@ -69,10 +71,10 @@ class GenerationSampling(StepCallback):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")
-        writer = tensorboard(trainer)
-        if writer is not None:
-            table = as_markdown_table(("prompt", "greedy", "sampled"), rows)
-            writer.add_text("samples", table, global_step=trainer.global_step)
+        self.base_replies = self.base_replies or greedy  # at step 0 the adapters change nothing
+        board = board_of(trainer)
+        if board is not None:
+            board.show_samples(trainer.global_step, list(zip(SAMPLE_PROMPTS, self.base_replies, greedy, strict=True)))
 
     def _replies(self, module: RelationalModule, sampling: Sampling) -> list[str]:
         chosen = Sampling(**(vars(sampling) | {"max_new_tokens": self.max_new_tokens}))

@@ -9,7 +9,8 @@ from typing import Any, Literal
 import lightning as L
 
 from rct_lightning import health
-from rct_lightning.callbacks.common import StepCallback, run_of, tensorboard, write_event
+from rct_lightning.callbacks.common import StepCallback, run_of, write_event
+from rct_lightning.callbacks.tensorboard import board_of
 from rct_lightning.data import RelationalDataset
 from rct_lightning.errors import UserError
 from rct_lightning.generation import Sampling, generate, repeated_4grams
@@ -147,9 +148,9 @@ class Health(StepCallback):
             if trainer.is_global_zero:
                 print(f"\nhealth: {alert.line()}", flush=True)
             write_event(trainer, "alert", **asdict(alert))
-            writer = tensorboard(trainer)
-            if writer is not None:
-                writer.add_text("health", alert.line(), global_step=alert.step)
+            board = board_of(trainer)
+            if board is not None:
+                board.show_alert(alert)
             if alert.fatal:
                 raise UserError(f"Training was ended at step {alert.step}. {alert.line()} No adapter was written.")
             if self.on_alert == "stop":

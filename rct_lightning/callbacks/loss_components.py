@@ -8,8 +8,9 @@ from typing import Any
 
 import lightning as L
 
-from rct_lightning.callbacks.common import StepCallback, log_scalars, run_of, tensorboard
-from rct_lightning.figures import draw_losses
+from rct_lightning.callbacks.common import StepCallback, log_scalars, run_of
+from rct_lightning.callbacks.tensorboard import board_of
+from rct_lightning.data import Batch
 from rct_lightning.losses import TERMS
 from rct_lightning.module import RelationalModule, eval_metric
 
@@ -42,8 +43,14 @@ class LossComponents(StepCallback):
         """Go on from there."""
         self.rows = state_dict["rows"]
 
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """TensorBoard is told which of the curves to come belong into one chart."""
+        board = board_of(trainer)
+        if board is not None:
+            board.lay_out()
+
     def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: object, batch_idx: int
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: Batch, batch_idx: int
     ) -> None:
         """A training row when a logged optimizer step has ended."""
         assert isinstance(pl_module, RelationalModule)
@@ -53,6 +60,7 @@ class LossComponents(StepCallback):
         if trainer.global_step % self.every_n_steps == 0 or record.gradients:
             (values,) = pl_module.figures_of([record])
             values["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
+            values |= {f"{term}/activity": share for term, share in batch.totals.activity().items()}
             log_scalars(trainer, {_train_metric(n): v for n, v in values.items()}, trainer.global_step)
             if trainer.global_step % self.every_n_steps == 0:
                 self._write(trainer, values, "train")
@@ -65,15 +73,17 @@ class LossComponents(StepCallback):
         self._write(trainer, values, "eval")
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """The curves as a figure."""
-        writer = tensorboard(trainer)
-        if writer is not None and self.rows:
-            writer.add_figure("loss_components", draw_losses(self.rows), global_step=trainer.global_step)
+        """The curves as figures."""
+        assert isinstance(pl_module, RelationalModule)
+        board, settings = board_of(trainer), pl_module.objective.settings
+        if board is not None and self.rows:
+            board.show_figures(trainer.global_step, self.rows, {term: settings.weight(term) for term in TERMS})
 
     def _write(self, trainer: L.Trainer, values: Mapping[str, float], phase: str) -> None:
         row: dict[str, Any] = {"step": trainer.global_step, "phase": phase}
         row |= {f"{name}_loss": values[name] for name in ("lm", *TERMS, "total", "next_token") if name in values}
-        self.rows.append(row)
+        activity = {f"{term}_activity": values[f"{term}/activity"] for term in TERMS if f"{term}/activity" in values}
+        self.rows.append(row | activity)
         if not trainer.is_global_zero:
             return
         path = run_of(trainer).loss_components

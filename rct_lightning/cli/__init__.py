@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rct_lightning.cli import corpus
+from rct_lightning.cli.board import board
 from rct_lightning.cli.chat import chat
 from rct_lightning.cli.compare import compare
 from rct_lightning.cli.export import export
@@ -23,6 +24,7 @@ def rct() -> None:
 
 
 app.add_typer(corpus.app, name="corpus")
+app.command()(board)
 app.command()(chat)
 app.command()(compare)
 app.command()(export)

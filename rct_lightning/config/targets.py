@@ -37,6 +37,7 @@ ALLOWED_TARGETS = frozenset(
         "lightning.pytorch.callbacks.TQDMProgressBar",
         "rct_lightning.callbacks.BaselineComparison",
         "rct_lightning.callbacks.BestAdapter",
+        "rct_lightning.callbacks.BoardLogger",
         "rct_lightning.callbacks.Checkpointing",
         "rct_lightning.callbacks.EvalSanity",
         "rct_lightning.callbacks.Events",

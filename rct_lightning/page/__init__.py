@@ -22,7 +22,7 @@ from rct_lightning.page.blocks import (
     Tone,
 )
 from rct_lightning.page.html import as_html
-from rct_lightning.page.markdown import as_markdown
+from rct_lightning.page.markdown import as_markdown, block_as_markdown
 from rct_lightning.page.text import as_text
 from rct_lightning.page.writing import write_files, write_page
 
@@ -44,6 +44,7 @@ __all__ = [
     "as_html",
     "as_markdown",
     "as_text",
+    "block_as_markdown",
     "write_files",
     "write_page",
 ]

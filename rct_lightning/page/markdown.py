@@ -33,6 +33,11 @@ def as_markdown(page: Page) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def block_as_markdown(block: Block) -> str:
+    """A part of a page alone."""
+    return _markdown(block, 1)
+
+
 def _all(blocks: Sequence[Block], level: int) -> list[str]:
     return [_markdown(block, level) for block in blocks]
 
@@ -91,7 +96,7 @@ def _cell(cell: Cell, *, first: bool) -> str:
 def _inline(text: str, marks: re.Pattern[str] = _MARKS) -> str:
     """Text as it stands, on one line, whatever Markdown would make of it."""
     text = " ".join(printable(text).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return marks.sub(lambda mark: f"\\{mark[0]}", text)
+    return marks.sub(lambda mark: "&#126;" if mark[0] == "~" else f"\\{mark[0]}", text)  # not every Markdown has \\~
 
 
 def _line(text: str) -> str:
