@@ -94,7 +94,7 @@ def own(run: RunDir, tmp_path: Path) -> RunDir:
 
 
 def source_of(run: RunDir, template: DialogueTemplate | None = None) -> Provenance:
-    return Provenance(Request(run, Path("to")), load_run_config(run.config), template or DialogueTemplate())
+    return Provenance(Request(run, Path("to")), load_run_config(run.config), template or DialogueTemplate(), False)
 
 
 def typed(*arguments: object) -> Any:
@@ -211,7 +211,7 @@ def test_a_tokenizer_with_bos_begins_with_it(run: RunDir, tmp_path: Path) -> Non
     trained.tokenizer.add_special_tokens({"bos_token": "<|endoftext|>"})
     trained.tokenizer.add_bos_token = True
     (tmp_path / "part").mkdir()
-    writing._write_beside(Request(run, tmp_path / "to"), trained, tmp_path / "part")
+    writing._write_beside(trained, source_of(run), tmp_path / "part")
     assert checking.check_template(tmp_path / "part", trained, DIALOGUES[:3]) == 0
 
 
@@ -375,8 +375,8 @@ def test_weights_that_were_changed_on_the_way_are_noticed(
 ) -> None:
     write = writing._write_beside
 
-    def damaged(request: Request, trained: Any, part: Path) -> None:
-        write(request, trained, part)
+    def damaged(trained: Any, source: Provenance, part: Path) -> None:
+        write(trained, source, part)
         file = part / "adapter_model.safetensors"
         tensors = load_file(file)
         name = next(name for name in tensors if "lora_B" in name)

@@ -51,7 +51,7 @@ def _metadata(source: Provenance) -> dict[str, Any]:
     run = {
         "version": __version__,
         "base": source.base,
-        "base_weights": source.base_weights,
+        "base_weights": _weights(source),
         "loss": loss.name,
         "lambda": loss.lambda_,
         "weights": loss.weights.model_dump(),
@@ -102,11 +102,15 @@ def _training(source: Provenance) -> Section:
         ("optimizer", f"AdamW, peak learning rate {config.optimizer.lr:g}"),
         ("steps", "not noted" if source.steps is None else str(source.steps)),
         ("seed", str(config.seed)),
-        ("base weights", source.base_weights),
+        ("base weights", _weights(source)),
         *((f"SHA-256 of {name}", value) for name, value in source.data.items()),
         ("made with", ", ".join(f"{name} {value}" for name, value in source.packages.items())),
     ]
     return Section("Training", [Facts(pairs)])
+
+
+def _weights(source: Provenance) -> str:
+    return "NF4, double quantisation" if source.is_nf4 else "not quantised"
 
 
 def _evaluation(source: Provenance) -> Section:

@@ -14,7 +14,6 @@ from rct_lightning.export.request import Request
 from rct_lightning.reading import read_object
 from rct_lightning.runs import METRICS_FILE
 from rct_lightning.template import DialogueTemplate
-from rct_lightning.trained import trained_on
 from rct_lightning.untrusted import ADAPTER_CONFIG
 
 
@@ -26,12 +25,14 @@ class Provenance:
         request: The export.
         config: Of the run.
         template: Role names.
+        is_nf4: Whether the base was in 4 bits.
         merged: In words, what was merged into what; empty for an adapter.
     """
 
     request: Request
     config: Config
     template: DialogueTemplate
+    is_nf4: bool
     merged: str = ""
 
     @property
@@ -43,17 +44,6 @@ class Provenance:
     def steps(self) -> int | None:
         """Optimizer steps behind the adapter."""
         return self.request.run.step_of(self.request.which)
-
-    @property
-    def is_nf4(self) -> bool:
-        """Whether the adapter was trained beside a base in 4 bits."""
-        return trained_on(self.request.run) == "nf4"
-
-    @property
-    def base_weights(self) -> str:
-        """What the adapter was trained beside."""
-        known = {"nf4": "NF4, double quantisation", "full": "not quantised", None: "not noted"}
-        return known[trained_on(self.request.run)]
 
     @property
     def is_open(self) -> bool:

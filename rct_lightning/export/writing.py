@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from rct_lightning.export import checking
 from rct_lightning.export.card import card
 from rct_lightning.export.provenance import Provenance
 from rct_lightning.export.request import Request, check_place
+from rct_lightning.reading import read_object
 from rct_lightning.trained import TrainedModel, load_trained, trained_on
 from rct_lightning.untrusted import ADAPTER_CONFIG, ADAPTER_FILE, TEMPLATE_FILE
 
@@ -68,9 +70,11 @@ def export(request: Request, accelerator: str = "auto") -> Exported:
 def _write_adapter(request: Request, trained: TrainedModel, reference: checking.Reference, part: Path) -> list[str]:
     """The run's own files with tokenizer and card, checked on the same base by plain peft."""
     _check_space(request.to, _size(request.adapter))
-    for name in (ADAPTER_FILE, ADAPTER_CONFIG, TEMPLATE_FILE):
-        shutil.copyfile(request.adapter / name, part / name)
-    _write_beside(request, trained, part)
+    shutil.copyfile(request.adapter / ADAPTER_FILE, part / ADAPTER_FILE)
+    source = _source(request, trained)
+    config = read_object(request.adapter / ADAPTER_CONFIG) | {"base_model_name_or_path": source.base}
+    (part / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    _write_beside(trained, source, part)
     again = backbone.reload_adapter(trained.backbone, part)
     agreement = checking.compare(reference.logits, checking.logits_of(again, reference.ids))
     checking.check_adapter_logits(agreement)
@@ -82,41 +86,42 @@ def _write_merged(request: Request, trained: TrainedModel, reference: checking.R
     from transformers import AutoModelForCausalLM
 
     dtype, computed_in = DTYPES[request.dtype], trained.backbone.precision.dtype
-    model = backbone.merge(trained.backbone, request.adapter)
-    weights = sum(parameter.numel() for parameter in model.parameters())
-    _check_space(request.to, weights * dtype.itemsize)
-    model = model.to(dtype)
+    _check_space(request.to, backbone.parameters_of_base(trained.model) * dtype.itemsize)
+    model = backbone.merge(trained.backbone, request.adapter).to(dtype)
     model.generation_config.update(
         eos_token_id=trained.tokenizer.eos_token_id, pad_token_id=trained.tokenizer.pad_token_id
     )
     model.save_pretrained(str(part), safe_serialization=True, max_shard_size=LARGEST_FILE)
-    shutil.copyfile(request.adapter / TEMPLATE_FILE, part / TEMPLATE_FILE)
-    _write_beside(request, trained, part)
-    del model
+    model.to("meta")  # gone from memory, whoever holds it: there may be no room for two
+    source = _source(request, trained)
+    _write_beside(trained, source, part)
     again = AutoModelForCausalLM.from_pretrained(
         str(part), dtype="auto", device_map={"": trained.device}, use_safetensors=True, trust_remote_code=False
     ).eval()
     agreement = checking.compare(reference.logits, checking.logits_of(again, reference.ids))
     checking.check_merged_logits(agreement, dtype, computed_in)
-    return [f"{_what_was_merged(request)}; loaded again with plain transformers in {request.dtype}: {agreement}"]
+    return [f"{source.merged}; loaded again with plain transformers in {request.dtype}: {agreement}"]
 
 
-def _write_beside(request: Request, trained: TrainedModel, part: Path) -> None:
-    """Tokenizer with its chat template, and card."""
+def _write_beside(trained: TrainedModel, source: Provenance, part: Path) -> None:
+    """Tokenizer with its chat template, role names, and card."""
     tokenizer = trained.tokenizer
     begins = bool(getattr(tokenizer, "add_bos_token", False))
     tokenizer.chat_template = trained.template.chat_template(begins=begins)
     if begins:  # else the BOS of the chat template would be its characters
         tokenizer.split_special_tokens = False
     tokenizer.save_pretrained(str(part))
-    merged = _what_was_merged(request) if request.merge else ""
-    source = Provenance(request, trained.config, trained.template, merged)
+    shutil.copyfile(trained.adapter / TEMPLATE_FILE, part / TEMPLATE_FILE)
     (part / "README.md").write_text(card(source), encoding="utf-8")
 
 
-def _what_was_merged(request: Request) -> str:
-    nf4 = "the weights that NF4 stands for, which it was trained beside" if trained_on(request.run) == "nf4" else ""
-    return f"The adapter was added to {nf4 or 'the full weights of its base'}"
+def _source(request: Request, trained: TrainedModel) -> Provenance:
+    is_nf4 = trained.backbone.precision.effective.startswith("nf4")
+    beside = (
+        "the weights that NF4 stands for, which it was trained beside" if is_nf4 else "the full weights of its base"
+    )
+    merged = f"The adapter was added to {beside}" if request.merge else ""
+    return Provenance(request, trained.config, trained.template, is_nf4, merged)
 
 
 def _check_base(request: Request, trained: TrainedModel) -> None:
