@@ -62,6 +62,7 @@ class ChatApp(App[None], inherit_bindings=False):
     .-narrow .sides { layout: vertical; }
     .-short Prompt { max-height: 5; }
     """
+    TITLE = "rct chat"
     ENABLE_COMMAND_PALETTE = False
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (16, "-tall")]
