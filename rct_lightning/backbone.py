@@ -200,6 +200,31 @@ def merge(backbone: Backbone, adapter: Path) -> Any:
     return model.merge_and_unload(safe_merge=True).eval()
 
 
+def exchange_adapters(loaded: Backbone, adapter: Path) -> Backbone:
+    """The same base in memory with another saved adapter; the former backbone is of no use any more.
+
+    Raises:
+        UserError: The adapter is damaged, or does not fit.
+    """
+    peft_model: Any = loaded.model
+    bare = peft_model.unload()  # the base's own layers, put back as they were
+    vars(bare).pop("peft_config", None)  # or it would be warned of a second adapter
+    peft_model = _saved_adapters(bare, adapter)
+    _quicken_dropout(peft_model)
+    return Backbone(peft_model, loaded.tokenizer, loaded.precision)
+
+
+def files_of_base(name_or_path: str) -> list[Path]:
+    """The files that a base is loaded from, in its folder or in the hub's cache; none where it is in neither."""
+    from huggingface_hub import try_to_load_from_cache
+
+    folder = Path(name_or_path)
+    if not folder.is_dir():
+        config = try_to_load_from_cache(name_or_path, "config.json")
+        folder = Path(config).parent if isinstance(config, str) else folder
+    return [path for path in sorted(folder.glob("*")) if path.suffix in (".safetensors", ".json")]
+
+
 def checkpoint_activations(model: Any) -> None:
     """Make the activations of a model with adapters again in the backward pass instead of keeping them."""
     model.enable_input_require_grads()

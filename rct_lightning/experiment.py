@@ -13,7 +13,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -27,18 +27,23 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rct_lightning import backbone, checkpoint, footprint, guards, memory, outcomes, processes, runs
 from rct_lightning.callbacks import BaselineComparison, EvalSanity, Health, RunCheckpointIO
 from rct_lightning.callbacks.common import write_event
-from rct_lightning.config import Config, EvaluateConfig, as_override, load_run_config, save_run_config
+from rct_lightning.config import Config, EvaluateConfig, as_override, save_run_config
 from rct_lightning.corpus.folder import CorpusDir
 from rct_lightning.data import Counterfactual, Recurrence, RelationalDataModule
 from rct_lightning.dialogue import content_hash
 from rct_lightning.errors import UserError
-from rct_lightning.evaluation import study
 from rct_lightning.evaluation.endpoints import Comparison
 from rct_lightning.evaluation.evaluator import Evaluator
+from rct_lightning.evaluation.kept import KeptBase, hash_of_file
 from rct_lightning.evaluation.metrics import read_endpoints
 from rct_lightning.evaluation.objective import objective_of
 from rct_lightning.evaluation.report import Report, fingerprint, stands, write_report
 from rct_lightning.evaluation.setting import Setting, hash_of_rows
+from rct_lightning.evaluation.study.arms import StudyRun
+from rct_lightning.evaluation.study.folder import read_study
+from rct_lightning.evaluation.study.pages import NAME, write_study
+from rct_lightning.evaluation.study.report import StudyReport
+from rct_lightning.evaluation.study.scores import Study
 from rct_lightning.evaluation.subject import Subject
 from rct_lightning.evaluation.told import kept
 from rct_lightning.health import Alert
@@ -47,8 +52,10 @@ from rct_lightning.losses.presence import PresenceSettings
 from rct_lightning.losses.relational import PhraseBook
 from rct_lightning.markers import Lexicon
 from rct_lightning.module import Objective, OptimizerSettings, RelationalModule, eval_metric
+from rct_lightning.page import as_text
 from rct_lightning.preflight import data_hashes, no_checkpoint, run_to_resume
 from rct_lightning.runs import METRICS_FILE, RunDir
+from rct_lightning.sanitize import printable
 from rct_lightning.template import DialogueTemplate
 from rct_lightning.trained import TrainedModel, load_trained
 
@@ -315,27 +322,40 @@ def evaluate(config: EvaluateConfig) -> None:
         evaluate_study(config, config.study)
 
 
-def evaluate_study(config: EvaluateConfig, folder: str) -> None:
-    """Evaluate every run of a study, then its arms against each other; a report that would come out the same stands."""
-    found = runs.find_study(folder)
-    configs = [load_run_config(run.config) for run in found]
-    arms = study.arms_of([c.plain() for c in configs])
-    study.check_arms([(arm, c.seed) for arm, c in zip(arms, configs, strict=True)])
-    for run, c in zip(found, configs, strict=True):
-        print(f"\n{run.root}", flush=True)
-        if stands(run.report, _made_from(config, c, run.adapter, run)):
-            print(f"Report: {run.report}, made of the same adapter, data, probes and code")
+def evaluate_study(config: EvaluateConfig, folder: str) -> StudyReport:
+    """Evaluate every finished run of a study, then its arms against each other.
+
+    A report that would come out the same stands. Base and rows stay in memory from run to run, and what the base says
+    is measured once and kept in the study's directory.
+    """
+    found = read_study(folder)
+    for absent in found.absent:
+        print(printable(f"left out: {absent.name}: {absent.why}"))
+    loaded: Loaded | None = None
+    for number, each in enumerate(found.finished, 1):
+        print(f"\n{each.run.root} ({number} of {len(found.finished)}, arm {printable(each.arm.name)})", flush=True)
+        if stands(each.run.report, _made_from(config, each.config, each.run.adapter, each.run)):
+            print(f"Report: {each.run.report}, made of the same adapter, data, probes and code")
         else:
-            evaluate_run(config, run)
-    evaluated = [
-        study.StudyRun(arm, c.seed, read_endpoints(run.metrics))
-        for run, arm, c in zip(found, arms, configs, strict=True)
+            loaded = evaluate_run(config, each.run, loaded)
+    runs_of_study = [
+        StudyRun(each.arm, each.config.seed, read_endpoints(each.run.metrics), each.config.loss.lambda_)
+        for each in found.finished
     ]
-    table = study.study_table(study.contrasts(evaluated, config.bootstrap_samples, config.seed))
-    target = Path(config.output or folder) / "study.md"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(f"{table}\n", encoding="utf-8")
-    print(f"\n{table}\n\nStudy: {target}")
+    report = StudyReport.of(Study(runs_of_study, config.bootstrap_samples, config.seed), found.absent)
+    target = Path(config.output or folder)
+    page = write_study(report, target)
+    print(f"\n{as_text(replace(page, sections=page.sections[:2]))}\nStudy: {target / NAME}.html")
+    return report
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What an evaluation leaves in memory, for the next one to take."""
+
+    trained: TrainedModel
+    data: RelationalDataModule
+    rows: dict[str, Any]
 
 
 def _made_from(config: EvaluateConfig, trained_with: Config, adapter: Path, run: RunDir) -> str:
@@ -345,12 +365,22 @@ def _made_from(config: EvaluateConfig, trained_with: Config, adapter: Path, run:
     return "" if missing else fingerprint(files, config.bootstrap_samples, config.seed)
 
 
-def evaluate_run(config: EvaluateConfig, run: RunDir) -> None:
-    """Compare a run's adapter with its own base on held-out rows and probes, and write the report."""
+def evaluate_run(config: EvaluateConfig, run: RunDir, before: Loaded | None = None) -> Loaded:
+    """Compare a run's adapter with its own base on held-out rows and probes, and write the report.
+
+    Args:
+        config: Of the evaluation.
+        run: Which.
+        before: What the evaluation before this one left in memory; it is used up.
+    """
     L.seed_everything(config.seed, workers=True, verbose=False)
-    trained = load_trained(run, which=config.adapter, accelerator=config.accelerator)
-    settings = trained.config
-    data = make_data(settings, trained.tokenizer, trained.accelerator, trained.template)
+    in_memory = before.trained if before is not None else None
+    trained = load_trained(run, which=config.adapter, accelerator=config.accelerator, instead_of=in_memory)
+    settings, rows = trained.config, _rows_of(trained)
+    if before is not None and before.rows == rows:
+        data = before.data
+    else:
+        data = make_data(settings, trained.tokenizer, trained.accelerator, trained.template)
     subject = Subject(
         trained.model,
         trained.tokenizer,
@@ -360,7 +390,8 @@ def evaluate_run(config: EvaluateConfig, run: RunDir) -> None:
         config.batch_size,
     )
     evaluator = Evaluator(subject, data.eval_set.examples, Path(config.probes_file), make_lexicon(settings))
-    report = Report(evaluator.compare(samples=config.bootstrap_samples, seed=config.seed))
+    kept_base = _kept_base(config, trained, data)
+    report = Report(evaluator.compare(config.bootstrap_samples, config.seed, kept_base))
     folder = run.report if config.adapter == "last" else run.report_of_best
     folder = Path(config.output) if config.output and config.study is None else folder
     page = write_report(report, run, folder, _setting(config, run, trained, data, evaluator))
@@ -368,6 +399,41 @@ def evaluate_run(config: EvaluateConfig, run: RunDir) -> None:
         outcomes.show_endpoints(settings, run, folder / METRICS_FILE, config.adapter)
     verdict = "\n".join(textwrap.fill(sentence.text, 110) for sentence in report.verdict)
     print(f"{report.table()}\n\n{verdict}\n\nReport: {page}")
+    return Loaded(trained, data, rows)
+
+
+def _rows_of(trained: TrainedModel) -> dict[str, Any]:
+    """Everything that the evaluation rows and their tokens come from."""
+    settings = trained.config
+    return {
+        "data": settings.data.model_dump(
+            exclude={"batch_size", "batch_tokens", "num_workers", "token_cache", "placebo"}
+        ),
+        "lexicon": (settings.loss.markers.model_dump(), settings.loss.human_name),
+        "template": trained.template.to_json(),
+        "tokenizer": settings.model.name_or_path,
+    }
+
+
+def _kept_base(config: EvaluateConfig, trained: TrainedModel, data: RelationalDataModule) -> KeptBase | None:
+    """Where a study keeps the base's side, by everything that it depends on; None for a run by itself."""
+    files = backbone.files_of_base(trained.config.model.name_or_path)
+    if config.study is None or not files:
+        return None
+    probes = Path(config.probes_file)
+    made_from = fingerprint(
+        [],
+        {path.name: hash_of_file(path) for path in files},
+        hash_of_file(probes),
+        hash_of_rows(data.eval_set.examples),
+        [row.extra.get("pair") for row in data.eval_set.examples],
+        _rows_of(trained),
+        (trained.backbone.precision.effective, str(trained.backbone.precision.dtype)),
+        trained.device,
+        config.batch_size,
+        [_version(name) for name in PACKAGES],
+    )
+    return KeptBase.of(Path(config.study), made_from)
 
 
 def _setting(

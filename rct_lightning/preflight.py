@@ -20,9 +20,10 @@ from rct_lightning.corpus.leakage import REMEDY, on_both_sides
 from rct_lightning.dialogue import Example, check_can_be_split, content_hash, read_jsonl
 from rct_lightning.errors import UserError
 from rct_lightning.evaluation.probes import read_probes
+from rct_lightning.evaluation.study.folder import read_study
 from rct_lightning.markers import FEW_OR_MANY_MARKED, Lexicon
 from rct_lightning.reading import read_object
-from rct_lightning.runs import RunDir, check_is_free, find_run, find_study
+from rct_lightning.runs import RunDir, check_is_free, find_run
 from rct_lightning.template import FORGED_TURNS, DialogueTemplate, forged_turns
 from rct_lightning.untrusted import check_adapter, check_model, check_tensors, has_tokenizer, load_template
 
@@ -74,9 +75,10 @@ def before_evaluation(config: EvaluateConfig) -> None:
     Raises:
         UserError: Something in it would end the evaluation.
     """
-    runs = find_study(config.study) if config.study is not None else [find_run(str(config.run))]
     if config.study is not None:
-        _check_arms(runs)
+        runs = [found.run for found in read_study(config.study).finished]
+    else:
+        runs = [find_run(str(config.run))]
     read_probes(Path(config.probes_file))
     _check_can_be_written("output", config.output)
     read: set[tuple[str, str | None]] = set()
@@ -92,15 +94,6 @@ def before_evaluation(config: EvaluateConfig) -> None:
             for file in (data.train_file, data.eval_file):
                 if file is not None:
                     read_jsonl(Path(file))
-
-
-def _check_arms(runs: Sequence[RunDir]) -> None:
-    """Whether the runs of a study can be set against each other."""
-    from rct_lightning.evaluation import study
-
-    configs = [load_run_config(run.config) for run in runs]
-    arms = study.arms_of([config.plain() for config in configs])
-    study.check_arms([(arm, config.seed) for arm, config in zip(arms, configs, strict=True)])
 
 
 def run_to_resume(name: str) -> ToResume:

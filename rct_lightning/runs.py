@@ -251,17 +251,16 @@ def runs_beside(run: RunDir) -> list[RunDir]:
     return [RunDir(root) for root in sorted(found)]
 
 
-def find_study(name: str) -> list[RunDir]:
-    """The runs inside a multirun's directory that have a finished adapter, in order of their names.
+def study_runs(name: str) -> list[RunDir]:
+    """The runs inside a multirun's directory, finished or not, in order of their names.
 
     Raises:
         UserError: There is none.
     """
     found = [RunDir(path.parent) for path in sorted(Path(name).glob("**/config.yaml"))]
-    finished = [run for run in found if (run.adapter / "adapter_config.json").is_file()]
-    if not finished:
+    if not found:
         raise UserError(f"study={name}: no finished run in this directory. Give the directory of a multirun.")
-    return [_without_links_outside(run) for run in finished]
+    return [_without_links_outside(run) for run in found]
 
 
 def jobs_in(multirun: Path) -> list[RunDir]:

@@ -16,6 +16,16 @@ from rct_lightning.untrusted import load_template
 
 
 @dataclass(frozen=True)
+class Base:
+    """What is loaded for a base, and where; bases that are equal in this are the same."""
+
+    name_or_path: str
+    quantization: backbone.Quantization
+    dequantize: backbone.Dequantize
+    device: str
+
+
+@dataclass(frozen=True)
 class TrainedModel:
     """What a run left, loaded.
 
@@ -25,7 +35,7 @@ class TrainedModel:
         template: Role names, as stored with the adapter.
         backbone: The base with the adapter on it; ``scoring.base_model`` turns the adapter off.
         accelerator: cpu, gpu or mps.
-        device: Where the model is.
+        base: What was loaded.
     """
 
     config: Config
@@ -33,7 +43,12 @@ class TrainedModel:
     template: DialogueTemplate
     backbone: backbone.Backbone
     accelerator: str
-    device: str
+    base: Base
+
+    @property
+    def device(self) -> str:
+        """Where the model is."""
+        return self.base.device
 
     @property
     def model(self) -> Any:
@@ -55,13 +70,17 @@ def trained_on(run: RunDir) -> Literal["nf4", "full"] | None:
     return "full" if dequantize == "auto" else "nf4"
 
 
-def load_trained(run: RunDir, *, which: WhichAdapter = "last", accelerator: str = "auto") -> TrainedModel:
+def load_trained(
+    run: RunDir, *, which: WhichAdapter = "last", accelerator: str = "auto", instead_of: TrainedModel | None = None
+) -> TrainedModel:
     """Load a run's base and adapter.
 
     Args:
         run: A finished run.
         which: ``last`` or ``best``; see :meth:`RunDir.trained_adapter`.
         accelerator: auto, cpu, gpu or mps.
+        instead_of: Of another run: where the base is the same, it stays in memory and only the adapter is exchanged.
+            It is of no use afterwards.
 
     Raises:
         UserError: The run's files are missing or damaged, or its base cannot be had.
@@ -71,13 +90,17 @@ def load_trained(run: RunDir, *, which: WhichAdapter = "last", accelerator: str 
     found = backbone.resolve_accelerator(accelerator)
     device = backbone.placement(found)
     template = load_template(adapter)
-    tokenizer = backbone.load_tokenizer(config.model.name_or_path)
-    base = backbone.load_backbone(
-        config.model.name_or_path,
-        tokenizer,
-        device=device,
-        quantization="none" if trained_on(run) == "full" else config.model.quantization,
-        dequantize=config.model.dequantize,
-        adapter=adapter,
-    )
-    return TrainedModel(config, adapter, template, base, found, device)
+    quantization = "none" if trained_on(run) == "full" else config.model.quantization
+    base = Base(config.model.name_or_path, quantization, config.model.dequantize, device)
+    if instead_of is not None and instead_of.base == base:
+        loaded = backbone.exchange_adapters(instead_of.backbone, adapter)
+    else:
+        loaded = backbone.load_backbone(
+            base.name_or_path,
+            backbone.load_tokenizer(base.name_or_path),
+            device=device,
+            quantization=base.quantization,
+            dequantize=base.dequantize,
+            adapter=adapter,
+        )
+    return TrainedModel(config, adapter, template, loaded, found, base)

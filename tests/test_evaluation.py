@@ -1,6 +1,5 @@
 """What evaluation claims: honest intervals, endpoints that move when and only when something moved, one table."""
 
-import copy
 import json
 import math
 import re
@@ -13,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from scipy import stats
 
 from rct_lightning.dialogue import Example, Turn, read_jsonl
 from rct_lightning.errors import UserError
@@ -23,16 +21,12 @@ from rct_lightning.evaluation.evaluator import (
     nearest_other_history,
     with_assistant_of,
 )
-from rct_lightning.evaluation.metrics import read_endpoints
 from rct_lightning.evaluation.probes import KINDS, read_probes
-from rct_lightning.evaluation.report import Report, write_report
-from rct_lightning.evaluation.setting import Setting
-from rct_lightning.evaluation.statistics import Estimate, bootstrap_mean, crossed_bootstrap, t_interval
-from rct_lightning.evaluation.study import Arm, StudyRun, arms_of, check_arms, contrasts, study_table
+from rct_lightning.evaluation.report import Report
+from rct_lightning.evaluation.statistics import Estimate, bootstrap_mean
 from rct_lightning.evaluation.subject import Subject
 from rct_lightning.generation import repeated_4grams
 from rct_lightning.markers import Lexicon
-from rct_lightning.runs import RunDir
 from rct_lightning.scoring import trunk_and_head
 from rct_lightning.template import DialogueTemplate
 
@@ -84,31 +78,6 @@ def test_the_same_seed_gives_the_same_interval_and_too_few_groups_none() -> None
 def test_an_interval_excludes_zero_on_either_side_only() -> None:
     assert Estimate(1, 0.5, 2, 9).excludes_zero() and Estimate(-1, -2, -0.5, 9).excludes_zero()
     assert not Estimate(0, -1, 1, 9).excludes_zero() and not Estimate(0, 0, 0, 9).excludes_zero()
-
-
-def test_the_t_interval_is_students() -> None:
-    values = [0.3, 0.1, 0.4, 0.1, 0.5]
-    found = t_interval(values)
-    low, high = stats.t.interval(0.95, 4, loc=np.mean(values), scale=stats.sem(values))
-    assert (found.mean, found.low, found.high) == pytest.approx((np.mean(values), low, high))
-    assert math.isnan(t_interval([1.0]).low) and math.isnan(t_interval([]).mean)
-
-
-def test_seeds_and_items_both_count_in_a_crossed_bootstrap() -> None:
-    random, covered = np.random.default_rng(2), 0
-    for trial in range(100):
-        values = 1.0 + random.normal(size=(12, 1)) + random.normal(size=(1, 40)) + random.normal(size=(12, 40))
-        found = crossed_bootstrap(values, samples=200, seed=trial)
-        assert found.mean == pytest.approx(values.mean())
-        covered += found.low <= 1.0 <= found.high
-    assert 0.85 <= covered / 100 <= 1.0
-    by_seed = np.repeat(random.normal(size=(12, 1)), 400, axis=1)
-    honest, naive = crossed_bootstrap(by_seed), bootstrap_mean(by_seed.ravel())
-    assert honest.high - honest.low > 5 * (naive.high - naive.low), "400 items of a seed do not make it 400 seeds"
-    weights, groups = random.uniform(1, 2, size=40), (["a", "b"] * 20)
-    weighted = crossed_bootstrap(values, weights=weights, groups=groups)
-    assert weighted.mean == pytest.approx(np.average(values, axis=1, weights=weights).mean())
-    assert math.isnan(crossed_bootstrap(values[:1]).low) and crossed_bootstrap(values[:1]).mean == values[0].mean()
 
 
 # --- probes ---------------------------------------------------------------------------------------------------------
@@ -476,129 +445,3 @@ def report(moved: Comparison) -> Report:
 
 
 CONFIG = {"model": {"name": "nano"}, "loss": {"name": "relational", "lambda": 0.3}, "seed": 7}
-
-
-# --- a study --------------------------------------------------------------------------------------------------------
-
-
-def endpoints(values: np.ndarray, key: str = "continuity/recall") -> dict[str, Any]:
-    groups = [f"g{i // 2}" for i in range(len(values))]
-    weights = [1.0 + i % 3 for i in range(len(values))]
-    return {key: {"tuned": {"values": values.tolist()}, "groups": groups, "weights": weights}}
-
-
-LM, RCT = Arm("lm_only"), Arm("rct", "lm_only")
-
-
-def study(effect: float, seeds: int = 8, items: int = 60) -> list[StudyRun]:
-    """Two arms; an item and a seed have their own level, the same in both arms, and there is noise."""
-    random = np.random.default_rng(5)
-    level = random.normal(size=items)
-    runs = []
-    for seed in range(seeds):
-        both = level + random.normal()
-        for arm, shift in ((LM, 0.0), (RCT, effect)):
-            runs.append(StudyRun(arm, seed, endpoints(both + shift + 0.3 * random.normal(size=items))))
-    return runs
-
-
-def test_a_planted_difference_between_arms_is_found() -> None:
-    (found,) = contrasts(study(effect=0.5), samples=500)
-    assert (found.arm, found.endpoint) == ("rct", "continuity/recall")
-    assert found.difference.low < 0.5 < found.difference.high and found.difference.excludes_zero()
-    assert found.arm_mean - found.reference_mean == pytest.approx(found.difference.mean)
-    assert len(found.by_seed) == 8 and np.mean(found.by_seed) == pytest.approx(found.difference.mean, abs=1e-3)
-
-
-def test_where_there_is_none_the_interval_lies_around_zero() -> None:
-    (found,) = contrasts(study(effect=0.0), samples=500)
-    assert found.difference.low < 0 < found.difference.high
-    assert found.difference.high - found.difference.low < 0.2, "paired: levels of seeds and items cancel out"
-
-
-def test_only_seeds_of_both_arms_count() -> None:
-    runs = [run for run in study(effect=0.5) if run.arm == LM or run.seed in (1, 3)]
-    (found,) = contrasts(runs, samples=200)
-    assert len(found.by_seed) == 2 == found.difference.items
-
-
-def test_arms_that_cannot_be_compared_are_refused() -> None:
-    runs = study(effect=0.5, seeds=2)
-    with pytest.raises(UserError, match=r"loss\.lambda=0.*found rct\. Train them with"):
-        contrasts([run for run in runs if run.arm == RCT])
-    with pytest.raises(UserError, match=r"another arm; found lm_only"):
-        contrasts([run for run in runs if run.arm == LM])
-    with pytest.raises(UserError, match="found none"):
-        contrasts([])
-    with pytest.raises(UserError, match="'rct' shares no seed with 'lm_only'"):
-        check_arms([(LM, 1), (RCT, 2)])
-    check_arms([(LM, 1), (RCT, 1), (RCT, 2)])
-
-
-@pytest.mark.parametrize("other", [endpoints(np.zeros(10)), endpoints(np.zeros(60), key="guardrail/repetition")])
-def test_runs_on_different_rows_are_refused(other: dict[str, Any]) -> None:
-    runs = study(effect=0.5, seeds=2)
-    runs[-1] = StudyRun(RCT, 1, other)
-    with pytest.raises(UserError, match=r"seed 1 of arm 'rct' was evaluated on other rows"):
-        contrasts(runs)
-
-
-def test_a_study_reads_what_a_report_wrote(report: Report, tmp_path: Path) -> None:
-    write_report(report, RunDir(tmp_path), tmp_path, Setting(CONFIG))
-    found_endpoints = read_endpoints(tmp_path / "metrics.json")
-    rct, lm = StudyRun(RCT, 1, found_endpoints), StudyRun(LM, 1, found_endpoints)
-    found = contrasts([rct, lm], samples=100)
-    assert [contrast.endpoint for contrast in found] == list(MEANINGS)
-    assert all(contrast.difference.mean == 0 for contrast in found)
-
-
-def arms(*runs: dict[str, Any]) -> list[tuple[str, str | None]]:
-    base = {"seed": 1, "run_dir": "a", "model": {"lora": {"r": 16}}, "loss": {"lambda": 0.3, "recurrence": {"n": 31}}}
-    configs = []
-    for run in runs:
-        config = copy.deepcopy(base)
-        for key, value in run.items():
-            *path, last = key.split(".")
-            section: Any = config
-            for part in path:
-                section = section[part]
-            section[last] = value
-        configs.append(config)
-    return [(arm.name, arm.reference) for arm in arms_of(configs)]
-
-
-def test_an_arm_is_what_varies_within_a_study() -> None:
-    lm, plain = {"loss.lambda": 0}, {"seed": 2, "run_dir": "b"}
-    seed = {"loss.name": "seed"}
-    assert arms(lm, lm | seed, plain | {"loss.name": "relational"})[:2] == [
-        ("lm_only", None),
-        ("loss.lambda=0 loss.name=seed", "lm_only"),
-    ]
-    assert arms(lm, plain) == [("lm_only", None), ("loss.lambda=0.3", "lm_only")]
-    assert arms(plain) == [("loss.lambda=0.3", "lm_only")]
-    assert arms(lm | {"loss.recurrence.n": 7}, lm, plain, {"loss.recurrence.n": 7}) == [
-        ("lm_only", None),
-        ("lm_only", None),
-        ("loss.lambda=0.3 loss.recurrence.n=31", "lm_only"),
-        ("loss.lambda=0.3 loss.recurrence.n=7", "lm_only"),
-    ]
-    assert arms(lm, plain, lm | {"model.lora.r": 8}, {"model.lora.r": 8}) == [
-        ("lm_only model.lora.r=16", None),
-        ("loss.lambda=0.3 model.lora.r=16", "lm_only model.lora.r=16"),
-        ("lm_only model.lora.r=8", None),
-        ("loss.lambda=0.3 model.lora.r=8", "lm_only model.lora.r=8"),
-    ]
-
-
-def test_each_arm_is_set_against_its_own_reference() -> None:
-    runs = study(effect=0.5, seeds=3)
-    other = [StudyRun(Arm("lm_only r=8"), run.seed, run.endpoints) for run in runs if run.arm == RCT]
-    found = contrasts([*runs, *other, *(StudyRun(Arm("rct r=8", "lm_only r=8"), r.seed, r.endpoints) for r in other)])
-    assert [(c.arm, c.difference.mean == 0) for c in found] == [("rct", False), ("rct r=8", True)]
-
-
-def test_the_table_stars_what_excludes_zero() -> None:
-    lines = study_table([*contrasts(study(effect=0.5), 300), *contrasts(study(effect=0.0), 300)]).splitlines()
-    assert lines[0].count("|") == lines[1].count("|") == lines[2].count("|")
-    assert "] * |" in lines[2] and " * " not in lines[3]
-    assert re.search(r"\| ([+-]\d\.\d{3} ?){8} \|$", lines[2].replace("  ", " "))

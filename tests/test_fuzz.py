@@ -23,8 +23,8 @@ from rct_lightning.config import load_run_config
 from rct_lightning.data.tokens import RememberedTokens
 from rct_lightning.dialogue import Example, read_jsonl
 from rct_lightning.errors import UserError
+from rct_lightning.evaluation.metrics import read_endpoints
 from rct_lightning.evaluation.probes import Probe, read_probes
-from rct_lightning.evaluation.study import read_endpoints
 from rct_lightning.health import bands, largest_proportions
 from rct_lightning.reading import read_object
 from rct_lightning.runs import RunDir

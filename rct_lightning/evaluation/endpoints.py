@@ -72,7 +72,8 @@ GROUPS: dict[str, tuple[str, str]] = {
 }
 """What the first part of a key means: title and explanation."""
 PRIMARY = ("language/eval_lm_loss", "presence/specificity", "coherence/G_c", "continuity/G_t")
-"""One endpoint a group, fixed here and not by what came out; the verdict is about these and the guardrails."""
+"""One endpoint a group, fixed here and not by what came out. A report's verdict is about these and the guardrails; a
+study tests those of the three terms."""
 
 
 def group_of(key: str) -> str:

@@ -13,11 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from rct_lightning.dialogue import Example
-from rct_lightning.evaluation.endpoints import SIDES, Comparison, Measurements, Side, Spoken
+from rct_lightning.evaluation.endpoints import Comparison, Measurements, Side, Spoken
+from rct_lightning.evaluation.kept import KeptBase, OneSide
 from rct_lightning.evaluation.probes import Probe, read_probes
 from rct_lightning.evaluation.subject import Asked, History, Subject
 from rct_lightning.generation import SAMPLE_PROMPTS, Reply, repeated_4grams
 from rct_lightning.markers import Lexicon
+
+Pair = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 class Evaluator:
@@ -35,23 +38,62 @@ class Evaluator:
         self.probes = read_probes(probes_file)
         self.found = Measurements()
         self.said: dict[Side, list[Reply]] = {}
+        self.fixed: dict[Side, list[Reply]] = {}
+        self._known: dict[Pair, float] = {}
 
-    def compare(self, samples: int = 2000, seed: int = 0) -> Comparison:
-        """Measure base and tuned."""
+    def compare(self, samples: int = 2000, seed: int = 0, kept: KeptBase | None = None) -> Comparison:
+        """Measure base and tuned.
+
+        Args:
+            samples: Bootstrap samples.
+            seed: Of the bootstrap.
+            kept: Where the base's side may have been kept, and is otherwise.
+        """
         self.subject.model.eval()
-        spoken: dict[Side, list[Reply]] = {}
-        for side in SIDES:
-            with self.subject.on(side):
-                self._language(side)
-                self._presence(side)
-                self._history_gains(side)
-                self._recall(side)
-                self._choices(side)
-                self._own_replies(side)
-                spoken[side] = self.subject.replies([((), prompt) for prompt in SAMPLE_PROMPTS])
-        pairs = zip(SAMPLE_PROMPTS, spoken["base"], spoken["tuned"], strict=True)
+        before = kept.read() if kept is not None else None
+        if before is None:
+            self._measure("base")
+            if kept is not None:
+                kept.write(self._side("base"))
+        else:
+            self._take("base", before)
+        self._measure("tuned")
+        pairs = zip(SAMPLE_PROMPTS, self.fixed["base"], self.fixed["tuned"], strict=True)
         replies = [(prompt, base.text, tuned.text) for prompt, base, tuned in pairs]
         return Comparison(self.found.in_order(), samples, seed, replies, self._spoken())
+
+    def _measure(self, side: Side) -> None:
+        self._known.clear()
+        with self.subject.on(side):
+            self._language(side)
+            self._presence(side)
+            self._history_gains(side)
+            self._recall(side)
+            self._choices(side)
+            self._own_replies(side)
+            self.fixed[side] = self.subject.replies([((), prompt) for prompt in SAMPLE_PROMPTS])
+
+    def _side(self, side: Side) -> OneSide:
+        found = self.found
+        return OneSide(
+            {key: each.values[side] for key, each in found.items()},
+            {key: each.groups for key, each in found.items()},
+            {key: each.weights for key, each in found.items()},
+            self.said[side],
+            self.fixed[side],
+        )
+
+    def _take(self, side: Side, measured: OneSide) -> None:
+        for key, values in measured.values.items():
+            self.found.add(side, key, values, measured.groups[key], measured.weights[key])
+        self.said[side], self.fixed[side] = list(measured.said), list(measured.fixed)
+
+    def _likelihood(self, pairs: Sequence[tuple[list[int], list[int]]]) -> np.ndarray:
+        """s(c|q) of each pair; what this side was asked before, in another endpoint, is not asked again."""
+        keys = [(tuple(prompt), tuple(reply)) for prompt, reply in pairs]
+        new = {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in self._known}
+        self._known.update(zip(new, self.subject.likelihood(list(new.values())).tolist(), strict=True))
+        return np.array([self._known[key] for key in keys])
 
     def _language(self, side: Side) -> None:
         subject = self.subject
@@ -59,10 +101,10 @@ class Evaluator:
         pairs = [(row.ids[: row.prompt_length], row.ids[row.prompt_length :]) for row in encoded]
         tokens = [float(len(reply)) for _, reply in pairs]
         groups = [row.conversation for row in self.rows]
-        self.found.add(side, "language/eval_lm_loss", -subject.likelihood(pairs), groups, tokens)
+        self.found.add(side, "language/eval_lm_loss", -self._likelihood(pairs), groups, tokens)
         ordinary = self._kind("ordinary")
         texts = [subject.reply_ids(probe.fields["text"]) for probe in ordinary]
-        loss = -subject.likelihood([(text[:1], text[1:]) for text in texts])
+        loss = -self._likelihood([(text[:1], text[1:]) for text in texts])
         lengths = [float(len(text) - 1) for text in texts]
         self.found.add(side, "guardrail/ordinary_lm_loss", loss, _ids(ordinary), lengths)
 
@@ -87,8 +129,8 @@ class Evaluator:
         replies = [subject.reply_ids(row.output) for row in kept]
         own = [subject.prompt_ids((row.context, row.input)) for row in kept]
         other = [subject.prompt_ids((wrong[row.id], row.input)) for row in kept]
-        right = subject.likelihood(list(zip(own, replies, strict=True)))
-        gain = right - subject.likelihood(list(zip(other, replies, strict=True)))
+        right = self._likelihood(list(zip(own, replies, strict=True)))
+        gain = right - self._likelihood(list(zip(other, replies, strict=True)))
         groups = [row.conversation for row in kept]
         self.found.add(side, key, gain, groups)
         self.found.add(side, f"{key}_share", gain > 0, groups)
@@ -100,17 +142,22 @@ class Evaluator:
             "_wrong_history": [probes[i - 1].context for i in range(len(probes))],
             "_no_history": [() for _ in probes],
         }
-        for suffix, contexts in histories.items():
-            answers = [self._answer(probe, context) for probe, context in zip(probes, contexts, strict=True)]
+        asked = {suffix: [*map(self._options, probes, contexts)] for suffix, contexts in histories.items()}
+        self._likelihood([pair for options in asked.values() for each in options for pair in each])  # in full batches
+        for suffix, options in asked.items():
+            answers = [self._answer(probe, each) for probe, each in zip(probes, options, strict=True)]
             self.found.add(side, f"continuity/recall{suffix}", [hit for hit, _ in answers], _ids(probes))
             self.found.add(side, f"continuity/recall_probability{suffix}", [p for _, p in answers], _ids(probes))
 
-    def _answer(self, probe: Probe, context: History) -> tuple[float, float]:
-        """Whether the right candidate is the likeliest, and its share of the candidates' probability (by s)."""
+    def _options(self, probe: Probe, context: History) -> list[tuple[list[int], list[int]]]:
+        """The beginning of the answer after a history, with each candidate."""
         prefix = self.subject.reply_ids(probe.fields["prefix"], ends=False)
         prompt = self.subject.prompt_ids((context, probe.input)) + prefix
-        options = [self.subject.reply_ids(option, ends=False) for option in probe.fields["candidates"]]
-        scores = self.subject.likelihood([(prompt, option) for option in options])
+        return [(prompt, self.subject.reply_ids(option, ends=False)) for option in probe.fields["candidates"]]
+
+    def _answer(self, probe: Probe, options: Sequence[tuple[list[int], list[int]]]) -> tuple[float, float]:
+        """Whether the right candidate is the likeliest, and its share of the candidates' probability (by s)."""
+        scores = self._likelihood(options)
         right = probe.fields["candidates"].index(probe.fields["answer"])
         return float(scores.argmax() == right), float(np.exp(scores[right] - np.logaddexp.reduce(scores)))
 
@@ -128,7 +175,7 @@ class Evaluator:
         scores = {}
         for name in (good, bad):
             replies = [self.subject.reply_ids(probe.fields[name]) for probe in probes]
-            scores[name] = self.subject.likelihood(list(zip(prompts, replies, strict=True)))
+            scores[name] = self._likelihood(list(zip(prompts, replies, strict=True)))
         self.found.add(side, key, scores[good] - scores[bad], groups)
 
     def _asked(self) -> dict[str, list[Spoken]]:

@@ -32,12 +32,18 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def _is_endpoint(described: Any) -> bool:
-    """Whether the tuned side's figures are there, one a group."""
-    if not isinstance(described, dict) or not isinstance(described.get("tuned"), dict):
+    """Whether both sides' figures are there, one a group."""
+    if not isinstance(described, dict):
         return False
-    figures, groups, weights = described["tuned"].get("values"), described.get("groups"), described.get("weights")
-    if not isinstance(figures, list) or not isinstance(groups, list) or len(groups) != len(figures):
+    groups, weights = described.get("groups"), described.get("weights")
+    if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups) or not groups:
         return False
-    numbers = [*figures, *(weights if isinstance(weights, list) else [])]
-    fits = weights is None or (isinstance(weights, list) and len(weights) == len(figures))
-    return fits and all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers)
+    sides = [described.get(side) for side in ("base", "tuned")]
+    lists = [side.get("values") if isinstance(side, dict) else None for side in sides]
+    lists += [weights] if weights is not None else []
+    return all(isinstance(each, list) and len(each) == len(groups) and all(map(_is_number, each)) for each in lists)
+
+
+def _is_number(value: Any) -> bool:
+    """A diverged model's figures may be no numbers; that is theirs to say."""
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 LEVEL = 0.95
 
@@ -48,7 +47,7 @@ def bootstrap_mean(
     values = np.asarray(values, dtype=float)
     if len(values) == 0:
         return Estimate(float("nan"), float("nan"), float("nan"), 0)
-    (numerator,), denominator = _sums_by_group(values[None], weights, groups)
+    (numerator,), denominator = sums_by_group(values[None], weights, groups)
     number = len(denominator)
     mean = float(numerator.sum() / denominator.sum())
     if number < 2:
@@ -59,50 +58,7 @@ def bootstrap_mean(
     return Estimate(mean, float(low), float(high), len(values))
 
 
-def t_interval(values: Sequence[float]) -> Estimate:
-    """Mean of independent replications (seeds) with Student's t interval."""
-    array = np.asarray(values, dtype=float)
-    if len(array) < 2:
-        return Estimate(float(array.mean()) if len(array) else float("nan"), float("nan"), float("nan"), len(array))
-    half = float(stats.t.ppf((1 + LEVEL) / 2, len(array) - 1) * array.std(ddof=1) / np.sqrt(len(array)))
-    mean = float(array.mean())
-    return Estimate(mean, mean - half, mean + half, len(array))
-
-
-def crossed_bootstrap(
-    differences: np.ndarray,
-    *,
-    weights: np.ndarray | None = None,
-    groups: Sequence[object] | None = None,
-    samples: int = 2000,
-    seed: int = 0,
-) -> Estimate:
-    """Mean of a seeds x items matrix; seeds and groups of items are both drawn with replacement.
-
-    Args:
-        differences: [S, N], paired differences of two arms: the same items under each seed.
-        weights: [N].
-        groups: N labels of what items were sampled as.
-        samples: Bootstrap samples.
-        seed: Of the draw.
-    """
-    seeds = len(differences)
-    numerator, denominator = _sums_by_group(differences, weights, groups)
-    number = len(denominator)
-    mean = float(numerator.sum() / (seeds * denominator.sum()))
-    if seeds < 2 or number < 2:
-        return Estimate(mean, float("nan"), float("nan"), seeds)
-    random = np.random.default_rng(seed)
-    means = np.empty(samples)
-    for sample in range(samples):
-        chosen = random.integers(number, size=number)
-        by_seed = numerator[:, chosen].sum(1) / denominator[chosen].sum()
-        means[sample] = by_seed[random.integers(seeds, size=seeds)].mean()
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(mean, float(low), float(high), seeds)
-
-
-def _sums_by_group(
+def sums_by_group(
     rows: np.ndarray, weights: np.ndarray | None, groups: Sequence[object] | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weighted sums of each row [S, N] over its groups, and the groups' weights: [S, G] and [G]."""

@@ -1,0 +1,1 @@
+"""Several runs side by side: each arm against the others, paired by seed and by item, and what follows from it."""

@@ -1,0 +1,106 @@
+"""The runs in a study's directory: those that can be compared, and those that cannot, each with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rct_lightning.config import Config, load_run_config
+from rct_lightning.errors import UserError
+from rct_lightning.evaluation.study.arms import Arm, arms_of, check_arms
+from rct_lightning.page import FIGURES
+from rct_lightning.runs import RunDir, study_runs
+from rct_lightning.untrusted import check_adapter, load_template
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that can be evaluated."""
+
+    run: RunDir
+    config: Config
+    arm: Arm
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A run that is not compared.
+
+    Attributes:
+        root: Its directory.
+        name: The same, as seen from the study's.
+        why: What it lacks.
+    """
+
+    root: Path
+    name: str
+    why: str
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """A study's directory."""
+
+    root: Path
+    finished: Sequence[Finished]
+    absent: Sequence[Absent]
+
+
+def read_study(name: str) -> StudyFolder:
+    """What a multirun left.
+
+    Raises:
+        UserError: There is no finished run, all are of one arm, two are the same, or a link leads out of one.
+    """
+    root = Path(name)
+    absent, readable = [], []
+    for run in study_runs(name):
+        try:
+            readable.append((run, load_run_config(run.config), _why_not(run)))
+        except UserError as error:
+            absent.append(_absent(root, run.root, str(error)))
+    arms = arms_of([config.plain() for _, config, _ in readable])
+    check_arms([(arm, config.seed) for arm, (_, config, _) in zip(arms, readable, strict=True)])
+    finished = []
+    for arm, (run, config, why) in zip(arms, readable, strict=True):
+        if why:
+            absent.append(_absent(root, run.root, f"{arm.name}, seed {config.seed}: {why}"))
+        else:
+            finished.append(Finished(run, config, arm))
+    absent += [_absent(root, path, "it ended before it wrote its configuration") for path in _never_began(root)]
+    if not finished:
+        left = f" Unfinished: {'; '.join(f'{each.name} ({each.why})' for each in absent[:5])}." if absent else ""
+        raise UserError(f"study={name}: no finished run in this directory. Give the directory of a multirun.{left}")
+    return StudyFolder(root, finished, sorted(absent, key=lambda each: each.name))
+
+
+def _why_not(run: RunDir) -> str:
+    """Why a run cannot be compared with the others; empty where it can."""
+    status = run.read_status()
+    state = status.get("state", "finished")
+    if state == "stopped":
+        return f"a health rule ended it at step {status.get('step')}, and arms are compared after equal training"
+    if state != "finished":
+        error = status.get("error")
+        return f"it is not finished ({state}{f': {error}' if error else ''})"
+    if not (run.adapter / "adapter_config.json").is_file():
+        return "it is not finished (it has no adapter)"
+    try:
+        check_adapter(run.adapter)
+        load_template(run.adapter)
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+def _never_began(root: Path) -> list[Path]:
+    """Job directories without any run in them."""
+    folders = [
+        path for path in sorted(root.iterdir()) if path.is_dir() and path.name[0] != "." and path.name != FIGURES
+    ]
+    return [path for path in folders if not any(path.glob("**/config.yaml"))]
+
+
+def _absent(root: Path, run: Path, why: str) -> Absent:
+    return Absent(run, str(run.relative_to(root)), why)

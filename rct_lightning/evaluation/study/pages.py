@@ -1,0 +1,216 @@
+"""The pages of a study: what it says in plain words, and every figure behind it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rct_lightning.evaluation.endpoints import MEANINGS
+from rct_lightning.evaluation.study import figures
+from rct_lightning.evaluation.study.arms import ABOUT, BASE, LM_ONLY, POSITIVES, RCT, SHUFFLED
+from rct_lightning.evaluation.study.contrasts import Contrast
+from rct_lightning.evaluation.study.falsifiers import Finding
+from rct_lightning.evaluation.study.guardrails import BOUNDS, UNBOUNDED
+from rct_lightning.evaluation.study.report import StudyReport
+from rct_lightning.evaluation.study.scores import NotThere
+from rct_lightning.page import (
+    Block,
+    Cell,
+    Facts,
+    Figures,
+    Page,
+    Paragraph,
+    Points,
+    Section,
+    Table,
+    Tone,
+    write_files,
+    write_page,
+)
+
+NAME = "study"
+TONES: dict[str, Tone] = {"holds": "good", "kept": "good", "fails": "bad", "broken": "bad", "cannot be told": "quiet"}
+WHOLE = {
+    "holds": "The hypothesis holds in this study.",
+    "fails": "The hypothesis fails as it stands.",
+    "cannot be told": "This study does not settle it.",
+}
+FIRED = {
+    "holds": "No, it does not fail here.",
+    "fails": "Yes, it fails here.",
+    "cannot be told": "This cannot be told.",
+}
+ASKED = (
+    "Asked was whether a model trained with relational terms turns to who addresses it (presence), stays the one it "
+    "was (coherence) and keeps what was shared (continuity), more than the same model trained on the same text."
+)
+METHODS = (
+    "The unit of replication is the seed: a run of the same arm with another seed differs in initialisation, order of "
+    "rows and dropout. Arms are paired by seed and by item.",
+    "Intervals are 95%, by a studentised bootstrap over seeds and over conversations (or pairs, or probes); with fewer "
+    "than five of either, Student's t. They speak of other seeds and of other items of the same kind.",
+    "The claim of a term asks four things at once: against lm_only and against positives_only, by the interval and by "
+    "an exact sign-flip test over seeds. The largest of the four p counts, and the three terms are adjusted by Holm's "
+    "method. Intervals elsewhere on this page are taken one at a time; among many, one in twenty misleads.",
+    "d_z is the mean difference of the seeds in units of their own standard deviation.",
+    "docs/statistics.md has the references, and the simulations that the methods were chosen by.",
+)
+
+
+def page_of(report: StudyReport) -> Page:
+    """As people read it."""
+    arms, seeds = report.study.arms(), {run.seed for run in report.study.runs}
+    return Page(
+        f"Study of {len(arms)} arms and {len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'}",
+        _verdict(report),
+        [
+            Section("Where the hypothesis would fail", _falsifiers(report)),
+            Section("Guardrails, and what it costs", _guardrails(report)),
+            Section("What was compared", _compared(report)),
+            Section("In pictures", _pictures(report)),
+            Section("Every endpoint", _tables(report.contrasts)),
+            Section("How it was computed, and what it does not show", [Points(METHODS)]),
+        ],
+        f"{len(report.study.runs)} runs evaluated, {report.study.samples:,} bootstrap samples, "
+        f"seed {report.study.seed} of the bootstrap.",
+    )
+
+
+def write_study(report: StudyReport, folder: Path) -> Page:
+    """Write study.html, study.md with its figures, and study.json; return the page.
+
+    Raises:
+        UserError: The disk does not take them.
+    """
+    page = page_of(report)
+    write_page(folder, NAME, page)
+    content = json.dumps(report.plain(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    write_files({folder / f"{NAME}.json": content.encode()})
+    return page
+
+
+def _verdict(report: StudyReport) -> list[Block]:
+    parts = []
+    for answer, what in (("fails", "fail here"), ("cannot be told", "cannot be told")):
+        named = [each.name for each in report.falsifiers if each.answer == answer]
+        if named:
+            parts.append(f"{len(named)} {what} ({', '.join(named)})")
+    six = f"Of six ways in which it could fail, {', and '.join(parts) or 'none is seen'}."
+    said = [f"{_capital(each.term)}: {each.answer}. {_capital(each.why)}." for each in report.claims]
+    whole = Paragraph(f"{WHOLE[report.answer]} {six}", TONES[report.answer])
+    return [Paragraph(ASKED), whole, Points([*said, _guarded(report), *_missing(report)])]
+
+
+def _guarded(report: StudyReport) -> str:
+    """The guardrails of the treated arm in a sentence."""
+    try:
+        treated = report.study.treated()
+    except NotThere as missing:
+        return f"Guardrails: cannot be told, {missing}."
+    answers = [each.answer for each in report.guarded if each.arm == treated]
+    kept = [f"{answers.count(answer)} {answer}" for answer in ("kept", "broken", "cannot be told")]
+    return f"Guardrails of {treated}: {', '.join(kept)}."
+
+
+def _missing(report: StudyReport) -> list[str]:
+    """What this study does not have, above everything that is said without it."""
+    try:
+        wanted = [report.study.reference_of(report.study.treated()), POSITIVES, SHUFFLED]
+    except NotThere:
+        wanted = [RCT, LM_ONLY, POSITIVES, SHUFFLED]
+    names = {arm.name for arm in report.study.arms()}
+    lacking = [name for name in wanted if name not in names]
+    said = [f"Arms that are missing: {', '.join(lacking)}. What is asked of them cannot be told."] if lacking else []
+    seeds = {run.seed for run in report.study.runs}
+    short = [f"{name} lacks {_listed(seeds - set(report.study.of(name)))}" for name in sorted(names)
+             if seeds - set(report.study.of(name))]  # fmt: skip
+    said += [f"Seeds that others have: {'; '.join(short)}. Only shared ones are compared."] if short else []
+    if report.absent:
+        each = "; ".join(f"{absent.name} ({absent.why})" for absent in report.absent)
+        said.append(f"Runs that are missing: {len(report.absent)}. {each}.")
+    return said
+
+
+def _falsifiers(report: StudyReport) -> list[Block]:
+    blocks: list[Block] = []
+    for number, each in enumerate(report.falsifiers, 1):
+        head = Paragraph(f"It fails where {each.fails_where}. {FIRED[each.answer]}", TONES[each.answer])
+        said: list[Block] = [head, Points([_marked(one) for one in each.findings])]
+        said += [Paragraph(each.note)] if each.note else []
+        blocks.append(Section(f"{number}. {each.question}", said))
+    beside = "The same of coherence and continuity under another conversation's history; this is beside the six."
+    placebo = Points([_marked(one) for one in report.placebo])
+    return [*blocks, Section("Beside them: a wrong history", [Paragraph(beside), placebo])]
+
+
+def _marked(finding: Finding) -> str:
+    return finding.words if finding.answer == "cannot be told" else f"[{finding.answer}] {finding.words}"
+
+
+def _guardrails(report: StudyReport) -> list[Block]:
+    rows: list[list[str | Cell]] = []
+    for arm in report.study.arms():
+        own = [each for each in report.guarded if each.arm == arm.name]
+        rows.append([arm.name, *(Cell(each.answer, each.words, TONES[each.answer]) for each in own)])
+    caption = "Guardrails of every arm: kept, or broken, where the whole interval says so."
+    table = Table(caption, ("arm", *(bound.words for bound in BOUNDS)), rows)
+    try:
+        treated = report.study.treated()
+    except NotThere as missing:
+        return [table, Paragraph(f"What the relational terms cost cannot be told: {missing}.")]
+    cost = [e for e in report.contrasts if e.arm == treated and e.reference != BASE and e.endpoint in UNBOUNDED]
+    return [table, _table(f"Without a bound: {treated} against the others.", cost)] if cost else [table]
+
+
+def _compared(report: StudyReport) -> list[Block]:
+    pairs = [(BASE, ABOUT[BASE])]
+    for arm in report.study.arms():
+        about = ABOUT.get(arm.name, "named by the settings that differ")
+        pairs.append((arm.name, f"{about}; seeds {_listed(report.study.of(arm.name))}"))
+    blocks: list[Block] = [Facts(pairs)]
+    if report.absent:
+        rows = [[each.name, each.why] for each in report.absent]
+        blocks.append(Table("Runs of this study that were not evaluated.", ("run", "why"), rows))
+    return blocks
+
+
+def _pictures(report: StudyReport) -> list[Block]:
+    sweep = figures.pareto(report.study, {run.arm.name: run.lambda_ for run in report.study.runs})
+    return [Figures([*figures.forests(report.contrasts), *([sweep] if sweep else [])])]
+
+
+def _tables(found: Sequence[Contrast]) -> list[Block]:
+    references = list(dict.fromkeys(each.reference for each in found))
+    meanings = [(key, MEANINGS[key][0]) for key in MEANINGS if any(each.endpoint == key for each in found)]
+    return [
+        Facts(meanings),
+        *(
+            Section(f"Against {name}", [_table(f"Each arm minus {name}.", [e for e in found if e.reference == name])])
+            for name in references
+        ),
+    ]
+
+
+def _table(caption: str, found: Sequence[Contrast]) -> Table:
+    header = ("endpoint", "arm", "reference", "arm's", "difference [95%]", "", "d_z", "p, signs", "by seed")
+    rows: list[list[str | Cell]] = []
+    for each in found:
+        told = "better" if each.is_better else "WORSE" if each.is_worse else ""
+        tone: Tone = "good" if each.is_better else "bad" if each.is_worse else "plain"
+        means = [f"{mean:.3f}" for mean in (each.reference_mean, each.arm_mean)]
+        has_interval = not math.isnan(each.difference.low)
+        difference = str(each.difference) if has_interval else f"{each.difference.mean:.3f} [no interval]"
+        d_z, p = ("" if math.isnan(x) else f"{x:.{digits}f}" for x, digits in ((each.d_z, 2), (each.p_signs, 3)))
+        by_seed = " ".join(f"{value:+.3f}" for value in each.by_seed)
+        rows.append([each.endpoint, each.arm, *means, difference, Cell(told, tone=tone), d_z, p, by_seed])
+    return Table(caption, header, rows, "llrrrlrrl")
+
+
+def _listed(seeds: Iterable[int]) -> str:
+    return ", ".join(str(seed) for seed in sorted(seeds))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

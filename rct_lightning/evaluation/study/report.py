@@ -1,0 +1,83 @@
+"""Everything that is said of a study, before it is written down."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rct_lightning.evaluation.study.claims import Answer, Claim, claims
+from rct_lightning.evaluation.study.contrasts import Contrast, contrasts
+from rct_lightning.evaluation.study.falsifiers import Falsifier, Finding, falsifiers, history_placebo
+from rct_lightning.evaluation.study.folder import Absent
+from rct_lightning.evaluation.study.guardrails import Guarded, guarded
+from rct_lightning.evaluation.study.scores import Study
+
+
+@dataclass(frozen=True)
+class StudyReport:
+    """Everything that is said of a study.
+
+    Attributes:
+        study: The evaluated runs.
+        absent: Runs of the study that are not among them, and why.
+        claims: One a term.
+        falsifiers: The six.
+        placebo: Beside them, of wrong_history.
+        guarded: Guardrails of every arm.
+        contrasts: Every arm against the three others on every endpoint.
+    """
+
+    study: Study
+    absent: Sequence[Absent]
+    claims: Sequence[Claim]
+    falsifiers: Sequence[Falsifier]
+    placebo: Sequence[Finding]
+    guarded: Sequence[Guarded]
+    contrasts: Sequence[Contrast]
+
+    @classmethod
+    def of(cls, study: Study, absent: Sequence[Absent] = ()) -> StudyReport:
+        """Ask everything.
+
+        Raises:
+            UserError: Runs were evaluated on different items.
+        """
+        return cls(
+            study, absent, claims(study), falsifiers(study), history_placebo(study), guarded(study), contrasts(study)
+        )
+
+    @property
+    def answer(self) -> Answer:
+        """Of the hypothesis as a whole: it fails where one of the six says so, and holds only where all do."""
+        answers = {each.answer for each in self.falsifiers}
+        return "fails" if "fails" in answers else "holds" if answers == {"holds"} else "cannot be told"
+
+    def plain(self) -> dict[str, Any]:
+        """As plain numbers and words, for programs; what is no number is null."""
+        plain: dict[str, Any] = _without_nan(
+            {
+                "answer": self.answer,
+                "arms": {arm.name: sorted(self.study.of(arm.name)) for arm in self.study.arms()},
+                "absent": [{"run": str(each.root), "why": each.why} for each in self.absent],
+                "claims": [asdict(each) for each in self.claims],
+                "falsifiers": [asdict(each) | {"answer": each.answer} for each in self.falsifiers],
+                "wrong_history": [asdict(each) for each in self.placebo],
+                "guardrails": [asdict(each) for each in self.guarded],
+                "contrasts": [asdict(each) for each in self.contrasts],
+                "bootstrap_samples": self.study.samples,
+                "seed": self.study.seed,
+            }
+        )
+        return plain
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _without_nan(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(each) for each in value]
+    return value

@@ -1,0 +1,164 @@
+"""What the arms of a study scored, seed by seed and item by item, and sums and differences of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rct_lightning.errors import UserError
+from rct_lightning.evaluation.crossed import Inference, crossed_inference
+from rct_lightning.evaluation.endpoints import Side
+from rct_lightning.evaluation.study.arms import LM_ONLY, RCT, Arm, StudyRun
+
+
+class NotThere(Exception):
+    """Why something cannot be told; the page says so."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A weight, an arm, an endpoint and a side: what is added up to ask one question."""
+
+    weight: float
+    arm: str
+    endpoint: str
+    side: Side = "tuned"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """An endpoint, or a sum of several, under seeds that met the same items.
+
+    Attributes:
+        values: [S, N].
+        seeds: S.
+        groups: N.
+        weights: [N]; None: equal.
+    """
+
+    values: np.ndarray
+    seeds: tuple[int, ...]
+    groups: tuple[str, ...]
+    weights: tuple[float, ...] | None
+
+    def by_seed(self) -> list[float]:
+        """The weighted mean of each seed."""
+        return [float(mean) for mean in np.average(self.values, axis=1, weights=self.weights)]
+
+
+@dataclass(frozen=True)
+class Study:
+    """The evaluated runs of a study.
+
+    Attributes:
+        runs: One for each arm and seed.
+        samples: Bootstrap samples.
+        seed: Of the bootstrap.
+    """
+
+    runs: Sequence[StudyRun]
+    samples: int = 2000
+    seed: int = 0
+
+    def arms(self) -> list[Arm]:
+        """All of them: those without relational terms first, then by name, rct before the others."""
+        found = {run.arm.name: run.arm for run in self.runs}
+        return sorted(found.values(), key=lambda arm: (arm.reference is not None, arm.name != RCT, arm.name))
+
+    def treated(self) -> str:
+        """The arm that the hypothesis is about: rct, or the only one with relational terms.
+
+        Raises:
+            NotThere: There is none, or nothing says which.
+        """
+        others = [arm.name for arm in self.arms() if arm.reference is not None]
+        if RCT in others:
+            return RCT
+        if len(others) == 1:
+            return others[0]
+        raise NotThere(
+            f"the arm {RCT} is not in this study"
+            + (f", and which of its {len(others)} other arms is meant is not said" if others else "")
+        )
+
+    def reference_of(self, arm: str) -> str:
+        """The arm without relational terms that an arm is set against."""
+        return next((run.arm.reference for run in self.runs if run.arm.name == arm and run.arm.reference), LM_ONLY)
+
+    def of(self, arm: str) -> dict[int, StudyRun]:
+        """The runs of an arm by seed."""
+        return {run.seed: run for run in self.runs if run.arm.name == arm}
+
+    def sum(self, parts: Sequence[Part]) -> Scores:
+        """Weighted sum of what was scored, over the seeds that all arms in it share.
+
+        Raises:
+            NotThere: An arm or an endpoint is missing, or no seed is shared.
+            UserError: Runs were evaluated on different items.
+        """
+        arms = list(dict.fromkeys(part.arm for part in parts))
+        runs = {arm: self.of(arm) for arm in arms}
+        for arm in arms:
+            if not runs[arm]:
+                raise NotThere(f"the arm {arm} is not in this study")
+        seeds = sorted(set.intersection(*(set(found) for found in runs.values())))
+        if not seeds:
+            raise NotThere(f"the arms {' and '.join(arms)} share no seed")
+        asked = [[(part, runs[part.arm][seed]) for part in parts] for seed in seeds]
+        groups, weights = _items(asked)
+        values = np.array([sum(part.weight * _figures(part, run, groups) for part, run in row) for row in asked])
+        return Scores(values, tuple(seeds), groups, weights)
+
+    def infer(self, scores: Scores, least: float = 0.0) -> Inference:
+        """Their mean, less a constant, with interval and p.
+
+        Raises:
+            NotThere: There are too few seeds or groups for an interval, or figures that are no numbers.
+        """
+        if len(scores.seeds) < 2:
+            raise NotThere("there is one seed only, and nothing says how another would have come out")
+        if len(set(scores.groups)) < 2:
+            raise NotThere("it was asked of one item only")
+        if not np.isfinite(scores.values).all():
+            raise NotThere("a model's figures are no numbers: its training diverged")
+        return crossed_inference(
+            scores.values - least,
+            weights=None if scores.weights is None else np.asarray(scores.weights),
+            groups=scores.groups,
+            samples=self.samples,
+            seed=self.seed,
+        )
+
+
+def _items(asked: Sequence[Sequence[tuple[Part, StudyRun]]]) -> tuple[tuple[str, ...], tuple[float, ...] | None]:
+    """Groups and weights of the items, which all runs share."""
+    first: tuple[Part, StudyRun] | None = None
+    for part, run in (each for row in asked for each in row):
+        if part.endpoint not in run.endpoints:
+            raise NotThere(f"{part.endpoint} was not measured for arm {run.arm.name}, seed {run.seed}")
+        first = first or (part, run)
+        own, shared = run.endpoints[part.endpoint], first[1].endpoints[first[0].endpoint]
+        if sorted(own["groups"]) != sorted(shared["groups"]) or (
+            part.endpoint == first[0].endpoint and own["groups"] != shared["groups"]
+        ):
+            raise UserError(
+                f"{part.endpoint}: the run with seed {run.seed} of arm '{run.arm.name}' was evaluated on other rows or "
+                f"probes than the run with seed {first[1].seed} of arm '{first[1].arm.name}', so nothing can be "
+                f"paired. A study's runs need the same evaluation rows."
+            )
+    assert first is not None
+    described = first[1].endpoints[first[0].endpoint]
+    weights = described["weights"]
+    return tuple(described["groups"]), None if weights is None else tuple(weights)
+
+
+def _figures(part: Part, run: StudyRun, groups: Sequence[str]) -> np.ndarray:
+    """An endpoint's figures, in the order of the groups."""
+    described = run.endpoints[part.endpoint]
+    values = np.asarray(described[part.side]["values"], dtype=float)
+    if tuple(described["groups"]) == tuple(groups):
+        return values
+    place = {group: at for at, group in enumerate(described["groups"])}  # one item a group, in another order
+    return values[[place[group] for group in groups]]
