@@ -21,7 +21,7 @@ from rct_lightning.errors import UserError
 from rct_lightning.generation import Sampling, generate
 from rct_lightning.scoring import base_model, score_continuations
 from rct_lightning.template import DialogueTemplate
-from rct_lightning.trained import TrainedModel
+from rct_lightning.trained import Base, TrainedModel
 from rct_lightning.tui.chat.serving import answer, room_for
 from rct_lightning.tui.chat.settings import Settings
 from rct_lightning.tui.chat.speaker import Done, Ended, Event, Loaded, NotLoaded, ProcessSpeaker, Question, Said
@@ -35,7 +35,7 @@ QUESTION = Question("Who sleeps on the porch?", CONTEXT, 5, SHORT)
 @pytest.fixture
 def trained(make_backbone: Callable[..., Any], corpus: Corpus, tmp_path: Path) -> TrainedModel:
     config = configured(corpus, tmp_path / "run")
-    return TrainedModel(config, tmp_path, DialogueTemplate(), make_backbone(), "cpu", "cpu")
+    return TrainedModel(config, tmp_path, DialogueTemplate(), make_backbone(), "cpu", Base("tiny", "none", "auto", "cpu"))
 
 
 def told(trained: TrainedModel, question: Question, stopped: Callable[[], bool] = lambda: False) -> list[Event]:
