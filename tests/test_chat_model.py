@@ -35,7 +35,9 @@ QUESTION = Question("Who sleeps on the porch?", CONTEXT, 5, SHORT)
 @pytest.fixture
 def trained(make_backbone: Callable[..., Any], corpus: Corpus, tmp_path: Path) -> TrainedModel:
     config = configured(corpus, tmp_path / "run")
-    return TrainedModel(config, tmp_path, DialogueTemplate(), make_backbone(), "cpu", Base("tiny", "none", "auto", "cpu"))
+    return TrainedModel(
+        config, tmp_path, DialogueTemplate(), make_backbone(), "cpu", Base("tiny", "none", "auto", "cpu")
+    )
 
 
 def told(trained: TrainedModel, question: Question, stopped: Callable[[], bool] = lambda: False) -> list[Event]:
