@@ -97,8 +97,9 @@ def test_a_run_that_waits_for_evaluation_names_the_command(
 ) -> None:
     waiting = finished_run(tmp_path / name)
     said = compare(*roots(pair[0], waiting), "--to", tmp_path / "x.md")
-    assert said.exit_code == 2 and "not evaluated yet" in said.output and "Traceback" not in said.output
-    assert "Type: python evaluate.py" in " ".join(said.output.split()) and not (tmp_path / "x.md").exists()
+    told = " ".join(said.output.split())
+    assert said.exit_code == 2 and "not evaluated yet" in told and "Traceback" not in told
+    assert "Type: python evaluate.py" in told and not (tmp_path / "x.md").exists()
 
 
 Damage = Callable[[RunDir], Any]
@@ -122,7 +123,7 @@ def described(**changes: Any) -> Damage:
         (lambda run: run.metrics.write_text("[]"), "expected a JSON object"),
         (lambda run: run.metrics.write_text('{"endpoints": {"continuity/G_t": {}}}'), "holds no endpoints"),
         (described(change={"mean": "x"}), "not those of an evaluation"),
-        (described(base=None), "not those of an evaluation"),
+        (described(base=None), "holds no endpoints"),
         (lambda run: run.config.write_text("{}"), "a value is missing"),
     ],
 )

@@ -79,6 +79,7 @@ def test_started_again_it_does_nothing(whole: Path, corpus: Corpus, forker: Fork
     assert out.count("finished before") == len(ARMS) and times() == before
 
 
+@pytest.mark.long
 def test_killed_again_and_again_it_ends_with_the_same_adapters(
     whole: Path, corpus: Corpus, tmp_path: Path, forker: Forker
 ) -> None:

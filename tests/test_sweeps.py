@@ -165,6 +165,7 @@ Evaluator.compare = killed
 """
 
 
+@pytest.mark.long
 def test_a_search_that_was_killed_goes_on_as_if_it_had_not_been(
     searched: Path, corpus: Corpus, probes: Path, tmp_path: Path, forker: Forker
 ) -> None:

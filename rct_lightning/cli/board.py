@@ -113,7 +113,8 @@ def _launch(folder: Path, port: int | None) -> str:
 
 def _wait() -> None:
     """Until Ctrl-C, or the end that a service manager asks for."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for ending in (signal.SIGINT, signal.SIGTERM):  # a shell has its background jobs ignore the former
+        signal.signal(ending, signal.default_int_handler)
     try:
         threading.Event().wait()
     except KeyboardInterrupt:
