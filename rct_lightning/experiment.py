@@ -100,6 +100,7 @@ def train(config: Config) -> Trained:
     """
     if config.resume is not None:
         return resume(config)
+    _quiet_libraries()
     run = RunDir(Path(config.run_dir))
     if processes.is_first(config.trainer.processes):
         runs.check_is_free(run.root)
