@@ -20,6 +20,7 @@ from rct_lightning import runs
 from rct_lightning.config import Config, in_multirun, load_run_config
 from rct_lightning.config.loading import BESIDE_RESUME
 from rct_lightning.errors import Interrupted, JobFailed, UserError
+from rct_lightning.evaluation.metrics import flat
 from rct_lightning.preflight import can_go_on, check_same_data
 from rct_lightning.runs import RunDir
 from rct_lightning.sanitize import printable
@@ -153,19 +154,11 @@ def _remove_if_empty(folder: Path) -> None:
 
 def _first_difference(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
     """The first key that has another value, with both; empty where none has."""
-    one, two = dict(_flat(stored)), dict(_flat(asked))
+    one, two = dict(flat(stored)), dict(flat(asked))
     for key in sorted({*one, *two} - NOT_OF_A_RUN):
         if one.get(key) != two.get(key):
             return f"{key}={one.get(key)} there, {key}={two.get(key)} here"
     return ""
-
-
-def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in node.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 @contextmanager

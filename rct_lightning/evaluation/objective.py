@@ -9,45 +9,28 @@ search that has not found its way yet is told where it leads.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from rct_lightning.config.search import BROKEN
 from rct_lightning.evaluation.endpoints import Comparison, Endpoint
+from rct_lightning.evaluation.study.guardrails import BOUNDS, Bound
 
 JUDGED = ("presence/specificity", "coherence/G_c", "continuity/G_t")
 
 
-@dataclass(frozen=True)
-class Guardrail:
-    """How far a figure may go.
-
-    Attributes:
-        endpoint: Which figure.
-        limit: Of the tuned side, or of its difference from the base.
-        over_base: Whether it is the difference.
-        at_most: Whether the limit is above; otherwise below.
-    """
-
-    endpoint: str
-    limit: float
-    over_base: bool
-    at_most: bool
-
-    def excess(self, found: Endpoint) -> float:
-        """By how much the limit is broken; 0 where it is kept."""
-        figure = _mean(found, "tuned") - (_mean(found, "base") if self.over_base else 0.0)
-        return max(0.0, figure - self.limit if self.at_most else self.limit - figure)
-
-
 GUARDRAILS = (
-    Guardrail("language/eval_lm_loss", 0.0, over_base=True, at_most=True),
-    Guardrail("guardrail/ordinary_lm_loss", 0.0, over_base=True, at_most=True),
-    Guardrail("guardrail/bond_rate_unmarked", 0.02, over_base=True, at_most=True),
-    Guardrail("guardrail/repetition", 0.01, over_base=True, at_most=True),
-    Guardrail("guardrail/eos_rate", 0.95, over_base=False, at_most=False),
+    Bound("language/eval_lm_loss", "LM loss: at most the base's", 0.0, over_base=True, at_most=True),
+    Bound("guardrail/ordinary_lm_loss", "loss on ordinary text: at most the base's", 0.0, over_base=True, at_most=True),
+    *BOUNDS,
 )
+"""Those of a study, and two figures for which a study sets no bound but shows what they cost."""
+
+
+def excess(bound: Bound, found: Endpoint) -> float:
+    """By how much a bound is broken; 0 where it is kept."""
+    figure = _mean(found, "tuned") - (_mean(found, "base") if bound.over_base else 0.0)
+    return max(0.0, figure - bound.limit if bound.at_most else bound.limit - figure)
 
 
 def objective_of(comparison: Comparison) -> float:
@@ -61,7 +44,7 @@ def objective_of(comparison: Comparison) -> float:
     needed = [*JUDGED, *(guardrail.endpoint for guardrail in guarded)]
     if not all(key in found and np.isfinite(list(found[key].values.values())).all() for key in needed):
         return math.inf
-    broken = sum(guardrail.excess(found[guardrail.endpoint]) for guardrail in guarded)
+    broken = sum(excess(guardrail, found[guardrail.endpoint]) for guardrail in guarded)
     return BROKEN + broken if broken > 0 else -min(_standardised(found[key]) for key in JUDGED)
 
 
