@@ -17,6 +17,7 @@ from rct_lightning import experiment
 from rct_lightning.backbone import adapter_state, load_tokenizer
 from rct_lightning.config import load_run_config, save_run_config, validate
 from rct_lightning.data import Counterfactual
+from rct_lightning.experiment.parts import make_data
 from rct_lightning.losses import LossSettings, PositivesLoss, SeedLoss, TokenWeightedLoss
 from rct_lightning.scoring import score_phrases
 
@@ -222,7 +223,7 @@ def test_a_step_down_positives_raises_bond_language_for_everybody(
 def bundled_rows(placebo: str | None) -> Any:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = validate(compose("train", [f"arm={placebo or 'rct'}", "run_dir=run"]))
-    return experiment.make_data(config, load_tokenizer(config.model.name_or_path), "cpu")
+    return make_data(config, load_tokenizer(config.model.name_or_path), "cpu")
 
 
 @pytest.fixture(scope="module")

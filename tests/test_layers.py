@@ -134,8 +134,8 @@ def test_a_planted_import_is_found(file: str, source: str) -> None:
         ("losses/presence.py", "from rct_lightning.data import Batch"),
         ("losses/presence.py", "from rct_lightning.losses.recurrence import candidate_loss"),
         ("losses/presence.py", "from .recurrence import candidate_loss"),
-        ("experiment.py", "from rct_lightning import backbone, runs"),
-        ("experiment.py", "from rct_lightning import __version__"),
+        ("experiment/training.py", "from rct_lightning import backbone, runs"),
+        ("experiment/training.py", "from rct_lightning import __version__"),
     ],
 )
 def test_a_lawful_import_is_not(file: str, source: str) -> None:

@@ -14,11 +14,12 @@ from conftest import EVAL_ROWS, ROWS, write_rows
 from hydra import compose, initialize_config_dir
 from torch.nn import functional as F
 
-from rct_lightning import experiment
+from rct_lightning import backbone
 from rct_lightning.backbone import adapter_state
 from rct_lightning.config import Config, validate
 from rct_lightning.data import COHERENCE, CONTINUITY, Batch, BatchRequest, Counterfactual
 from rct_lightning.data.row import Row, after
+from rct_lightning.experiment import parts
 from rct_lightning.losses import TERMS, LossSettings, Outcome, SeedLoss
 from rct_lightning.losses.continuity import false_memory_loss
 from rct_lightning.losses.presence import PresenceSettings, Replies, log_mean_exp, presence_loss
@@ -653,13 +654,13 @@ def train(tiny_base: Path, tokenizer: Any, tmp_path_factory: pytest.TempPathFact
     def run(*overrides: str) -> dict[str, Any]:
         config = configured(*overrides)
         L.seed_everything(config.seed, verbose=False)
-        data = experiment.make_data(config, tokenizer, "cpu")
-        lora = experiment.backbone.Lora(**config.model.lora.model_dump())
-        base = experiment.backbone.load_backbone(
+        data = parts.make_data(config, tokenizer, "cpu")
+        lora = backbone.Lora(**config.model.lora.model_dump())
+        base = backbone.load_backbone(
             config.model.name_or_path, tokenizer, device="cpu", quantization="none", lora=lora
         )
-        module = experiment.make_module(config, base, data)
-        trainer = experiment.make_trainer(config, "cpu", RunDir(folder))
+        module = parts.make_module(config, base, data)
+        trainer = parts.make_trainer(config, "cpu", RunDir(folder))
         trainer.fit(module, data)
         assert trainer.global_step == 6
         return {name: tensor.detach().clone() for name, tensor in adapter_state(module.model).items()}

@@ -21,7 +21,7 @@ from rct_lightning.evaluation.evaluator import Evaluator
 from rct_lightning.evaluation.kept import KeptBase, OneSide, hash_of_file
 from rct_lightning.evaluation.study.folder import read_study
 from rct_lightning.evaluation.subject import Subject
-from rct_lightning.experiment import evaluate_study
+from rct_lightning.experiment.evaluating import evaluate_study
 from rct_lightning.generation import Reply
 from rct_lightning.markers import Lexicon
 from rct_lightning.runs import RunDir

@@ -55,7 +55,7 @@ def measure(folder: Path, *overrides: str) -> dict[str, float]:
 def one(folder: Path, overrides: list[str]) -> None:
     """In the process that is measured."""
     from rct_lightning import backbone
-    from rct_lightning.experiment import make_data
+    from rct_lightning.experiment.parts import make_data
 
     config = configuration(folder, *overrides)
     tokenizer = backbone.load_tokenizer(config.model.name_or_path)

@@ -102,6 +102,7 @@ def ours(*overrides: str) -> Callable[[Path], Measured]:
         import lightning as L
 
         from rct_lightning import experiment
+        from rct_lightning.experiment.parts import make_trainer
         from rct_lightning.runs import RunDir
 
         clock, losses = Clock(), []
@@ -116,7 +117,7 @@ def ours(*overrides: str) -> Callable[[Path], Measured]:
 
         config = configuration(folder, *overrides)
         prepared = experiment.prepare(config)
-        trainer = experiment.make_trainer(config, "cpu", RunDir(folder / "run"))
+        trainer = make_trainer(config, "cpu", RunDir(folder / "run"))
         kept = ("LossComponents", "Events")
         trainer.callbacks = [c for c in trainer.callbacks if type(c).__name__ in kept] + [Timer()]
         trainer.fit(prepared.module, prepared.data)

@@ -32,6 +32,7 @@ from rct_lightning.callbacks import LossComponents
 from rct_lightning.config import Config, validate
 from rct_lightning.data import IGNORE, Batch, RelationalDataset, Totals
 from rct_lightning.errors import UserError
+from rct_lightning.experiment import preparing
 from rct_lightning.health import RULES
 from rct_lightning.losses import RelationalLoss, SeedLoss, relational
 from rct_lightning.losses.relational import Outcome
@@ -272,18 +273,18 @@ def constant(value: float) -> Callable[[torch.Tensor], torch.Tensor]:
 
 
 def train_the_base(patch: Patch) -> None:
-    true = experiment.make_module
+    true = preparing.make_module
 
     def make(*arguments: Any) -> RelationalModule:
         module = true(*arguments)
         module.model.get_base_model().get_output_embeddings().weight.requires_grad_(True)
         return module
 
-    patch.setattr(experiment, "make_module", make)
+    patch.setattr(preparing, "make_module", make)
 
 
 def freeze_everything(patch: Patch) -> None:
-    true = experiment.make_module
+    true = preparing.make_module
 
     def make(*arguments: Any) -> RelationalModule:
         module = true(*arguments)
@@ -291,7 +292,7 @@ def freeze_everything(patch: Patch) -> None:
             parameter.requires_grad_(False)
         return module
 
-    patch.setattr(experiment, "make_module", make)
+    patch.setattr(preparing, "make_module", make)
 
 
 def train_nothing(patch: Patch) -> None:

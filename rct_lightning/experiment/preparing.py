@@ -1,0 +1,92 @@
+"""A run before its first step: corpus and model loaded, memory planned, nothing written."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from dataclasses import dataclass
+
+import lightning as L
+import torch
+
+from rct_lightning import backbone, footprint, memory, processes
+from rct_lightning.config import Config
+from rct_lightning.data import RelationalDataModule
+from rct_lightning.errors import UserError
+from rct_lightning.experiment.parts import make_data, make_module
+from rct_lightning.module import RelationalModule
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run before its first step."""
+
+    accelerator: str
+    device: str
+    data: RelationalDataModule
+    base: backbone.Backbone
+    step_memory: footprint.Choice
+    module: RelationalModule
+
+
+def prepare(config: Config) -> Prepared:
+    """Load the corpus and the model and make the module; nothing is printed or written yet."""
+    quiet_libraries()
+    accelerator = backbone.resolve_accelerator(config.trainer.accelerator)
+    device = backbone.placement(accelerator, processes.place_on_machine())
+    if device == "cpu" and str(config.trainer.model_dump()["precision"] or "32").startswith("32"):
+        memory.keep_heap_whole()
+    L.seed_everything(config.seed, workers=True, verbose=False)
+    tokenizer = backbone.load_tokenizer(config.model.name_or_path)
+    data = make_data(config, tokenizer, accelerator)
+    _check_batches(config, data)
+    base = backbone.load_backbone(
+        config.model.name_or_path,
+        tokenizer,
+        device=device,
+        quantization=config.model.quantization,
+        dequantize=config.model.dequantize,
+        lora=backbone.Lora(**config.model.lora.model_dump()),
+    )
+    module = make_module(config, base, data)
+    step_memory = footprint.choose(
+        config.model.gradient_checkpointing,
+        base.model,
+        list(data.widest_batches()),
+        module.objective.phrase_tokens,
+        footprint.free_for_training(device, backbone.free_memory(device))
+        // (1 if device != "cpu" else config.trainer.devices),
+    )
+    module.step_bytes = step_memory.footprint.total
+    if step_memory.footprint.checkpointing:
+        backbone.checkpoint_activations(base.model)
+    if not processes.is_first(config.trainer.processes):  # it keeps a single one's state; another's dropout is another
+        torch.manual_seed(config.seed + processes.number())
+    return Prepared(accelerator, device, data, base, step_memory, module)
+
+
+def _check_batches(config: Config, data: RelationalDataModule) -> None:
+    """Refuse what Lightning would refuse when it has counted the batches, after the run has begun to be written."""
+    given = config.trainer.model_dump()
+    sizes = {"limit_train_batches": len(data.train_dataloader()), "limit_val_batches": len(data.val_dataloader())}
+    for name, size in sizes.items():
+        limit = given.get(name)
+        if isinstance(limit, float) and limit * size < 1:
+            raise UserError(f"trainer.{name}={limit}: that is none of {size} batches. Use at least {1 / size:.2g}.")
+    interval, size = given.get("val_check_interval"), sizes["limit_train_batches"]
+    if isinstance(interval, int) and interval > size and given.get("check_val_every_n_epoch") is not None:
+        raise UserError(
+            f"trainer.val_check_interval={interval}: an epoch has {size} batches. Use fewer, or count over the epochs "
+            f"with trainer.check_val_every_n_epoch=null."
+        )
+
+
+def quiet_libraries() -> None:
+    """Keep the libraries' chatter out of the way of this project's own lines."""
+    backbone.quiet_libraries()
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # its sampler is
+    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # every process evaluates every row
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
