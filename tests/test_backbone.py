@@ -8,16 +8,17 @@ from conftest import move_adapters
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from rct_lightning import backbone as room
 from rct_lightning.backbone import (
     AdapterCard,
     Lora,
     adapter_state,
     checkpoint_activations,
+    devices,
     load_backbone,
     load_tokenizer,
     nf4_problem,
     placement,
+    quantization,
     resolve_accelerator,
     save_adapter,
 )
@@ -80,7 +81,7 @@ def test_a_place_that_does_not_exist_is_an_error(accelerator: str, rank: int) ->
 def test_an_accelerator_is_had_or_named_as_missing(
     machine: list[str], asked: str, got: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "available_accelerators", lambda: machine)
+    monkeypatch.setattr(devices, "available_accelerators", lambda: machine)
     if got is not None:
         assert resolve_accelerator(asked) == got
         return
@@ -121,7 +122,7 @@ def test_auto_says_what_it_chose_and_why(make_backbone: Any, monkeypatch: pytest
     fits = make_backbone(quantization="auto", dequantize="auto").precision.line()
     assert "asked auto, effective nf4, dequantized once" in fits
     assert "NF4 works on cpu" in fits and "full weights fit" in fits and "float32" in fits
-    monkeypatch.setattr(room, "free_memory", lambda device: 1000)
+    monkeypatch.setattr(quantization, "free_memory", lambda device: 1000)
     tight = make_backbone(quantization="auto", dequantize="auto").precision.line()
     assert "effective nf4," in tight and "full weights do not fit" in tight
 
@@ -129,7 +130,7 @@ def test_auto_says_what_it_chose_and_why(make_backbone: Any, monkeypatch: pytest
 def test_where_nf4_does_not_work_auto_goes_without_and_nf4_is_refused(
     make_backbone: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "nf4_problem", lambda device: "bitsandbytes says no.")
+    monkeypatch.setattr(quantization, "nf4_problem", lambda device: "bitsandbytes says no.")
     line = make_backbone(quantization="auto").precision.line()
     assert "asked auto, effective none" in line and "bitsandbytes says no." in line
     with pytest.raises(

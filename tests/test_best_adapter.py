@@ -38,7 +38,7 @@ def test_a_full_disk_leaves_the_former_best(corpus: Corpus, tmp_path: Path, monk
 
     def full(self: BestAdapter, trainer: object, module: object) -> None:
         if self.step > 4:
-            monkeypatch.setattr("rct_lightning.backbone.os.replace", _no_space)
+            monkeypatch.setattr("rct_lightning.backbone.saving.os.replace", _no_space)
         keep(self, trainer, module)  # type: ignore[arg-type]
         monkeypatch.undo()
         monkeypatch.setattr(BestAdapter, "_keep", full)

@@ -117,7 +117,7 @@ def test_all_sources_are_read() -> None:
         ("scoring.py", "from .data import Batch"),
         ("scoring.py", "from . import data"),
         ("data.py", "from rct_lightning.backbone import Lora"),
-        ("backbone.py", "from rct_lightning.generation import generate"),
+        ("backbone/loading.py", "from rct_lightning.generation import generate"),
         ("losses/presence.py", "from ..module import RelationalModule"),
         ("losses/presence.py", "from rct_lightning.unknown import x"),
         ("evaluation/report.py", "from rct_lightning.callbacks import Events"),

@@ -193,7 +193,8 @@ def test_what_was_chosen_by_memory_is_not_chosen_again(
     """Activations that are made again are computed in other portions: equal, but not bit for bit."""
     straight = whole(*ACCUMULATION[1])
     again = cut(straight, tmp_path / "run", 15)
-    monkeypatch.setattr("rct_lightning.backbone.free_memory", lambda device: 1)
+    for room in ("rct_lightning.backbone", "rct_lightning.backbone.quantization"):
+        monkeypatch.setattr(f"{room}.free_memory", lambda device: 1)
     resume(again)
     assert left_by(again) == left_by(straight)
 

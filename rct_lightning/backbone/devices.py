@@ -1,0 +1,53 @@
+"""Accelerators of this machine: which one, which device of it, and how much memory is left there."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from rct_lightning.errors import UserError
+
+
+def available_accelerators() -> list[str]:
+    """Accelerators of this machine, best first."""
+    found = ["gpu"] if torch.cuda.is_available() else []
+    found += ["mps"] if torch.backends.mps.is_available() else []
+    return [*found, "cpu"]
+
+
+def resolve_accelerator(asked: str) -> str:
+    """The accelerator to use: ``auto`` is the best there is.
+
+    Raises:
+        UserError: The accelerator asked for is not on this machine.
+    """
+    found = available_accelerators()
+    wanted = {"auto": found[0], "cuda": "gpu"}.get(asked, asked)
+    if wanted not in found:
+        raise UserError(
+            f"trainer.accelerator={asked}: this machine has no such accelerator. It has: {', '.join(found)}. "
+            f"Use trainer.accelerator={found[0]} or trainer.accelerator=auto."
+        )
+    return wanted
+
+
+def placement(accelerator: str, local_rank: int = 0) -> str:
+    """The torch device of a process: a pure function of accelerator and rank on its machine."""
+    devices = {"cpu": "cpu", "mps": "mps", "gpu": f"cuda:{local_rank}", "cuda": f"cuda:{local_rank}"}
+    if accelerator not in devices:
+        raise ValueError(f"accelerator must be one of {sorted(devices)}, found {accelerator!r}")
+    if accelerator == "mps" and local_rank != 0:
+        raise ValueError("mps is one device: it has no rank other than 0")
+    return devices[accelerator]
+
+
+def free_memory(device: str) -> int:
+    """Bytes that can still be allocated on a device."""
+    if device.startswith("cuda"):
+        return int(torch.cuda.mem_get_info(device)[0])
+    if device == "mps":
+        return int(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
+    names = os.sysconf_names
+    available = "SC_AVPHYS_PAGES" if "SC_AVPHYS_PAGES" in names else "SC_PHYS_PAGES"
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf(available)

@@ -1,0 +1,153 @@
+"""A base with adapters on it: loaded, with another adapter in place of its own, or as one model without any."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from rct_lightning.backbone.adapters import Lora, new_adapters, quicken_dropout, saved_adapters
+from rct_lightning.backbone.quantization import (
+    Dequantize,
+    Precision,
+    Quantization,
+    compute_dtype,
+    decide_dequantize,
+    decide_quantization,
+    keep_weights_as_they_are,
+)
+from rct_lightning.backbone.source import not_loadable
+from rct_lightning.untrusted import check_model
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A frozen base with trainable adapters, and its tokenizer."""
+
+    model: nn.Module
+    tokenizer: Any
+    precision: Precision
+
+
+def quiet_libraries() -> None:
+    """Keep the chatter of model libraries out of the way of this project's own lines."""
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+    for name in ("transformers", "bitsandbytes"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
+
+
+def load_backbone(
+    name_or_path: str,
+    tokenizer: Any,
+    *,
+    device: str,
+    quantization: Quantization = "auto",
+    dequantize: Dequantize = "auto",
+    lora: Lora | None = None,
+    adapter: Path | None = None,
+) -> Backbone:
+    """Load the base, quantise it, and add adapters.
+
+    Args:
+        name_or_path: A local folder or a hub name.
+        tokenizer: As :func:`load_tokenizer` gives it.
+        device: As :func:`placement` gives it.
+        quantization: ``nf4`` (double quantisation), ``none``, or ``auto``: nf4 where it works.
+        dequantize: ``once`` turns the NF4 weights back into full ones at load time, which computes the same numbers
+            faster for more memory; ``auto`` does so when they fit comfortably; ``never`` keeps 4 bits.
+        lora: New adapters, initialised to change nothing. Give either this or ``adapter``.
+        adapter: A saved adapter to load instead (safetensors only).
+
+    Raises:
+        UserError: The model cannot be had, or nf4 was demanded and does not work here.
+    """
+    model, precision = _load_base(name_or_path, device, quantization, dequantize)
+    model.requires_grad_(False)
+    peft_model = new_adapters(model, lora or Lora()) if adapter is None else saved_adapters(model, adapter)
+    quicken_dropout(peft_model)
+    return Backbone(peft_model, tokenizer, precision)
+
+
+def _load_base(
+    name_or_path: str, device: str, quantization: Quantization, dequantize: Dequantize
+) -> tuple[Any, Precision]:
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    dtype = compute_dtype(device)
+    effective, why = decide_quantization(quantization, device)
+    if Path(name_or_path).is_dir():
+        check_model(Path(name_or_path))
+    options: dict[str, Any] = {"dtype": dtype, "device_map": {"": device}, "use_safetensors": True}
+    if effective == "nf4":
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+        )
+    try:
+        # left out, trust_remote_code is asked for on the console
+        model = AutoModelForCausalLM.from_pretrained(name_or_path, trust_remote_code=False, **options)
+    except Exception as error:
+        raise not_loadable(name_or_path, "model", error) from error
+    if effective == "nf4":
+        keep_weights_as_they_are(model)
+        once, reason = decide_dequantize(dequantize, model, dtype, device)
+        why = f"{why}; {reason}"
+        if once:
+            model = model.dequantize()
+            model = model.to(dtype)
+            effective = "nf4, dequantized once"
+    size = sum(tensor.numel() * tensor.element_size() for tensor in model.parameters())
+    return model, Precision(quantization, effective, why, dtype, size)
+
+
+def exchange_adapters(loaded: Backbone, adapter: Path) -> Backbone:
+    """The same base in memory with another saved adapter; the former backbone is of no use any more.
+
+    Raises:
+        UserError: The adapter is damaged, or does not fit.
+    """
+    peft_model: Any = loaded.model
+    bare = peft_model.unload()  # the base's own layers, put back as they were
+    vars(bare).pop("peft_config", None)  # or it would be warned of a second adapter
+    peft_model = saved_adapters(bare, adapter)
+    quicken_dropout(peft_model)
+    return Backbone(peft_model, loaded.tokenizer, loaded.precision)
+
+
+def reload_adapter(backbone: Backbone, folder: Path) -> Any:
+    """The base of a backbone, which is used up, with the adapter of a folder on it, as peft itself puts it there."""
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(backbone.model.unload(), str(folder)).eval()  # type: ignore[operator]
+
+
+def merge(backbone: Backbone, adapter: Path) -> Any:
+    """A model without adapters that computes what a base with an adapter computes, in float32.
+
+    Under NF4 it is added to the weights that NF4 stands for, in full: it was trained beside these, and beside the
+    weights that were quantised it computes something else. (Added to 4 bits it would be rounded away.)
+
+    Args:
+        backbone: Of a run; it is used up.
+        adapter: The run's own, checked.
+    """
+    if backbone.precision.effective == "nf4":
+        base: Any = backbone.model.unload().dequantize()  # type: ignore[operator]
+        backbone = replace(backbone, model=saved_adapters(base, adapter))
+    model: Any = backbone.model.float()
+    return model.merge_and_unload(safe_merge=True).eval()
+
+
+def checkpoint_activations(model: Any) -> None:
+    """Make the activations of a model with adapters again in the backward pass instead of keeping them."""
+    model.enable_input_require_grads()
+    model.get_base_model().gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})

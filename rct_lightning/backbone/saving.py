@@ -1,0 +1,71 @@
+"""An adapter as a folder that says of itself what it is."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from rct_lightning.template import DialogueTemplate
+from rct_lightning.untrusted import TEMPLATE_FILE
+
+
+@dataclass(frozen=True)
+class AdapterCard:
+    """What an adapter's folder says of where it comes from.
+
+    Attributes:
+        base: A hub name or a bundled model's name, never this machine's path.
+        trained: One sentence on how it was trained.
+    """
+
+    base: str = "an unnamed base"
+    trained: str = ""
+
+    def text(self, measured: str) -> str:
+        """Of README.md, with one sentence on what was measured."""
+        template = f"The dialogue template is in {TEMPLATE_FILE}."
+        return f"# LoRA adapter for {self.base}\n\n{self.trained} {measured} {template}\n"
+
+
+def save_adapter(
+    model: nn.Module, tokenizer: Any, template: DialogueTemplate, folder: Path, card: AdapterCard, measured: str
+) -> None:
+    """Write a PEFT folder: safetensors, tokenizer, template and model card, beside its place and then there.
+
+    Args:
+        model: The PEFT model.
+        tokenizer: Saved beside the weights.
+        template: Role names; every later use of the adapter reads them from here.
+        folder: Its place; one that is there is replaced.
+        card: Of the adapter.
+        measured: A sentence for the card.
+
+    Raises:
+        OSError: The disk does not take it; nothing half-written is left, and one that was there still is.
+    """
+    from safetensors import SafetensorError
+
+    part = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        part.mkdir(parents=True)
+        model.save_pretrained(str(part), safe_serialization=True, save_embedding_layers=False)  # type: ignore[operator]
+        config_file = part / "adapter_config.json"
+        config = json.loads(config_file.read_text(encoding="utf-8")) | {"base_model_name_or_path": card.base}
+        config_file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        tokenizer.save_pretrained(str(part))
+        (part / TEMPLATE_FILE).write_text(json.dumps(template.to_json(), indent=2) + "\n", encoding="utf-8")
+        (part / "README.md").write_text(card.text(measured), encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(part, folder)
+    except SafetensorError as error:  # its own word for a disk that is full
+        raise OSError(errno.EIO, str(error), str(folder)) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)  # it was moved, or never came to be whole
