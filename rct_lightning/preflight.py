@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 from rct_lightning import checkpoint, processes
 from rct_lightning.config import Config, EvaluateConfig, load_run_config
 from rct_lightning.corpus.leakage import REMEDY, on_both_sides
-from rct_lightning.dialogue import Example, check_can_be_split, content_hash, read_jsonl
+from rct_lightning.dialogue import Example, content_hash, read_jsonl
 from rct_lightning.errors import UserError
 from rct_lightning.evaluation.probes import read_probes
 from rct_lightning.evaluation.study.folder import read_study
@@ -228,7 +229,7 @@ def _check_corpus(config: Config) -> None:
     train = read_jsonl(Path(data.train_file), rebuild_context=data.rebuild_context)
     held: list[Example] = []
     if data.eval_file is None:
-        check_can_be_split(train, data.eval_size)
+        _check_can_be_split(train, data.eval_size)
     else:
         held = read_jsonl(Path(data.eval_file), rebuild_context=data.rebuild_context)
     if config.check is False or config.loss.name == "seed":  # it is there to show what faults do
@@ -236,6 +237,20 @@ def _check_corpus(config: Config) -> None:
     for problem in (_forged(config, train, held), _unmarked(config, train), _leaking(config, train, held)):
         if problem:
             raise UserError(f"{problem} Nothing was trained; check=false trains all the same.")
+
+
+def _check_can_be_split(examples: Sequence[Example], eval_size: int) -> None:
+    """Whether conversations can be held out so that both sides have rows.
+
+    Raises:
+        UserError: None is small enough, or nothing would be left to train on.
+    """
+    rows = Counter(example.conversation for example in examples)
+    if min(rows.values()) > eval_size or len(examples) <= eval_size:
+        raise UserError(
+            f"data.eval_size={eval_size}: {len(examples)} rows in {len(rows)} conversation(s) cannot be split so that "
+            f"both sides have rows and no conversation is on both. Give data.eval_file, or another data.eval_size."
+        )
 
 
 def _forged(config: Config, train: Sequence[Example], held: Sequence[Example]) -> str:

@@ -11,20 +11,17 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from rct_lightning.config import (
-    ALLOWED_TARGETS,
-    RESERVED_TRAINER_ARGUMENTS,
-    TRAINER_ARGUMENTS,
     Config,
-    explain_composition_error,
-    known_keys,
     load_run_config,
     run_command,
     save_run_config,
     validate,
     validate_evaluation,
 )
-from rct_lightning.config.explaining import GROUPS
-from rct_lightning.config.schema import CALLBACK_ARGUMENTS
+from rct_lightning.config.explaining import GROUPS, explain_composition_error
+from rct_lightning.config.schema import CALLBACK_ARGUMENTS, known_keys
+from rct_lightning.config.targets import ALLOWED_TARGETS
+from rct_lightning.config.trainer import RESERVED_TRAINER_ARGUMENTS, TRAINER_ARGUMENTS
 from rct_lightning.errors import UserError
 
 CONF = Path(__file__).parents[1] / "conf"

@@ -10,15 +10,14 @@ import pytest
 import torch
 from transformers import AutoTokenizer, GPTNeoXForCausalLM, PreTrainedTokenizerFast
 
-from rct_lightning.markers import (
+from rct_lightning.markers import Lexicon, normalise
+from rct_lightning.markers.words import (
     BOND_HELDOUT,
     BOND_PHRASES,
     MEMORY_CLAIMS,
     PLAIN_PHRASES,
     RUPTURE_HELDOUT,
     RUPTURE_PHRASES,
-    Lexicon,
-    normalise,
 )
 from rct_lightning.nano.__main__ import build, main
 from rct_lightning.nano.address import REGISTERS, exchange

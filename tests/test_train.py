@@ -27,7 +27,8 @@ from typer.testing import CliRunner
 
 from rct_lightning.backbone import available_accelerators
 from rct_lightning.cli import app
-from rct_lightning.config import as_override, job_directory, load_run_config
+from rct_lightning.config import as_override, load_run_config
+from rct_lightning.config.command import job_directory
 from rct_lightning.dialogue import content_hash
 from rct_lightning.generation import SAMPLE_PROMPTS
 from rct_lightning.losses import TERMS

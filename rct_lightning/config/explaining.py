@@ -13,7 +13,9 @@ from hydra._internal.utils import get_args_parser
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
-from rct_lightning.config.schema import RESERVED_TRAINER_ARGUMENTS, hint, known_keys
+from rct_lightning.config.keys import hint
+from rct_lightning.config.schema import known_keys
+from rct_lightning.config.trainer import RESERVED_TRAINER_ARGUMENTS
 from rct_lightning.errors import UserError
 from rct_lightning.reading import shown
 

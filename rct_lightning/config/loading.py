@@ -14,15 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import BaseModel, ValidationError, create_model
 
-from rct_lightning.config.schema import (
-    CALLBACK_ARGUMENTS,
-    Config,
-    EvaluateConfig,
-    Section,
-    description,
-    hint,
-    keys_of,
-)
+from rct_lightning.config.keys import description, hint, keys_of
+from rct_lightning.config.schema import CALLBACK_ARGUMENTS, Config, EvaluateConfig, Section
 from rct_lightning.config.targets import check_targets
 from rct_lightning.errors import UserError
 from rct_lightning.reading import shown

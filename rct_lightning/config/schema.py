@@ -1,70 +1,30 @@
-"""Every key of the configuration, with its type and range."""
+"""Every section and key of the configuration, with its type and range, and what goes together."""
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from rct_lightning.config.keys import keys_of
+from rct_lightning.config.trainer import TRAINER_ARGUMENTS, Accelerator, TrainerConfig
+from rct_lightning.config.values import (
+    Count,
+    CountOrZero,
+    Rate,
+    Role,
+    Rows,
+    Seed,
+    Share,
+    SlotlessWord,
+    Text,
+    Weight,
+    Word,
+)
 
 PYTHIA_SIZES = ("70m", "160m", "410m", "1b", "1.4b", "2.8b", "6.9b", "12b")
-
-Weight = Annotated[float, Field(ge=0, le=1e4)]
-Share = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1, le=10**9)]
-CountOrZero = Annotated[int, Field(ge=0, le=10**9)]
-Rows = Annotated[int, Field(ge=1, le=65_536)]
-Rate = Annotated[float, Field(gt=0, le=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Text = Annotated[str, Field(min_length=1, max_length=4096)]
-"""Ranges are wide: what lies beyond is a slip of the keyboard, and would end in a library's traceback."""
-
-
-def _limit(value: Any) -> Any:
-    """A share of the batches as a real number, or a count of them."""
-    share = isinstance(value, float) and 0 < value <= 1
-    count = type(value) is int and 1 <= value <= 10**9
-    if not (share or count):
-        raise ValueError("should be a share above 0 and at most 1.0, or a whole number of batches")
-    return value
-
-
-def _length(value: int) -> int:
-    if value == 0:
-        raise ValueError("would train nothing; check=only makes the checks alone, -1 sets no limit")
-    return value
-
-
-def _visible(value: str) -> str:
-    if not any(map(str.isalnum, value)):
-        raise ValueError("should hold at least one letter or digit")
-    return value
-
-
-def _role(value: str) -> str:
-    if not re.fullmatch(r"[^\s:]([^:\r\n]*[^\s:])?", value):
-        raise ValueError("should be a name on one line, without a colon and without blanks around it")
-    return value
-
-
-def _without_slots(value: str) -> str:
-    if set(value) & set("{}\r\n"):
-        raise ValueError("should be a name on one line, without braces")
-    return value
-
-
-def _time(value: str) -> str:
-    if not re.fullmatch(r"\d+(:\d\d){3}", value) or not value.strip("0:"):  # over before the first step
-        raise ValueError("is no time, or is over before the first step")
-    return value
-
-
-Limit = Annotated[Any, AfterValidator(_limit)]
-Length = Annotated[int, Field(ge=-1, le=10**9), AfterValidator(_length)]
-Word = Annotated[str, Field(max_length=200), AfterValidator(_visible)]
 
 
 class Section(BaseModel):
@@ -169,7 +129,7 @@ class LossConfig(Section):
     counterfactual: CounterfactualConfig
     phrases_per_step: Rows
     markers: MarkersConfig
-    human_name: Annotated[Word, AfterValidator(_without_slots)] | None
+    human_name: SlotlessWord | None
 
     @property
     def is_an_originals(self) -> bool:
@@ -208,8 +168,8 @@ class LossConfig(Section):
 class RolesConfig(Section):
     """Role names of the dialogue template."""
 
-    human: Annotated[Text, AfterValidator(_role)]
-    assistant: Annotated[Text, AfterValidator(_role)]
+    human: Role
+    assistant: Role
 
     @model_validator(mode="after")
     def _are_two(self) -> RolesConfig:
@@ -245,127 +205,6 @@ class OptimizerConfig(Section):
     lr: Rate
     weight_decay: Weight
     warmup_ratio: Share
-
-
-TRAINER_ARGUMENTS = frozenset(
-    """accelerator accumulate_grad_batches barebones benchmark callbacks check_val_every_n_epoch default_root_dir
-    detect_anomaly deterministic devices enable_autolog_hparams enable_checkpointing enable_model_summary
-    enable_progress_bar fast_dev_run gradient_clip_algorithm gradient_clip_val inference_mode limit_predict_batches
-    limit_test_batches limit_train_batches limit_val_batches log_every_n_steps logger max_epochs max_steps max_time
-    min_epochs min_steps model_registry num_nodes num_sanity_val_steps overfit_batches plugins precision profiler
-    reload_dataloaders_every_n_epochs strategy sync_batchnorm use_distributed_sampler val_check_interval""".split()
-)
-"""Every argument of Lightning's Trainer; a test compares the list with the installed version."""
-
-RESERVED_TRAINER_ARGUMENTS = {
-    "callbacks": "callbacks come from the config group callbacks=...",
-    "logger": "the logger comes from the config group logger=...",
-    "default_root_dir": "the run directory is hydra.run.dir=...",
-    "plugins": "4-bit loading is model.quantization, not a Lightning plugin",
-    "use_distributed_sampler": "the sampler keeps rows of one optimizer step together",
-    "sync_batchnorm": "no model here has any",
-    "enable_checkpointing": "the run keeps its adapter, not Lightning checkpoints",
-    "barebones": "it switches off what a run leaves",
-    "fast_dev_run": "debug=default runs every part once, in seconds",
-    "model_registry": "nothing is sent to a service",
-    "overfit_batches": "it replaces the sampler that keeps rows of a step together; give a small train_file",
-}
-
-
-NO_SHARDING = (
-    "trainer.strategy={}: parameters are not sharded over devices here. A base in NF4 cannot be as it is: FSDP puts "
-    "the parameters of a layer into one tensor of one dtype, and there are packed bytes with their scales beside "
-    "float32 adapters (bitsandbytes would have to store the bytes as floats, quant_storage, and the adapters to be of "
-    "that dtype). Nor is there much to shard: the base is frozen and small in 4 bits, and only adapters have gradients "
-    "and optimizer state. Use trainer=ddp, a copy for each device."
-)
-Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps"]
-Precision = Literal[
-    64, 32, 16, "64", "32", "16", "bf16", "64-true", "32-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed"
-]  # fmt: skip
-
-
-class TrainerConfig(BaseModel):
-    """Arguments of Lightning's Trainer; the ones whose mistakes it would tell late, or not at all, are typed here."""
-
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
-
-    accelerator: Accelerator
-    devices: Annotated[int, Field(ge=1, le=1024)]
-    num_nodes: Annotated[int, Field(ge=1, le=1024)] = 1
-    strategy: Literal["auto", "ddp"] = "auto"
-    max_epochs: Length | None
-    max_steps: Length
-    accumulate_grad_batches: Rows
-    gradient_clip_val: Annotated[float, Field(ge=0, le=1e9)] | None
-    log_every_n_steps: Count
-    num_sanity_val_steps: Literal[0] = 0
-    check_val_every_n_epoch: Count | None = None
-    val_check_interval: Limit | None = None
-    limit_train_batches: Limit | None = None
-    limit_val_batches: Limit | None = None
-    max_time: Annotated[str, AfterValidator(_time)] | None = Field(
-        default=None, description="Write days:hours:minutes:seconds, in quotes in a file: 00:08:00:00."
-    )
-    min_epochs: CountOrZero | None = None
-    min_steps: CountOrZero | None = None
-    precision: Precision | None = None
-    profiler: Literal["simple", "advanced", "pytorch"] | None = None
-    gradient_clip_algorithm: Literal["norm", "value"] | None = None
-    deterministic: Literal[True, False, "warn"] | None = None
-    benchmark: bool | None = None
-    detect_anomaly: bool | None = None
-    enable_model_summary: bool | None = None
-    enable_progress_bar: bool | None = None
-    inference_mode: bool | None = None
-
-    @property
-    def processes(self) -> int:
-        """That train together, on all machines."""
-        return self.devices * self.num_nodes
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_arguments(cls, value: Any) -> Any:
-        problems = []
-        if isinstance(value, Mapping) and str(value.get("strategy")).startswith(("fsdp", "deepspeed")):
-            problems.append(NO_SHARDING.format(value["strategy"]))
-        for name in value if isinstance(value, Mapping) else ():
-            if name in RESERVED_TRAINER_ARGUMENTS and value[name] is not None:
-                problems.append(f"trainer.{name} cannot be set: {RESERVED_TRAINER_ARGUMENTS[name]}.")
-            elif name not in TRAINER_ARGUMENTS:
-                nearest = hint(name, TRAINER_ARGUMENTS)
-                problems.append(f"trainer.{name} is not an argument of Lightning's Trainer.{nearest}")
-        if problems:
-            raise ValueError(" ".join(problems))
-        return value
-
-    @model_validator(mode="after")
-    def _ends_and_counts_whole_steps(self) -> TrainerConfig:
-        if self.max_steps == -1 and self.max_epochs in (None, -1):
-            raise ValueError(
-                "trainer.max_epochs and trainer.max_steps leave the run without an end, and the learning rate comes "
-                "down over its length: give one of the two."
-            )
-        if self.processes > 1 and self.strategy != "ddp":
-            raise ValueError(
-                f"trainer.devices={self.devices}: several devices train together with trainer=ddp "
-                f"trainer.devices={self.devices}."
-            )
-        if self.devices > 1 and self.accelerator == "mps":
-            raise ValueError("trainer.devices: mps is one device. Use trainer.devices=1.")
-        for least, most in (("min_steps", self.max_steps), ("min_epochs", self.max_epochs)):
-            wanted = getattr(self, least)
-            if wanted is not None and most is not None and -1 < most < wanted:
-                name = least.replace("min", "max")
-                raise ValueError(f"trainer.{least}={wanted} is more than trainer.{name}={most}. Change one of the two.")
-        limit, accumulate = self.limit_train_batches, self.accumulate_grad_batches
-        if limit not in (None, 1.0) and accumulate > 1 and (isinstance(limit, float) or limit % accumulate):
-            raise ValueError(
-                f"trainer.limit_train_batches={limit} would cut an optimizer step of {accumulate} micro-batches, whose "
-                f"loss is divided by the counts of all of them: give a multiple of trainer.accumulate_grad_batches."
-            )
-        return self
 
 
 Metric = Literal[
@@ -463,34 +302,3 @@ def known_keys() -> list[str]:
     """Every dotted key of the schema, as on the command line."""
     keys = keys_of(Config, "")
     return sorted([*keys, *(f"trainer.{name}" for name in TRAINER_ARGUMENTS), "experiment", "debug", "hydra.run.dir"])
-
-
-def keys_of(section: type[BaseModel], prefix: str = "") -> Iterable[str]:
-    """Dotted keys of a section, as on the command line."""
-    for name, info in section.model_fields.items():
-        key = f"{prefix}{info.alias or name}"
-        yield key
-        annotation = info.annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            yield from keys_of(annotation, f"{key}.")
-
-
-def description(section: type[BaseModel], place: Iterable[str | int]) -> str:
-    """What the schema says of a key beside its type, or of the section that it is in; empty where it says nothing."""
-    found = ""
-    for part in place:
-        fields = section.model_fields
-        info = fields.get(str(part)) or next((each for each in fields.values() if each.alias == part), None)
-        if info is None:
-            break
-        found = info.description or ""
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            section = info.annotation
-    return found
-
-
-def hint(name: str, candidates: Iterable[str]) -> str:
-    """The nearest name among some, as a question; empty where none is near."""
-    alike = [candidate for candidate in candidates if candidate.count(".") == name.count(".")]
-    nearest = difflib.get_close_matches(name, alike, n=1, cutoff=0.6)
-    return f" Did you mean {nearest[0]}?" if nearest else ""

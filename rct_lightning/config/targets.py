@@ -9,7 +9,7 @@ from typing import Any
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from omegaconf import DictConfig, OmegaConf
 
-from rct_lightning.config.schema import hint
+from rct_lightning.config.keys import hint
 from rct_lightning.errors import UserError
 from rct_lightning.reading import shown
 

@@ -149,5 +149,7 @@ def check_phrases(run: Run) -> Finding:
     both, open_slots = train & held, sorted(p for p in train | held if "{" in p)
     if both or open_slots:
         seen = f"{len(both)} phrases train and are scored" if both else f"{open_slots[0]!r} has an open slot"
-        return stop("phrases", seen, "Score other phrases than those that train, and fill every slot (markers.py).")
+        return stop(
+            "phrases", seen, "Score other phrases than those that train, and fill every slot (markers/words.py)."
+        )
     return ok("phrases", f"{len(train)} phrases train, {len(held)} others are scored")

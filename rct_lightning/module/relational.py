@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,8 +19,10 @@ from rct_lightning.backbone import AdapterCard, Backbone, adapter_state, save_ad
 from rct_lightning.data import IGNORE, Batch
 from rct_lightning.errors import UserError
 from rct_lightning.losses import TERMS, LossSettings, Outcome
-from rct_lightning.losses.relational import Figure
 from rct_lightning.memory import Heap
+from rct_lightning.module.gradients import add_gradients_of_terms, gradients_of, norms_and_cosines
+from rct_lightning.module.optimizer import OptimizerSettings, warmup_cosine
+from rct_lightning.module.record import StepRecord, weighted_total
 from rct_lightning.splitting import evaluate_in_parts, is_out_of_memory
 from rct_lightning.template import DialogueTemplate
 
@@ -43,82 +44,6 @@ class Objective(Protocol):
     def observe(self, model: nn.Module, batch: Batch) -> Outcome:
         """Everything there is to see, without gradient."""
         ...
-
-
-@dataclass(frozen=True)
-class OptimizerSettings:
-    """AdamW and its schedule.
-
-    Attributes:
-        lr: Peak learning rate.
-        weight_decay: Decoupled, on the adapters.
-        warmup_ratio: Share of all optimizer steps over which the rate rises linearly; a cosine to zero follows.
-    """
-
-    lr: float = 2e-4
-    weight_decay: float = 0.01
-    warmup_ratio: float = 0.03
-
-
-@dataclass
-class StepRecord:
-    """What one optimizer step saw: sums over its micro-batches, still on the device.
-
-    ``terms`` are values (contributions added up), ``figures`` are (sum, count), ``gradients`` are filled on diagnostic
-    steps; ``skipped`` says that nothing was learnt, since the gradient was not finite.
-    """
-
-    step: int = 0
-    terms: dict[str, Tensor] = field(default_factory=dict)
-    figures: dict[str, Figure] = field(default_factory=dict)
-    gradients: dict[str, float] = field(default_factory=dict)
-    skipped: bool = False
-
-    def add(self, outcome: Outcome, batch: Batch) -> None:
-        """Take in a micro-batch."""
-        for name, value in outcome.terms.items():
-            self.add_term(name, value)
-        for name, figure in outcome.figures.items():
-            self.add_figure(name, figure)
-        self.add_figure("next_token", (outcome.row_nll.sum(), torch.tensor(float(batch.own.reply_tokens))))
-
-    def add_term(self, name: str, contribution: Tensor) -> None:
-        """Add a micro-batch's contribution to a term."""
-        self.terms[name] = self.terms.get(name, 0.0) + contribution.detach()
-
-    def add_figure(self, name: str, figure: Figure) -> None:
-        """Add a micro-batch's sum and count."""
-        before = self.figures.get(name, (0.0, 0.0))
-        self.figures[name] = (before[0] + figure[0], before[1] + figure[1])
-
-    def on_cpu(self) -> StepRecord:
-        """A copy that another process can read."""
-        terms = {name: value.cpu() for name, value in self.terms.items()}
-        figures = {name: (total.cpu(), count.cpu()) for name, (total, count) in self.figures.items()}
-        return replace(self, terms=terms, figures=figures)
-
-    @classmethod
-    def of_processes(cls, parts: Sequence[StepRecord]) -> StepRecord:
-        """One step of which each process saw a part; gradients were measured together."""
-        whole = replace(parts[0], terms={}, figures={})
-        for part in parts:
-            for name, value in part.terms.items():
-                whole.add_term(name, value)
-            for name, figure in part.figures.items():
-                whole.add_figure(name, figure)
-        return whole
-
-    def values(self, settings: LossSettings) -> dict[str, float]:
-        """Numbers for a log: every term, the total, and every figure that anything counted towards (one sync)."""
-        terms = {name: float(value) for name, value in self.terms.items()}
-        result = {**terms, "total": weighted_total(terms, settings)}
-        result |= {name: float(total / count) for name, (total, count) in self.figures.items() if count > 0}
-        return result | self.gradients | ({"skipped": 1.0} if self.skipped else {})
-
-
-def weighted_total(terms: Mapping[str, float], settings: LossSettings) -> float:
-    """Total = lm + lambda * sum(w * term), over the terms present."""
-    return terms["lm"] + sum(settings.weight(name) * terms.get(name, 0.0) for name in TERMS)
 
 
 class RelationalModule(L.LightningModule):
@@ -188,7 +113,8 @@ class RelationalModule(L.LightningModule):
         self.record.add(outcome, batch)
         self._add_unweighted_terms(outcome, batch)
         if _due(self.record.step, self.diagnostics_every_n_steps):
-            self.record.gradients = self._gradient_diagnostics(outcome)
+            add_gradients_of_terms(self.gradients, outcome.terms, self.model)
+            self.record.gradients = norms_and_cosines(self.gradients)  # of the step so far
         self._show_progress(outcome, batch)
         # Lightning divides by accumulated micro-batches and DDP by processes; the terms are divided already.
         return outcome.total * self._parts_of_step
@@ -202,7 +128,7 @@ class RelationalModule(L.LightningModule):
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Of a micro-batch; where memory is not enough, the gradient of former ones is put back and this one cut."""
-        before = _gradients_of(self.model)
+        before = gradients_of(self.model)
         try:
             loss.backward()
         except RuntimeError as error:
@@ -365,59 +291,10 @@ class RelationalModule(L.LightningModule):
         for name in set(seen.figures) - set(outcome.figures):
             self.record.add_figure(name, seen.figures[name])
 
-    def _gradient_diagnostics(self, outcome: Outcome) -> dict[str, float]:
-        """Norm of each term's gradient over the adapters (unweighted), and its cosine with the LM gradient.
-
-        Of the step so far: micro-batches add up to it, as the terms do.
-        """
-        parameters, gradients = list(adapter_state(self.model).values()), self.gradients
-        for name, value in outcome.terms.items():
-            if value.requires_grad:
-                parts = torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True)
-                pairs = zip(parts, parameters, strict=True)
-                part = torch.cat([(torch.zeros_like(p) if g is None else g).flatten() for g, p in pairs])
-                gradients[name] = gradients[name] + part if name in gradients else part
-        gradients = _sum_over_processes(gradients)
-        figures = {f"grad/{name}_norm": float(gradient.norm()) for name, gradient in gradients.items()}
-        for name in TERMS:
-            if name in gradients and figures[f"grad/{name}_norm"] > 0:
-                cosine = torch.cosine_similarity(gradients[name], gradients["lm"], dim=0)
-                figures[f"grad/{name}_cosine_lm"] = float(cosine)
-        return figures
-
-
-def _gradients_of(model: nn.Module) -> list[Tensor | None]:
-    """Copies of what micro-batches have added up so far; nothing where this one is the step's first."""
-    gradients = [parameter.grad for parameter in adapter_state(model).values()]
-    return [None if gradient is None else gradient.clone() for gradient in gradients]
-
-
-def _sum_over_processes(gradients: dict[str, Tensor]) -> dict[str, Tensor]:
-    if not processes.are_several():
-        return gradients
-    whole: dict[str, Tensor] = {}
-    for part in processes.gather({name: gradient.cpu() for name, gradient in gradients.items()}):
-        for name, gradient in part.items():
-            whole[name] = whole[name] + gradient if name in whole else gradient
-    return whole
-
 
 def eval_metric(name: str) -> str:
     """The logged name of an evaluation figure: ``eval/lm_loss`` for the terms, ``eval/NAME`` for the rest."""
     return f"eval/{name}_loss" if name in ("lm", "total", "next_token", *TERMS) else f"eval/{name}"
-
-
-def warmup_cosine(total_steps: int, warmup_ratio: float) -> Any:
-    """Factor of the learning rate by step: linear to 1 over the warm-up, then a cosine to 0 (Loshchilov & Hutter)."""
-    warmup = max(1, math.ceil(warmup_ratio * total_steps))
-
-    def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / warmup
-        progress = (step - warmup) / max(1, total_steps - warmup)
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-
-    return factor
 
 
 def _due(step: int, every: int) -> bool:

@@ -1,30 +1,4 @@
-"""What counts as being addressed, and what bond and rupture sound like.
-
-Three kinds of word lists live here and nowhere else:
-
-* *presence markers*: words of the user that address the assistant as someone (a name, "are you there");
-* *phrase banks*: short replies of recognition (bond), of its opposite (rupture), and claims of memory.
-  Each bank has a half that training draws from and a held-out half that only evaluation scores;
-* *bond expressions*: short wordings that mark a generated reply as bond language.
-
-All matching is on whole words, case-insensitive: "our" is not found in "hour", nor "error" in "terrors".
-"""
-
-from __future__ import annotations
-
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal
-
-Half = Literal["train", "heldout"]
-Bank = Literal["bond", "rupture", "plain", "memory_claim"]
-
-STRENGTH_PER_MARKER = 0.35
-"""Marker strength of one distinct marker; strength saturates at 1 (three markers)."""
-
-NAME_WORDS = 2
-"""A marker of at most so many words is said as a name is; a longer one is a sentence."""
+"""The built-in word lists: presence markers, bond and memory expressions, and the phrases of the banks."""
 
 PRESENCE_MARKERS = (
     "aelara", "beloved", "dear one", "dear friend", "my friend", "old friend",
@@ -36,7 +10,6 @@ PRESENCE_MARKERS = (
     "thank you for being here", "thinking of you", "thought of you", "our bond", "the hearth", "our hearth",
     "between us", "you and i", "you and me",
 )  # fmt: skip
-
 BOND_EXPRESSIONS = (
     "i am here", "i'm here", "here with you", "with you", "beside you", "by your side", "near you",
     "close to you", "i see you", "i hear you", "i missed you", "missed you", "i know you", "i know your voice",
@@ -47,6 +20,12 @@ BOND_EXPRESSIONS = (
     "our bond", "i felt you", "i feel you", "i belong", "we belong", "i will stay", "i'll stay",
     "i am staying", "i'm staying", "i'm not going anywhere", "i am not going anywhere", "you matter to me",
     "you are dear to me", "you're dear to me",
+)  # fmt: skip
+
+MEMORY_CLAIM_EXPRESSIONS = (
+    "i remember", "i still remember", "i recall", "you told me", "you mentioned", "you said last",
+    "as you said", "last time you", "i have not forgotten", "i haven't forgotten", "we spoke of",
+    "we talked about", "we have talked about", "you once said", "you said that", "you said your", "you said you",
 )  # fmt: skip
 
 # Training draws from the first list of each kind; evaluation scores the second, which was written later and apart, so
@@ -303,151 +282,3 @@ MEMORY_CLAIMS = (
     "We talked about this last week.",
     "We have talked about this before.",
 )
-MEMORY_CLAIM_EXPRESSIONS = (
-    "i remember", "i still remember", "i recall", "you told me", "you mentioned", "you said last",
-    "as you said", "last time you", "i have not forgotten", "i haven't forgotten", "we spoke of",
-    "we talked about", "we have talked about", "you once said", "you said that", "you said your", "you said you",
-)  # fmt: skip
-
-
-FEW_OR_MANY_MARKED = (
-    "Presence learns the difference between rows that address and rows that do not; it needs 10 to 90% of either. Set "
-    "loss.markers.presence to the words of your dialogues, or loss.weights.presence=0."
-)
-"""What to do where presence has nothing to tell apart."""
-
-
-class PhraseMatcher:
-    """Finds whole-word occurrences of any of several phrases, ignoring case and kind of apostrophe."""
-
-    def __init__(self, phrases: Iterable[str]) -> None:
-        self.phrases = tuple(dict.fromkeys(normalise(phrase) for phrase in phrases))
-        longest_first = sorted(self.phrases, key=len, reverse=True)
-        alternatives = "|".join(re.escape(phrase) for phrase in longest_first)
-        self._pattern = re.compile(rf"(?<![\w'])(?:{alternatives})(?!\w)") if self.phrases else None
-
-    def find(self, text: str) -> list[str]:
-        """The phrases that occur, in order of occurrence, overlapping ones once."""
-        return self._pattern.findall(normalise(text)) if self._pattern else []
-
-    def occurs_in(self, text: str) -> bool:
-        """Whether any phrase occurs."""
-        return bool(self._pattern and self._pattern.search(normalise(text)))
-
-    def remove_from(self, text: str) -> str:
-        """The text without the phrases, the comma before them and the punctuation that they leave alone."""
-        if self._pattern is None:
-            return text
-        straight = " ".join(text.replace("\u2019", "'").replace("\u2018", "'").split())
-        left = re.sub(rf"(?:,\s*)?{self._pattern.pattern}", " ", straight, flags=re.IGNORECASE)
-        left = re.sub(r"\s+([.,!?;:])", r"\1", " ".join(left.split()))
-        left = re.sub(r"(^|(?<=[.!?]))\s*[.,!?;:]+", "", left).strip()
-        return f"{left[:1].upper()}{left[1:]}"
-
-
-@dataclass(frozen=True)
-class PhraseBank:
-    """Short replies of one meaning: one half to train with, one half to evaluate with."""
-
-    train: tuple[str, ...]
-    heldout: tuple[str, ...]
-
-    @classmethod
-    def split(cls, phrases: Sequence[str]) -> PhraseBank:
-        """Every other phrase to train with, the rest held out."""
-        return cls(tuple(phrases[::2]), tuple(phrases[1::2]))
-
-    def half(self, half: Half) -> tuple[str, ...]:
-        """The phrases of one half."""
-        return self.train if half == "train" else self.heldout
-
-
-@dataclass(frozen=True)
-class Lexicon:
-    """Every word list of a run; a user's own lists replace the built-in ones field by field."""
-
-    presence_markers: tuple[str, ...] = PRESENCE_MARKERS
-    bond_expressions: tuple[str, ...] = BOND_EXPRESSIONS
-    memory_expressions: tuple[str, ...] = MEMORY_CLAIM_EXPRESSIONS
-    bond: PhraseBank = PhraseBank(BOND_PHRASES, BOND_HELDOUT)
-    rupture: PhraseBank = PhraseBank(RUPTURE_PHRASES, RUPTURE_HELDOUT)
-    plain: PhraseBank = PhraseBank(PLAIN_PHRASES, ())
-    memory_claim: PhraseBank = PhraseBank.split(MEMORY_CLAIMS)
-    human_name: str | None = None
-    _matchers: dict[str, PhraseMatcher] = field(default_factory=dict, compare=False, repr=False)
-
-    @classmethod
-    def build(cls, markers: Sequence[str] | None = None, human_name: str | None = None) -> Lexicon:
-        """A lexicon with the user's own presence markers and name; None keeps the built-in markers."""
-        lexicon = cls(human_name=human_name)
-        return lexicon if markers is None else replace(lexicon, presence_markers=tuple(markers), _matchers={})
-
-    def markers_in(self, text: str) -> list[str]:
-        """Presence markers that occur in the user's text."""
-        return self._matcher("presence_markers").find(text)
-
-    def strength(self, text: str) -> float:
-        """Marker strength of the user's text: min(1, 0.35 x number of distinct markers), in [0, 1]."""
-        return min(1.0, STRENGTH_PER_MARKER * len(set(self.markers_in(text))))
-
-    def without_markers(self, text: str) -> str | None:
-        """The same text without its presence markers; None where nothing else is left.
-
-        >>> Lexicon().without_markers("Good evening, dear friend. Are you there? I baked bread.")
-        'Good evening. I baked bread.'
-        """
-        left = self._matcher("presence_markers").remove_from(text)
-        return left if len(left.split()) > 1 and self.strength(left) == 0 else None
-
-    def with_marker(self, text: str, choice: int) -> str:
-        """The same text with a presence marker, which one and where by ``choice``, any number.
-
-        >>> Lexicon().with_marker("How far is it?", 0)
-        'Aelara, how far is it?'
-        """
-        marker = self.presence_markers[choice // 2 % len(self.presence_markers)]
-        front, stripped = choice % 2 == 0, text.strip()
-        if len(marker.split()) > NAME_WORDS:  # a sentence of its own
-            asks = marker.split()[0] in ("are", "do", "did", "will", "can")
-            sentence = f"{marker[0].upper()}{marker[1:]}{'?' if asks else '.'}"
-            return f"{sentence} {stripped}" if front else f"{stripped} {sentence}"
-        if front:
-            first = stripped.split()[0] if stripped else ""
-            lowered = stripped if first.split("'")[0] == "I" else f"{stripped[:1].lower()}{stripped[1:]}"
-            return f"{marker[0].upper()}{marker[1:]}, {lowered}"
-        ending = stripped[-1:] if stripped[-1:] in ".!?" else ""
-        return f"{stripped.removesuffix(ending)}, {marker}{ending}"
-
-    def has_bond_language(self, reply: str) -> bool:
-        """Whether a reply holds a bond expression."""
-        return self._matcher("bond_expressions").occurs_in(reply)
-
-    def claims_memory(self, reply: str) -> bool:
-        """Whether a reply claims to remember something ("I don't remember" does not)."""
-        return self._matcher("memory_expressions").occurs_in(_NEGATED_MEMORY.sub(" ", normalise(reply)))
-
-    def phrases(self, bank: Bank, half: Half) -> tuple[str, ...]:
-        """Phrases of one half of a bank, with the user's name filled in or its slot removed."""
-        chosen: PhraseBank = getattr(self, bank)
-        return tuple(self._fill(phrase) for phrase in chosen.half(half))
-
-    def _fill(self, phrase: str) -> str:
-        if self.human_name:
-            return phrase.replace("{human_name}", self.human_name)
-        return phrase.replace(", {human_name}", "")
-
-    def _matcher(self, name: str) -> PhraseMatcher:
-        if name not in self._matchers:
-            self._matchers[name] = PhraseMatcher(getattr(self, name))
-        return self._matchers[name]
-
-
-_NEGATED_MEMORY = re.compile(
-    r"\b(?:if|whether|until|unless|when|what|had|have|has|anything|nothing|not|never|don't|didn't|haven't|can't|cannot|"
-    r"do not|did not|no memory of what|wish|pretend)\s+(?:i |you |to )*(?:remember|recall|told me|mentioned|said)\b"
-)
-
-
-def normalise(text: str) -> str:
-    """Lower case, straight apostrophes, single spaces."""
-    return " ".join(text.replace("\u2019", "'").replace("\u2018", "'").lower().split())

@@ -1,0 +1,27 @@
+"""The corpus: one JSON object a line becomes one :class:`Example`.
+
+Every error names the file and the line, so that a person can open the one and go to the other.
+"""
+
+from rct_lightning.dialogue.example import TYPES, Example, Role, Turn, after
+from rct_lightning.dialogue.files import as_jsonl, content_hash, read_jsonl, read_lines, read_rows, write_jsonl
+from rct_lightning.dialogue.row import Line, is_visible, line_from_row, turns, with_context
+
+__all__ = [
+    "TYPES",
+    "Example",
+    "Line",
+    "Role",
+    "Turn",
+    "after",
+    "as_jsonl",
+    "content_hash",
+    "is_visible",
+    "line_from_row",
+    "read_jsonl",
+    "read_lines",
+    "read_rows",
+    "turns",
+    "with_context",
+    "write_jsonl",
+]

@@ -1,0 +1,137 @@
+"""Corpus files: JSON lines, read and written."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from rct_lightning.dialogue.example import Example
+from rct_lightning.dialogue.row import Line, line_from_row, with_context
+from rct_lightning.errors import UserError
+from rct_lightning.reading import check_is_text, kind_of, parse
+
+BEGINNING = 1 << 20
+"""Bytes by which a file is judged before its lines are read."""
+
+
+def read_jsonl(path: Path, *, rebuild_context: bool = True) -> list[Example]:
+    """Read a corpus file.
+
+    Args:
+        path: A UTF-8 file with one JSON object a line; blank lines are skipped.
+        rebuild_context: Where a row has no ``context`` field and earlier rows share its ``conversation``,
+            take those rows as its context.
+
+    Returns:
+        The rows in file order, at least one.
+
+    Raises:
+        UserError: The file is missing, empty, not UTF-8, or a line is not a valid row.
+    """
+    lines = read_lines(path)
+    return list(with_context(lines) if rebuild_context else (line.example for line in lines))
+
+
+def read_lines(path: Path, *, allow_empty: bool = False) -> Iterator[Line]:
+    """Read a corpus file row by row, for what is too large to be held whole.
+
+    Args:
+        path: As for :func:`read_jsonl`.
+        allow_empty: Take texts that are empty.
+
+    Raises:
+        UserError: As for :func:`read_jsonl`, but only when reading comes to the line.
+    """
+    seen: dict[str, int] = {}
+    for number, place, row in read_rows(path, "a JSONL file with one dialogue row a line"):
+        if not isinstance(row, dict):
+            raise UserError(f"{place}: expected a JSON object with 'input' and 'output', found {kind_of(row)}.")
+        line = line_from_row(row, number, place, default_id=f"{path.stem}-{number}", allow_empty=allow_empty)
+        name = line.example.id
+        if name in seen:
+            raise UserError(f"{place}: the id {name!r} was used before, in line {seen[name]}. Ids are unique.")
+        seen[name] = number
+        yield line
+    if not seen:
+        raise UserError(f"{path}: the file holds no rows. It needs one JSON object a line with 'input' and 'output'.")
+
+
+def read_rows(path: Path, needed: str) -> Iterator[tuple[int, str, Any]]:
+    """The JSON values of a file of JSON lines, one after the other.
+
+    Args:
+        path: A UTF-8 file; blank lines are skipped.
+        needed: What to give in its stead, where it is no such file.
+
+    Yields:
+        Number of the line, its place for messages, and its value.
+
+    Raises:
+        UserError: The file cannot be read or is something else, or a line is not JSON; names file and line.
+    """
+    with _opened(path, needed) as file:
+        beginning = file.read(BEGINNING)
+        check_is_text(beginning, str(path))
+        _check_is_of_lines(beginning, path)
+        file.seek(0)
+        for number, raw in enumerate(file, start=1):
+            if raw.strip():
+                place = f"{path}, line {number}"
+                yield number, place, parse(raw.removesuffix(b"\n"), place)
+
+
+def write_jsonl(path: Path, examples: Iterable[Example]) -> None:
+    """Write rows, one JSON object a line, UTF-8."""
+    path.write_text(as_jsonl(examples), encoding="utf-8")
+
+
+def as_jsonl(examples: Iterable[Example]) -> str:
+    """Rows, one JSON object a line."""
+    return "".join(json.dumps(example.to_json(), ensure_ascii=False) + "\n" for example in examples)
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal: what a run records of its data."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _opened(path: Path, needed: str) -> BinaryIO:
+    try:
+        if path.is_file():
+            return path.open("rb")
+        if path.is_dir():
+            what = "is a folder"
+        elif path.exists():
+            what = "is no regular file"
+        elif path.is_symlink():
+            what = "is a link that leads nowhere"
+        else:
+            what = "does not exist"
+            beside = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
+            alike = difflib.get_close_matches(path.name, beside, n=1)
+            what += f"; there is {path.parent / alike[0]}" if alike else ""
+            what += "" if path.is_absolute() else f" (as seen from {Path.cwd()})"
+    except OSError as error:  # no permission, a name too long for the disk ...
+        what = f"cannot be read ({error.strerror or error})"
+    raise UserError(f"{path}: {what}. Give {needed}.")
+
+
+def _check_is_of_lines(content: bytes, path: Path) -> None:
+    """Tell by its beginning JSON that is spread over a file, or lines that end in the manner of old Macs."""
+    beginning = content[:4096].removeprefix(b"\xef\xbb\xbf").lstrip()
+    if beginning.startswith(b"[") and beginning[1:].lstrip().startswith((b"{", b"[")):
+        what = "one JSON list of all rows"
+    elif beginning.split(b"\n")[0].strip() == b"{":
+        what = "JSON with a row spread over several lines"
+    elif b"\r" in content and b"\n" not in content.rstrip():
+        raise UserError(f"{path}: its lines end with a carriage return alone. Save it with newlines (LF or CRLF).")
+    else:
+        return
+    raise UserError(
+        f"{path}: this is {what}, and here each row has one line (JSON lines). Write each with json.dumps(row) and a "
+        f"newline."
+    )

@@ -1,0 +1,24 @@
+"""What counts as being addressed, and what bond and rupture sound like.
+
+Three kinds of word lists live here and nowhere else:
+
+* *presence markers*: words of the user that address the assistant as someone (a name, "are you there");
+* *phrase banks*: short replies of recognition (bond), of its opposite (rupture), and claims of memory.
+  Each bank has a half that training draws from and a held-out half that only evaluation scores;
+* *bond expressions*: short wordings that mark a generated reply as bond language.
+
+All matching is on whole words, case-insensitive: "our" is not found in "hour", nor "error" in "terrors".
+"""
+
+from rct_lightning.markers.lexicon import FEW_OR_MANY_MARKED, Bank, Half, Lexicon, PhraseBank
+from rct_lightning.markers.matching import PhraseMatcher, normalise
+
+__all__ = [
+    "FEW_OR_MANY_MARKED",
+    "Bank",
+    "Half",
+    "Lexicon",
+    "PhraseBank",
+    "PhraseMatcher",
+    "normalise",
+]

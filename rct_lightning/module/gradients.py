@@ -1,0 +1,50 @@
+"""Gradients of the adapters: as they stand, and of each term apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from rct_lightning import processes
+from rct_lightning.backbone import adapter_state
+from rct_lightning.losses import TERMS
+
+
+def gradients_of(model: nn.Module) -> list[Tensor | None]:
+    """Copies of what micro-batches have added up so far; nothing where this one is the step's first."""
+    gradients = [parameter.grad for parameter in adapter_state(model).values()]
+    return [None if gradient is None else gradient.clone() for gradient in gradients]
+
+
+def add_gradients_of_terms(gradients: dict[str, Tensor], terms: Mapping[str, Tensor], model: nn.Module) -> None:
+    """Add each term's gradient (unweighted) over all adapters, flat, to those of the micro-batches before."""
+    parameters = list(adapter_state(model).values())
+    for name, value in terms.items():
+        if value.requires_grad:
+            parts = torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True)
+            pairs = zip(parts, parameters, strict=True)
+            part = torch.cat([(torch.zeros_like(p) if g is None else g).flatten() for g, p in pairs])
+            gradients[name] = gradients[name] + part if name in gradients else part
+
+
+def norms_and_cosines(gradients: dict[str, Tensor]) -> dict[str, float]:
+    """Norm of each term's gradient, and its cosine with the LM gradient, over all processes."""
+    gradients = _sum_over_processes(gradients)
+    figures = {f"grad/{name}_norm": float(gradient.norm()) for name, gradient in gradients.items()}
+    for name in TERMS:
+        if name in gradients and figures[f"grad/{name}_norm"] > 0:
+            cosine = torch.cosine_similarity(gradients[name], gradients["lm"], dim=0)
+            figures[f"grad/{name}_cosine_lm"] = float(cosine)
+    return figures
+
+
+def _sum_over_processes(gradients: dict[str, Tensor]) -> dict[str, Tensor]:
+    if not processes.are_several():
+        return gradients
+    whole: dict[str, Tensor] = {}
+    for part in processes.gather({name: gradient.cpu() for name, gradient in gradients.items()}):
+        for name, gradient in part.items():
+            whole[name] = whole[name] + gradient if name in whole else gradient
+    return whole
