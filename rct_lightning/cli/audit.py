@@ -22,7 +22,7 @@ def audit(
 ) -> None:
     """Whether a corpus is fit to learn from and to measure with. Exit code 1: a line fails."""
     from rct_lightning.corpus.audit import audit as ask
-    from rct_lightning.corpus.audit_page import markdown, page
+    from rct_lightning.corpus.audit_page import figures, page
     from rct_lightning.corpus.folder import CorpusDir
     from rct_lightning.corpus.labels import labels_of
     from rct_lightning.corpus.sides import Sides
@@ -31,6 +31,7 @@ def audit(
     from rct_lightning.corpus.tokens import tokenizer_of
     from rct_lightning.corpus.truncation import Lengths
     from rct_lightning.dialogue import content_hash, read_jsonl
+    from rct_lightning.page import as_html, as_markdown
     from rct_lightning.sanitize import printable
     from rct_lightning.template import DialogueTemplate
 
@@ -50,8 +51,14 @@ def audit(
     typer.echo(printable("\n" + render(found.tables)), nl=False)
     if not no_files:
         hashes = {file.name: content_hash(file) for file in files}
-        put({folder.audit: markdown(found, path.name, hashes),
-             folder.audit.with_suffix(".html"): page(found, path.name, hashes)})  # fmt: skip
-        typer.echo(f"\nWritten: {folder.audit} and {folder.audit.with_suffix('.html').name} beside it")
+        plain, drawn = folder.audit, folder.audit.with_suffix(".html")
+        drawings = figures(found.sides)
+        put(
+            {
+                plain: as_markdown(page(found, path.name, hashes)),
+                drawn: as_html(page(found, path.name, hashes, drawings)),
+            }
+        )
+        typer.echo(f"\nWritten: {plain} and {drawn.name} beside it")
     if found.failed:
         raise typer.Exit(1)

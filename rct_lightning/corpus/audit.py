@@ -10,9 +10,10 @@ from rct_lightning.corpus import measures as measure
 from rct_lightning.corpus.labels import agreement
 from rct_lightning.corpus.questions import ask
 from rct_lightning.corpus.sides import Sides
-from rct_lightning.corpus.tables import Table, share
+from rct_lightning.corpus.tables import share
 from rct_lightning.dialogue import TYPES
 from rct_lightning.markers import Half
+from rct_lightning.page import Table
 
 HALVES: dict[Half, str] = {"train": "half that trains", "heldout": "half that is scored"}
 

@@ -12,10 +12,11 @@ from rct_lightning.corpus import measures as measure
 from rct_lightning.corpus.measures import Corpus, Probe, Rows
 from rct_lightning.corpus.near import coverage
 from rct_lightning.corpus.overlap import Overlap
-from rct_lightning.corpus.tables import Table, render, share
+from rct_lightning.corpus.tables import render, share
 from rct_lightning.dialogue import TYPES, read_jsonl, read_rows
 from rct_lightning.errors import UserError
 from rct_lightning.markers import Lexicon
+from rct_lightning.page import Table
 
 DEFAULT_DIRECTORY = Path("data/relational")
 PROBE_FILES = ("probes", "probes_dev")

@@ -10,8 +10,8 @@ from rct_lightning.corpus.leakage import COVERED_WORDS, MOST_COVERED
 from rct_lightning.corpus.limits import LARGEST_CONVERSATION, LARGEST_GROUP
 from rct_lightning.corpus.near import coverage
 from rct_lightning.corpus.split import Split
-from rct_lightning.corpus.tables import Table
 from rct_lightning.markers import Lexicon
+from rct_lightning.page import Table
 
 
 def table(found: Split, lexicon: Lexicon) -> Table:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from statistics import median
 
-from rct_lightning.corpus.tables import Table
 from rct_lightning.corpus.tokens import FolderTokenizer, LengthsOnly
 from rct_lightning.dialogue import Example
+from rct_lightning.page import Table
 from rct_lightning.template import DialogueTemplate, Encoded
 
 WITHOUT_LIMIT = 1 << 30

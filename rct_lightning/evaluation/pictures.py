@@ -1,25 +1,16 @@
-"""The figures of a report, drawn once for light pages and paper and once for dark pages."""
+"""The figures of a report."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rct_lightning.evaluation.endpoints import group_of
 from rct_lightning.evaluation.verdict import Judged
 from rct_lightning.figures import LANGUAGE, draw_curves
 from rct_lightning.losses import TERMS
-from rct_lightning.page import PIXELS_A_POINT, Figure
+from rct_lightning.page import Figure, drawn
 
-CSS_PIXELS = 96
-"""Of an inch."""
-COLORS = 128
-WIDTH = 5.2
-"""Inches: what is small enough to be read on a telephone, where it is drawn at two thirds."""
-INK = {"light": ("#ffffff", "#1c2127", "#8b949e"), "dark": ("#14171b", "#e4e7eb", "#79828c")}
-"""Ground, ink and lines, as the page has them."""
-HUES = {"light": ("#0b62b0", "#b8550a", "#1b7a44", "#8a3ca5"), "dark": ("#6cb2f7", "#f2a35e", "#6fce96", "#d292ea")}
 MARKS = {"better": ("o", 2), "WORSE": ("X", 1), "no clear change": ("o", None), "": ("o", None)}
 """Shape and hue of an endpoint; without a hue it is hollow and grey."""
 
@@ -50,7 +41,7 @@ def changes(found: Sequence[Judged]) -> Figure:
         "Change from base to tuned with its 95% interval, in the better direction, in standard deviations over items. "
         "Filled circle: better. Cross: worse. Hollow: no clear change, the interval holds zero."
     )
-    return _drawn("endpoints", draw, 0.27 * len(shown) + 0.9, f"Changes of the endpoints. {alt or 'None'}.", caption)
+    return drawn("endpoints", draw, 0.27 * len(shown) + 0.9, f"Changes of the endpoints. {alt or 'None'}.", caption)
 
 
 def losses(rows: Sequence[dict[str, Any]]) -> list[Figure]:
@@ -67,7 +58,7 @@ def losses(rows: Sequence[dict[str, Any]]) -> list[Figure]:
         ("loss_terms", TERMS, "the relational terms", "The relational terms before they are weighted"),
     )
     return [
-        _drawn(
+        drawn(
             name,
             lambda figure, grey, names=names: draw_curves(figure.subplots(), rows, names),  # type: ignore[misc]
             3.2,
@@ -93,37 +84,3 @@ def _in_deviations(each: Judged) -> tuple[float, float, float]:
     scale = (1 if each.better == "higher" else -1) / (spread if spread > 1e-9 else 1.0)
     low, high = sorted((scale * each.change.low, scale * each.change.high))
     return low, scale * each.change.mean, high
-
-
-def _drawn(name: str, draw: Callable[[Any, str], None], height: float, alt: str, caption: str) -> Figure:
-    """A figure of a height in inches, drawn for both grounds."""
-    light, dark = (_png(draw, height, theme) for theme in ("light", "dark"))
-    return Figure(name, light, alt, caption, dark)
-
-
-def _png(draw: Callable[[Any, str], None], height: float, theme: str) -> bytes:
-    import matplotlib
-    from matplotlib.figure import Figure as Canvas
-    from matplotlib.rcsetup import cycler
-    from PIL import Image
-
-    ground, ink, lines = INK[theme]
-    style = {
-        "text.parse_math": False,
-        "font.size": 9,
-        "axes.prop_cycle": cycler(color=HUES[theme]),
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        **{key: ground for key in ("figure.facecolor", "axes.facecolor", "savefig.facecolor", "legend.facecolor")},
-        **{key: ink for key in ("text.color", "axes.labelcolor", "xtick.color", "ytick.color")},
-        **{key: lines for key in ("axes.edgecolor", "legend.edgecolor")},
-    }
-    with matplotlib.rc_context(style):
-        canvas = Canvas(figsize=(WIDTH, height), layout="constrained")
-        draw(canvas, lines)
-        written = io.BytesIO()
-        canvas.savefig(written, format="png", dpi=CSS_PIXELS * PIXELS_A_POINT)
-    small = io.BytesIO()
-    with Image.open(written) as drawn:  # a palette takes a fifth of the room
-        drawn.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE).save(small, "png", optimize=True)
-    return small.getvalue()

@@ -21,6 +21,7 @@ from rct_lightning.page.blocks import (
     Table,
     Tone,
 )
+from rct_lightning.page.drawing import drawn
 from rct_lightning.page.html import as_html
 from rct_lightning.page.markdown import as_markdown, block_as_markdown
 from rct_lightning.page.text import as_text
@@ -45,6 +46,7 @@ __all__ = [
     "as_markdown",
     "as_text",
     "block_as_markdown",
+    "drawn",
     "write_files",
     "write_page",
 ]

@@ -1,0 +1,60 @@
+"""Figures of a page, drawn once for light pages and paper and once for dark pages."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+from rct_lightning.page.blocks import PIXELS_A_POINT, Figure
+
+CSS_PIXELS = 96
+"""Of an inch."""
+COLORS = 128
+WIDTH = 5.2
+"""Inches: what is small enough to be read on a telephone, where it is drawn at two thirds."""
+INK = {"light": ("#ffffff", "#1c2127", "#8b949e"), "dark": ("#14171b", "#e4e7eb", "#79828c")}
+"""Ground, ink and lines, as the page has them."""
+HUES = {"light": ("#0b62b0", "#b8550a", "#1b7a44", "#8a3ca5"), "dark": ("#6cb2f7", "#f2a35e", "#6fce96", "#d292ea")}
+
+
+def drawn(name: str, draw: Callable[[Any, str], None], height: float, alt: str, caption: str) -> Figure:
+    """A figure, drawn for both grounds.
+
+    Args:
+        name: Of its file, without ending.
+        draw: Draws into a matplotlib figure; its second argument is the colour of lines that are no curve.
+        height: Inches.
+        alt: What it shows, for who cannot see it.
+        caption: Printed under it.
+    """
+    light, dark = (_png(draw, height, theme) for theme in ("light", "dark"))
+    return Figure(name, light, alt, caption, dark)
+
+
+def _png(draw: Callable[[Any, str], None], height: float, theme: str) -> bytes:
+    import matplotlib
+    from matplotlib.figure import Figure as Canvas
+    from matplotlib.rcsetup import cycler
+    from PIL import Image
+
+    ground, ink, lines = INK[theme]
+    style = {
+        "text.parse_math": False,
+        "font.size": 9,
+        "axes.prop_cycle": cycler(color=HUES[theme]),
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        **{key: ground for key in ("figure.facecolor", "axes.facecolor", "savefig.facecolor", "legend.facecolor")},
+        **{key: ink for key in ("text.color", "axes.labelcolor", "xtick.color", "ytick.color")},
+        **{key: lines for key in ("axes.edgecolor", "legend.edgecolor")},
+    }
+    with matplotlib.rc_context(style):
+        canvas = Canvas(figsize=(WIDTH, height), layout="constrained")
+        draw(canvas, lines)
+        written = io.BytesIO()
+        canvas.savefig(written, format="png", dpi=CSS_PIXELS * PIXELS_A_POINT)
+    small = io.BytesIO()
+    with Image.open(written) as drawn:  # a palette takes a fifth of the room
+        drawn.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE).save(small, "png", optimize=True)
+    return small.getvalue()
