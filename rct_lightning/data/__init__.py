@@ -6,10 +6,11 @@ the :class:`Batch`, so no collator can drop it on the way.
 
 from rct_lightning.data.batch import COHERENCE, CONTINUITY, IGNORE, PAD_MULTIPLE, Batch, Totals
 from rct_lightning.data.dataset import RelationalDataset
-from rct_lightning.data.module import RelationalDataModule, TruncationReport
+from rct_lightning.data.module import RelationalDataModule
 from rct_lightning.data.recurrence import ContentVocabulary, Recurrence
 from rct_lightning.data.row import Counterfactual, Recurrent, Row
 from rct_lightning.data.sampler import BatchRequest, LengthBucketedSampler, TokenBudgetSampler
+from rct_lightning.data.truncation import TruncationReport
 
 __all__ = [
     "COHERENCE",

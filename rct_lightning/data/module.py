@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,34 +19,13 @@ from rct_lightning.data.recurrence import ContentVocabulary, Recurrence
 from rct_lightning.data.row import Counterfactual
 from rct_lightning.data.sampler import LengthBucketedSampler, StepSampler, TokenBudgetSampler
 from rct_lightning.data.tokens import RememberedTokens
+from rct_lightning.data.truncation import TruncationReport
 from rct_lightning.dialogue import Example, read_jsonl
 from rct_lightning.errors import UserError
 from rct_lightning.markers import Lexicon
-from rct_lightning.template import DialogueTemplate, Encoded
+from rct_lightning.template import DialogueTemplate
 
 CLAUSE_ENDS = tuple(".!?,;:")
-
-
-@dataclass(frozen=True)
-class TruncationReport:
-    """What did not fit into ``max_seq_length``."""
-
-    rows: int
-    rows_with_cut_context: int
-    rows_with_cut_input: int
-    rows_with_cut_reply: int
-    reply_tokens: int
-    reply_tokens_cut: int
-
-    def line(self, side: str, max_length: int) -> str:
-        """One line for the console."""
-        return (
-            f"{side}: {self.rows} rows at most {max_length} tokens; oldest turns cut in {self.rows_with_cut_context}, "
-            f"user text cut in {self.rows_with_cut_input}, reply cut in {self.rows_with_cut_reply} "
-            f"({self.reply_tokens_cut} of {self.reply_tokens} reply tokens lost)"
-        )
-
-
 EVAL_TWIN_EVERY = 2
 """Of the evaluation rows, how many presence is watched on while training; evaluate.py asks all of them, and more."""
 
@@ -110,45 +88,23 @@ class RelationalDataModule(L.LightningDataModule):
         self.batch_size, self.batch_tokens = batch_size, batch_tokens
         self.accumulate, self.seed, self.processes = accumulate, seed, processes
         self._seen = 0, 0  # epoch, and micro-batches of it
-        self._loader = partial(
-            DataLoader,
-            batch_size=None,
-            collate_fn=_as_it_is,
-            num_workers=num_workers,
-            pin_memory=pin_memory,
-            persistent_workers=num_workers > 0,
-            generator=torch.Generator(),  # its own, so that making an iterator leaves the training's random state alone
-        )
-        train = read_jsonl(train_file, rebuild_context=rebuild_context)
-        if eval_file is None:
-            sides = split(train, eval_size, split_seed, lexicon)
-            train, held = sides.train, sides.held
-        else:
-            held = read_jsonl(eval_file, rebuild_context=rebuild_context)
+        self._loader = _loader(num_workers, pin_memory)
+        train, held = _sides(train_file, eval_file, eval_size, split_seed, lexicon, rebuild_context)
         self.tokens = RememberedTokens(tokenizer, token_cache, str(train_file.resolve()))
         self._check_prompts_fit([*train, *held], self.tokens)
         encode = partial(self.template.encode, tokenizer=self.tokens, max_length=max_seq_length)
-        encoded = {
-            "train": [encode(example) for example in train],
-            "eval": [encode(example) for example in held],
-        }
-        self.truncation = {side: _truncation(rows) for side, rows in encoded.items()}
+        encoded = {"train": [encode(example) for example in train], "eval": [encode(example) for example in held]}
+        self.truncation = {side: TruncationReport.of(rows) for side, rows in encoded.items()}
         self.vocabulary = ContentVocabulary(train, encoded["train"], tokenizer, recurrence or Recurrence())
         build = partial(
             RelationalDataset,
             vocabulary=self.vocabulary,
             lexicon=lexicon,
             pad_id=tokenizer.pad_token_id,
-            clause_ends=frozenset(token for piece, token in tokenizer.get_vocab().items() if piece[-1:] in CLAUSE_ENDS),
+            clause_ends=_clause_ends(tokenizer),
         )
-        asks_training_rows = counterfactual is not None and counterfactual.readdress_share > 0
-        self.train_set = build(
-            train,
-            encoded["train"],
-            counterfactual=counterfactual,
-            encode=encode if asks_training_rows else None,
-            placebo=placebo,
-        )
+        twins = encode if counterfactual is not None and counterfactual.readdress_share > 0 else None
+        self.train_set = build(train, encoded["train"], counterfactual=counterfactual, encode=twins, placebo=placebo)
         self.eval_set = build(held, encoded["eval"], encode=encode, twin_every=EVAL_TWIN_EVERY)
 
     def train_dataloader(self) -> DataLoader[Batch]:
@@ -201,15 +157,31 @@ class RelationalDataModule(L.LightningDataModule):
             )
 
 
-def _truncation(rows: Sequence[Encoded]) -> TruncationReport:
-    lost = sum(row.reply_tokens_cut for row in rows)
-    return TruncationReport(
-        rows=len(rows),
-        rows_with_cut_context=sum(row.turns_cut > 0 for row in rows),
-        rows_with_cut_input=sum(row.input_tokens_cut > 0 for row in rows),
-        rows_with_cut_reply=sum(row.reply_tokens_cut > 0 for row in rows),
-        reply_tokens=sum(len(row.ids) - row.prompt_length for row in rows) + lost,
-        reply_tokens_cut=lost,
+def _sides(
+    train_file: Path, eval_file: Path | None, eval_size: int, split_seed: int, lexicon: Lexicon, rebuild_context: bool
+) -> tuple[list[Example], list[Example]]:
+    """Rows to train on and rows to evaluate with, from two files or split off the first."""
+    train = read_jsonl(train_file, rebuild_context=rebuild_context)
+    if eval_file is not None:
+        return train, read_jsonl(eval_file, rebuild_context=rebuild_context)
+    sides = split(train, eval_size, split_seed, lexicon)
+    return sides.train, sides.held
+
+
+def _clause_ends(tokenizer: Any) -> frozenset[int]:
+    return frozenset(token for piece, token in tokenizer.get_vocab().items() if piece[-1:] in CLAUSE_ENDS)
+
+
+def _loader(num_workers: int, pin_memory: bool) -> Callable[..., DataLoader[Batch]]:
+    """What makes a loader of a dataset and a sampler."""
+    return partial(
+        DataLoader,
+        batch_size=None,
+        collate_fn=_as_it_is,
+        num_workers=num_workers,
+        pin_memory=pin_memory,
+        persistent_workers=num_workers > 0,
+        generator=torch.Generator(),  # its own, so that making an iterator leaves the training's random state alone
     )
 
 
