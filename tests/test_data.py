@@ -15,15 +15,13 @@ from rct_lightning.data import (
     IGNORE,
     Batch,
     Counterfactual,
-    LengthBucketedSampler,
     Recurrence,
-    Recurrent,
     RelationalDataModule,
     RelationalDataset,
-    Row,
-    TokenBudgetSampler,
-    Totals,
 )
+from rct_lightning.data.batch import Totals
+from rct_lightning.data.row import Recurrent, Row
+from rct_lightning.data.sampler import LengthBucketedSampler, TokenBudgetSampler
 from rct_lightning.errors import UserError
 from rct_lightning.markers import Lexicon
 

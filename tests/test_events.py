@@ -11,7 +11,7 @@ from short_runs import ACCUMULATION, Corpus, configured
 
 from rct_lightning import experiment
 from rct_lightning.callbacks.common import write_event
-from rct_lightning.data import Totals
+from rct_lightning.data.batch import Totals
 from rct_lightning.identity import own_identity, presence
 from rct_lightning.module import RelationalModule
 from rct_lightning.runs import RunDir, event_of

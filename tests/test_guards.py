@@ -16,7 +16,8 @@ from rct_lightning.backbone import Backbone, adapter_state
 from rct_lightning.data import IGNORE, Batch
 from rct_lightning.guards import Run, corpus, loss
 from rct_lightning.losses import LossSettings, Outcome, SeedLoss
-from rct_lightning.markers import Lexicon, PhraseBank
+from rct_lightning.markers import Lexicon
+from rct_lightning.markers.lexicon import PhraseBank
 from rct_lightning.module import OptimizerSettings, RelationalModule
 from rct_lightning.template import DialogueTemplate
 

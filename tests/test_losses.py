@@ -17,8 +17,9 @@ from torch.nn import functional as F
 from rct_lightning import backbone
 from rct_lightning.backbone import adapter_state
 from rct_lightning.config import Config, validate
-from rct_lightning.data import COHERENCE, CONTINUITY, Batch, BatchRequest, Counterfactual
+from rct_lightning.data import COHERENCE, CONTINUITY, Batch, Counterfactual
 from rct_lightning.data.row import Row, after
+from rct_lightning.data.sampler import BatchRequest
 from rct_lightning.experiment import parts
 from rct_lightning.losses import TERMS, LossSettings, Outcome, SeedLoss
 from rct_lightning.losses.continuity import false_memory_loss

@@ -4,30 +4,21 @@ Everything that a loss needs of the text (labels, marker strength, recurrent pos
 the :class:`Batch`, so no collator can drop it on the way.
 """
 
-from rct_lightning.data.batch import COHERENCE, CONTINUITY, IGNORE, PAD_MULTIPLE, Batch, Totals
+from rct_lightning.data.batch import COHERENCE, CONTINUITY, IGNORE, Batch
 from rct_lightning.data.dataset import RelationalDataset
 from rct_lightning.data.module import RelationalDataModule
-from rct_lightning.data.recurrence import ContentVocabulary, Recurrence
-from rct_lightning.data.row import Counterfactual, Recurrent, Row
-from rct_lightning.data.sampler import BatchRequest, LengthBucketedSampler, TokenBudgetSampler
+from rct_lightning.data.recurrence import Recurrence
+from rct_lightning.data.row import Counterfactual
 from rct_lightning.data.truncation import TruncationReport
 
 __all__ = [
     "COHERENCE",
     "CONTINUITY",
     "IGNORE",
-    "PAD_MULTIPLE",
     "Batch",
-    "BatchRequest",
-    "ContentVocabulary",
     "Counterfactual",
-    "LengthBucketedSampler",
     "Recurrence",
-    "Recurrent",
     "RelationalDataModule",
     "RelationalDataset",
-    "Row",
-    "TokenBudgetSampler",
-    "Totals",
     "TruncationReport",
 ]

@@ -10,7 +10,7 @@ Three kinds of word lists live here and nowhere else:
 All matching is on whole words, case-insensitive: "our" is not found in "hour", nor "error" in "terrors".
 """
 
-from rct_lightning.markers.lexicon import FEW_OR_MANY_MARKED, Bank, Half, Lexicon, PhraseBank
+from rct_lightning.markers.lexicon import FEW_OR_MANY_MARKED, Bank, Half, Lexicon
 from rct_lightning.markers.matching import PhraseMatcher, normalise
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "Bank",
     "Half",
     "Lexicon",
-    "PhraseBank",
     "PhraseMatcher",
     "normalise",
 ]

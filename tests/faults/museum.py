@@ -30,7 +30,8 @@ from rct_lightning import experiment
 from rct_lightning.backbone import adapter_state
 from rct_lightning.callbacks import LossComponents
 from rct_lightning.config import Config, validate
-from rct_lightning.data import IGNORE, Batch, RelationalDataset, Totals
+from rct_lightning.data import IGNORE, Batch, RelationalDataset
+from rct_lightning.data.batch import Totals
 from rct_lightning.errors import UserError
 from rct_lightning.experiment import preparing
 from rct_lightning.health import RULES
