@@ -8,15 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_runs import BEGUN, alert, lines, make_run, step, told
+from made_runs import BEGUN, alert, evaluation, lines, make_run, step, told
 
 from rct_lightning.runs import RunDir
 from rct_lightning.tui.monitor import follow as follow_module
+from rct_lightning.tui.monitor import glance as glance_module
 from rct_lightning.tui.monitor.curve import Curve
+from rct_lightning.tui.monitor.files import Samples
 from rct_lightning.tui.monitor.follow import CHUNK, Follower
+from rct_lightning.tui.monitor.glance import glance
 from rct_lightning.tui.monitor.plot import Line, draw
 from rct_lightning.tui.monitor.state import RunState
-from rct_lightning.tui.monitor.view import Surroundings, Watch
+from rct_lightning.tui.monitor.summary import as_json
+from rct_lightning.tui.monitor.verdict import judge
+from rct_lightning.tui.monitor.view import History, Surroundings, View, Watch
 
 AROUND = Surroundings(now=lambda: BEGUN + 223, presence=lambda status: "there")
 
@@ -103,6 +108,60 @@ def test_a_watch_goes_over_to_the_whole_history(tmp_path: Path) -> None:
     with watch.run.events.open("ab") as file:
         file.write(lines([step(6000)]))
     assert watch.look().state.step == 6000
+
+
+# --- a run asked once -----------------------------------------------------------------------------------------------
+
+
+def long_run(root: Path) -> RunDir:
+    """With something of every kind in its midst, and all of that far from both ends."""
+    events = [*told(0)]
+    for at in range(1, 2000):
+        events.append(step(at))
+        if at % 40 == 0:
+            events.append(evaluation(at))
+        if at % 400 == 0:
+            best = {"time": BEGUN + 11 + at, "event": "best", "step": at, "metric": "eval/total", "value": 9.0 - at}
+            events += [best, alert(at), evaluation(at + 1), evaluation(at + 2)]
+        if at in (700, 1100):
+            events.append(step(at, lm=None, not_finite={"lm": "Infinity"}))
+            events.append(evaluation(at, total=None, not_finite={"total": "NaN"}))
+            events.append({"time": BEGUN + 11 + at, "event": "resumed", "step": at})
+            events.append({"time": BEGUN + 11 + at, "event": "fit", "step": at, "total_steps": 4000})
+    run = RunDir(make_run(root, events))
+    odd = [b"", b"  ", b"[1]", b'{"torn', b'{"event": "step"}', lines([step(3)]).replace(b": ", b":").strip()]
+    content = run.events.read_bytes().splitlines()
+    for number, line in enumerate(odd, start=3):
+        content.insert(250 * number, line)
+    run.events.write_bytes(b"\n".join(content) + b"\n" + b'{"time": 1.0, "event": "step", "st')
+    return run
+
+
+@pytest.mark.parametrize("chunk", [2**12, 2**15, 2**17, CHUNK])
+def test_who_asks_once_is_told_what_all_events_say(chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow_module, "CHUNK", chunk)
+    monkeypatch.setattr(glance_module, "AT_THE_END", max(2, 2**16 // chunk))
+    run = long_run(tmp_path / "run")
+    assert run.events.stat().st_size > 10 * 2**16
+    whole = History(run)
+    whole.read()
+    found = glance(run)
+    as_told = [summary_of(run, state) for state in (found, whole.state)]
+    assert as_told[0] == as_told[1]
+    assert (found.events, found.unreadable, found.alert_count) == (whole.state.events, 3, 4)
+    assert (found.seconds_per_step, found.usual_step) == (whole.state.seconds_per_step, whole.state.usual_step)
+
+
+def summary_of(run: RunDir, state: RunState) -> dict[str, Any]:
+    verdict = judge(run.read_status(), state, BEGUN + 223, lambda status: "there")
+    return as_json(View(run, state, verdict, Samples(), (), ()))
+
+
+def test_who_asks_once_does_not_have_every_step_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow_module, "CHUNK", 2**12)
+    run, parsed, real = long_run(tmp_path / "run"), [], RunState.take_in
+    monkeypatch.setattr(RunState, "take_in", lambda state, event: (parsed.append(event), real(state, event)))
+    assert glance(run).events > 2000 and len(parsed) < 200
 
 
 # --- curves ---------------------------------------------------------------------------------------------------------

@@ -59,17 +59,26 @@ class Follower:
         Raises:
             OSError: The file is there and cannot be read.
         """
+        text, anew = self.piece()
+        return News(text.split(b"\n")[:-1], anew)
+
+    def piece(self) -> tuple[bytes, bool]:
+        """The next lines as they stand in the file, at most a chunk of them, and whether they are its first anew.
+
+        Raises:
+            OSError: The file is there and cannot be read.
+        """
         if not self.path.is_file():  # a pipe would wait for its writer
             gone = self.offset > 0
             self._begin()
-            return News([], gone)
+            return b"", gone
         with self.path.open("rb") as file:
             anew = self._is_another(file)
             if anew:
                 self._begin()
             self._look_at(file)
             file.seek(self.offset)
-            return News(self._whole_lines(file.read(CHUNK)), anew)
+            return self._whole_lines(file.read(CHUNK)), anew
 
     def skim(self) -> list[bytes]:
         """Some lines of a long file in their order, all of a short one: its beginning, lines in between, its end.
@@ -84,7 +93,7 @@ class Follower:
         with self.path.open("rb") as file:
             self._look_at(file)
             if self.size <= CHUNK:
-                return self._whole_lines(file.read(CHUNK))
+                return self._whole_lines(file.read(CHUNK)).split(b"\n")[:-1]
             self.skimmed = True
             lines = file.read(HEAD).split(b"\n")[:-1]
             stretch = self.size - TAIL - HEAD
@@ -94,7 +103,7 @@ class Follower:
                 lines += file.read(SAMPLE).split(b"\n")[1:-1][:1]
             self.offset, self._inside = self.size - TAIL, True
             file.seek(self.offset)
-            return lines + self._whole_lines(file.read(TAIL))
+            return lines + self._whole_lines(file.read(TAIL)).split(b"\n")[:-1]
 
     def _look_at(self, file: BinaryIO) -> None:
         found = _stat(file)
@@ -107,16 +116,16 @@ class Follower:
         file.seek(self.offset - len(self._before))
         return file.read(len(self._before)) != self._before
 
-    def _whole_lines(self, chunk: bytes) -> list[bytes]:
+    def _whole_lines(self, chunk: bytes) -> bytes:
         end = chunk.rfind(b"\n") + 1
         if end == 0 and len(chunk) < CHUNK:  # torn, or nothing
-            return []
+            return b""
         taken = chunk[: end or len(chunk)]
         self.offset += len(taken)
-        self._before = (self._before + taken)[-REMEMBERED:]
-        lines = taken.split(b"\n")[:-1] if end else []
+        self._before = (self._before + taken[-REMEMBERED:])[-REMEMBERED:]
+        lines = taken if end else b""
         if self._inside and end:
-            lines = lines[1:]
+            lines = lines[lines.find(b"\n") + 1 :]
         self._inside = end == 0
         return lines
 

@@ -21,6 +21,7 @@ from rct_lightning.tui.monitor.files import (
     read_samples,
 )
 from rct_lightning.tui.monitor.follow import Follower
+from rct_lightning.tui.monitor.glance import glance
 from rct_lightning.tui.monitor.state import RunState
 from rct_lightning.tui.monitor.verdict import Verdict, judge
 
@@ -65,14 +66,12 @@ class View:
 
 
 def whole_view(run: RunDir, surroundings: Surroundings | None = None) -> View:
-    """A run now, with every event read and every checkpoint compared; this takes as long as it takes.
+    """A run now, with every event looked at and every checkpoint compared, which takes as long as it takes.
 
     Raises:
         OSError: Something is there and cannot be read.
     """
-    history = History(run)
-    history.read()
-    state = history.state
+    state = glance(run)
     found = (checked(run, kept) for kept in list_kept(run))
     return _view(run, state, surroundings or Surroundings(), tuple(kept for kept in found if kept is not None))
 
