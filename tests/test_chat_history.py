@@ -165,6 +165,23 @@ def test_two_chats_share_the_file(path: Path) -> None:
     one.close(), two.close()
 
 
+def test_chats_that_make_the_file_at_once_all_have_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, others = History._version, list[History]()
+
+    def looked(history: History) -> int:
+        version = real(history)
+        if not others:
+            monkeypatch.setattr(History, "_version", real)
+            others.append(History(path))  # between the look at the version and what is made of it
+        return version
+
+    monkeypatch.setattr(History, "_version", looked)
+    one = History(path)
+    said(one, ("From one.", "Yes."))
+    assert found(others[0], "one") == ["From one."]
+    one.close(), others[0].close()
+
+
 @pytest.mark.parametrize(
     "content", [b"not a database, but some text of a person" * 40, b"SQLite format 3\x00" + b"\xff" * 4096]
 )

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -128,19 +129,39 @@ class History:
             ) from None
 
     def _prepare(self) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
+        self._write_ahead()
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("PRAGMA foreign_keys = ON")
         self._db.execute("PRAGMA secure_delete = ON")
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version > len(MIGRATIONS):
-            raise sqlite3.DatabaseError(f"it has version {version}, and this program knows {len(MIGRATIONS)}")
-        for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
-            with self._transaction() as db:
+        if self._version() != len(MIGRATIONS):
+            self._migrate()
+        self.indexed = self._index()
+
+    def _write_ahead(self) -> None:
+        """In WAL mode; unlike everything else, SQLite does not wait for another chat that is just doing the same."""
+        until = time.monotonic() + SECONDS_TO_WAIT
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > until:
+                    raise
+                time.sleep(0.02)
+
+    def _version(self) -> int:
+        found: int = self._db.execute("PRAGMA user_version").fetchone()[0]
+        return found
+
+    def _migrate(self) -> None:
+        with self._transaction() as db:
+            version = self._version()  # only now: another chat may have done it meanwhile
+            if version > len(MIGRATIONS):
+                raise sqlite3.DatabaseError(f"it has version {version}, and this program knows {len(MIGRATIONS)}")
+            for script in MIGRATIONS[version:]:
                 for statement in script.split(";"):
                     db.execute(statement)
-                db.execute(f"PRAGMA user_version = {number}")
-        self.indexed = self._index()
+            db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
     def _index(self) -> bool:
         """Whether words are looked up in an index (FTS5); a build of SQLite without it reads all texts instead."""
