@@ -286,6 +286,13 @@ async def _set(pilot: Pilot[None], app: ChatApp) -> None:
     await until(lambda: "repetition_penalty" in notes(app))
     await send(pilot, "/set temperature 0.2")
     assert app.session.settings.temperature == 0.2 and "t 0.2" in as_text(app)
+    await send(pilot, "/set top_p 0.5")
+    await send(pilot, "/set")
+    await until(lambda: "Kept for later sessions: temperature 0.2, top_p 0.5." in " ".join(notes(app).split()))
+    await send(pilot, "/set reset temperature")
+    assert "t 0.7" in as_text(app) and app.session.settings.top_p == 0.5
+    await send(pilot, "/set reset")
+    assert app.session.settings == Settings() and app.session.history.kept_settings() == {}
     await send(pilot, "/set temprature 1")
     assert "Did you mean temperature" in says(app)
 

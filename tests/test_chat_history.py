@@ -182,6 +182,18 @@ def test_chats_that_make_the_file_at_once_all_have_it(path: Path, monkeypatch: p
     one.close(), others[0].close()
 
 
+def test_a_file_of_the_first_version_is_brought_forward(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "MIGRATIONS", module.MIGRATIONS[:1])
+        old = History(path)
+        said(old, ("Where?", "There."))
+        old.close()
+    new = History(path)
+    new.keep_setting("seed", "7")
+    assert found(new, "where") == ["Where?"] and new.kept_settings() == {"seed": "7"}
+    new.close()
+
+
 @pytest.mark.parametrize(
     "content", [b"not a database, but some text of a person" * 40, b"SQLite format 3\x00" + b"\xff" * 4096]
 )

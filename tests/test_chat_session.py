@@ -1,6 +1,7 @@
 """What a conversation is made of: questions, their context, seeds, settings, and files that go back into a corpus."""
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,12 @@ from chat_stub import MODEL, converse, fixed_session
 from typer.testing import CliRunner
 
 from rct_lightning.cli import app
+from rct_lightning.cli.chat import _session
 from rct_lightning.dialogue import Turn, read_jsonl
 from rct_lightning.errors import UserError
 from rct_lightning.tui.chat.commands import COMMANDS, help_lines, parse
 from rct_lightning.tui.chat.export import as_markdown, rows, save
+from rct_lightning.tui.chat.history import History
 from rct_lightning.tui.chat.session import Session
 from rct_lightning.tui.chat.settings import RANGES, Settings
 from rct_lightning.tui.chat.speaker import Done, Ended, Said
@@ -168,6 +171,76 @@ def test_impossible_settings_are_told(name: str, value: str, said: str) -> None:
 def test_every_setting_has_a_range_and_a_line() -> None:
     assert set(RANGES) == set(vars(Settings()))
     assert len(Settings().lines()) == len(RANGES)
+
+
+def reopened(path: Path) -> Session:
+    return Session(History(path))
+
+
+def test_settings_outlast_the_session_until_they_are_reset(tmp_path: Path) -> None:
+    path = tmp_path / "chat.sqlite"
+    first = reopened(path)
+    assert first.set("Top-P", " 0.123456789 ") == "top_p is 0.123456789"
+    first.set("seed", "7"), first.set("compare", "yes"), first.set("temperature", "greedy")
+    first.history.close()
+    second = reopened(path)
+    kept = second.history.kept_settings()
+    assert kept == {"compare": "on", "seed": "7", "temperature": "0", "top_p": "0.123456789"}
+    assert Settings().with_kept(kept) == first.settings
+    second.settings = first.settings
+    second.reset("Seed")
+    assert second.settings.seed is None and "seed" not in second.history.kept_settings()
+    second.reset()
+    assert second.settings == Settings() and second.history.kept_settings() == {}
+    with pytest.raises(UserError, match="Did you mean temperature"):
+        second.reset("temprature")
+    second.history.close()
+
+
+def test_an_impossible_setting_is_not_kept_and_does_not_change_any(session: Session) -> None:
+    with pytest.raises(UserError, match="from 0"):
+        session.set("temperature", "-1")
+    assert session.settings == Settings() and session.history.kept_settings() == {}
+
+
+def test_settings_that_somebody_wrote_into_the_file_do_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "chat.sqlite"
+    History(path).close()
+    rows = [("temperature", "99"), ("nonsense", "1"), (b"seed", "7"), ("top_p", b"0.5"), ("seed", "\x1b[2J"),
+            ("memory", "2")]  # fmt: skip
+    with sqlite3.connect(path) as db:
+        db.executemany("INSERT INTO settings VALUES (?, ?)", rows)
+    history = History(path)
+    assert Settings().with_kept(history.kept_settings()) == Settings(memory=2)
+    history.close()
+
+
+def test_a_chat_begins_with_what_was_kept_and_options_come_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RCT_DATA_DIR", str(tmp_path))
+    opened, notice = _session({})
+    assert notice == "" and opened.settings == Settings()
+    opened.set("temperature", "0.2"), opened.set("memory", "off")
+    opened.history.close()
+    opened, notice = _session({"temperature": "1.5"})
+    assert (opened.settings.temperature, opened.settings.memory) == (1.5, 0)
+    assert notice == "As set in earlier sessions: memory 0. /set shows all, /set reset forgets them."
+    opened.history.close()
+    opened, notice = _session({})
+    assert opened.settings.temperature == 0.2, "an option holds once"
+    opened.history.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(["--max-tokens", "-3"], "--max-tokens: '-3' is not possible. Give a whole number from 1 to 4096"),
+     (["--temperature", "nan"], "--temperature: 'nan'"), (["--seed", "-1"], "from 0 to 4294967295"),
+     (["--base"], "--base: the base alone is asked with --prompt"), (["--prompt", " "], "--prompt: there is nothing")],
+)  # fmt: skip
+def test_impossible_options_are_named(options: list[str], said: str) -> None:
+    done = CliRunner().invoke(app, ["chat", *options])
+    assert done.exit_code == 2 and said in " ".join(done.output.split())
 
 
 def test_commands_are_told_from_what_is_said() -> None:

@@ -40,33 +40,48 @@ def chat(
     base: Annotated[bool, typer.Option("--base", help="With --prompt: the base's reply, adapter off.")] = False,
     adapter: Annotated[Adapter, typer.Option(help="The last one, or that of the best evaluation.")] = Adapter.LAST,
     accelerator: Annotated[Accelerator, typer.Option(help="Where the model runs.")] = Accelerator.AUTO,
-    temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 0.7,
-    top_p: Annotated[float, typer.Option(help="Share of the probability that tokens are drawn from.")] = 0.95,
-    repetition_penalty: Annotated[float, typer.Option(help="1 is none.")] = 1.0,
-    max_tokens: Annotated[int, typer.Option(help="Tokens of a reply at most.")] = 200,
+    temperature: Annotated[float | None, typer.Option(help="0 is greedy.", show_default="0.7")] = None,
+    top_p: Annotated[
+        float | None, typer.Option(help="Share of the probability that tokens are drawn from.", show_default="0.95")
+    ] = None,
+    repetition_penalty: Annotated[float | None, typer.Option(help="1 is none.", show_default="1")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Tokens of a reply at most.", show_default="200")] = None,
     seed: Annotated[int | None, typer.Option(help="Of every reply; a new one for each where it is left out.")] = None,
-    memory: Annotated[int, typer.Option(help="Exchanges of earlier conversations to feed; 0 is none.")] = 6,
+    memory: Annotated[
+        int | None, typer.Option(help="Exchanges of earlier conversations to feed; 0 is none.", show_default="6")
+    ] = None,
 ) -> None:
-    """Talk to a run's model: streamed, kept, searchable, beside its base. Type /help in it."""
+    """Talk to a run's model: streamed, kept, searchable, beside its base. Type /help in it.
+
+    Settings that were changed in the chat are kept and hold in later ones, but not for --prompt; options hold once.
+    """
+    from rct_lightning.errors import UserError
     from rct_lightning.tui.chat.settings import Settings
 
-    settings = Settings()
     given = {
         "temperature": temperature,
         "top_p": top_p,
         "repetition_penalty": repetition_penalty,
         "max_tokens": max_tokens,
         "memory": memory,
-    } | ({} if seed is None else {"seed": seed})
-    for name, value in given.items():
-        settings = settings.changed(name, str(value))
-    if prompt is None:
-        _open(run, adapter, accelerator, settings)
-    else:
+        "seed": seed,
+    }
+    once = {name: f"{value:.15g}" for name, value in given.items() if value is not None}
+    settings = Settings()
+    for name, value in once.items():
+        try:
+            settings = settings.changed(name, value)
+        except UserError as error:
+            raise UserError(f"--{name.replace('_', '-')}{str(error).removeprefix(name)}") from None
+    if prompt is not None:
         typer.echo(_reply(run, adapter, accelerator, settings, prompt, base))
+        return
+    if base:
+        raise UserError("--base: the base alone is asked with --prompt TEXT. In the chat, /compare on shows both.")
+    _open(run, adapter, accelerator, once)
 
 
-def _open(run: str, adapter: Adapter, accelerator: Accelerator, settings: Settings) -> None:
+def _open(run: str, adapter: Adapter, accelerator: Accelerator, once: dict[str, str]) -> None:
     from rct_lightning.errors import UserError
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -75,21 +90,31 @@ def _open(run: str, adapter: Adapter, accelerator: Accelerator, settings: Settin
     from rct_lightning.tui.chat.app import ChatApp
     from rct_lightning.tui.chat.speaker import ProcessSpeaker
 
-    session, notice = _session(settings)
+    session, notice = _session(once)
     ChatApp(ProcessSpeaker(run, adapter.value, accelerator.value), session, notice).run()
     session.history.close()
 
 
-def _session(settings: Settings) -> tuple[Session, str]:
-    """With the user's history, or without one that outlasts it and a word about why."""
+def _session(once: dict[str, str]) -> tuple[Session, str]:
+    """With the user's history and settings, or without one that outlasts it; and what is to be said of that.
+
+    Args:
+        once: Settings of this session, over those that were kept.
+    """
     from rct_lightning.errors import UserError
     from rct_lightning.tui.chat.history import History, history_file
     from rct_lightning.tui.chat.session import Session
+    from rct_lightning.tui.chat.settings import Settings
 
     try:
-        return Session(History(history_file()), settings), ""
+        history = History(history_file())
+        kept = {name: value for name, value in history.kept_settings().items() if name not in once}
     except UserError as error:
-        return Session(History(None), settings), f"Nothing of this is kept. {error}"
+        return Session(History(None), Settings().with_kept(once)), f"Nothing of this is kept. {error}"
+    before = Settings().with_kept(kept)
+    changed = ", ".join(f"{name} {before.written(name)}" for name in vars(before) if name in kept)
+    notice = f"As set in earlier sessions: {changed}. /set shows all, /set reset forgets them." if changed else ""
+    return Session(history, before.with_kept(once)), notice
 
 
 def _reply(run: str, adapter: Adapter, accelerator: Accelerator, settings: Settings, prompt: str, base: bool) -> str:

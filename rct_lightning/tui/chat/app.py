@@ -218,7 +218,7 @@ class ChatApp(App[None], inherit_bindings=False):
 
     async def _do_compare(self, argument: str) -> None:
         on = not self.session.settings.compare if not argument else argument
-        self.session.settings = self.session.settings.changed("compare", str(on).lower())
+        self.session.set("compare", str(on).lower())
         self.say(f"Adapter on and off, side by side: {'on' if self.session.settings.compare else 'off'}.")
 
     async def _do_history(self, argument: str) -> None:
@@ -252,14 +252,21 @@ class ChatApp(App[None], inherit_bindings=False):
     async def _do_set(self, argument: str) -> None:
         name, _, value = argument.replace("=", " ").partition(" ")
         if not name:
-            await self.note("\n".join(self.session.settings.lines()))
-            return
-        self.session.settings = self.session.settings.changed(name, value)
-        self.say(f"{name} is {value.strip()} from the next reply on.")
+            await self.note("\n".join([*self.session.settings.lines(), "", self._kept()]))
+        elif name == "reset":
+            self.session.reset(value.strip())
+            self.say("As the chat begins with, from the next reply on; nothing of it is kept.")
+        else:
+            later = ", and in later sessions" if self.session.history.path else ""
+            self.say(f"{self.session.set(name, value)} from the next reply on{later}.")
+
+    def _kept(self) -> str:
+        kept = ", ".join(f"{name} {value}" for name, value in self.session.history.kept_settings().items())
+        return f"Kept for later sessions: {kept or 'none'}. /set reset [NAME] brings back what the chat begins with."
 
     async def _do_memory(self, argument: str) -> None:
         if argument:
-            self.session.settings = self.session.settings.changed("memory", argument)
+            self.session.set("memory", argument)
             self.say(f"Exchanges of earlier conversations that are fed: {self.session.settings.memory or 'none'}.")
             return
         reply = self.session.last.reply

@@ -38,7 +38,7 @@ COMMANDS = (
     Command("history", "[WORDS]", "earlier conversations, or those with WORDS", "ctrl+o", "Find"),
     Command("new", "", "begin a conversation anew", "ctrl+n", "New"),
     Command("save", "[FILE]", "as .md to read, or as .jsonl for a corpus", "ctrl+s", "Save"),
-    Command("set", "[NAME VALUE]", "show the settings, or change one"),
+    Command("set", "[NAME VALUE]", "show the settings, change one, or /set reset"),
     Command("memory", "[on|off|N]", "show what was fed of earlier conversations"),
     Command("model", "", "what answers"),
     Command("delete", "yes", "remove this conversation for good"),

@@ -11,7 +11,7 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -34,6 +34,9 @@ MIGRATIONS = (
         gain REAL, turns INTEGER NOT NULL, memory TEXT NOT NULL, replaced INTEGER NOT NULL DEFAULT 0);
     CREATE INDEX by_exchange ON replies (exchange);
     CREATE INDEX by_model ON replies (model, id);
+    """,
+    """
+    CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)
     """,
 )
 """Scripts that bring a file from one version to the next; ``PRAGMA user_version`` counts those that were run."""
@@ -248,7 +251,22 @@ class History:
             db.execute("DELETE FROM exchanges WHERE conversation = ?", (conversation,))
         self._rows("PRAGMA wal_checkpoint (TRUNCATE)")
 
+    def keep_setting(self, name: str, value: str) -> None:
+        """Keep a setting for later sessions."""
+        with self._writing() as db:
+            db.execute("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", (name, value))
+
+    def forget_settings(self, names: Iterable[str]) -> None:
+        """Settings are what the program begins with again."""
+        with self._writing() as db:
+            db.executemany("DELETE FROM settings WHERE name = ?", [(name,) for name in names])
+
     # --- reading ----------------------------------------------------------------------------------------------------
+
+    def kept_settings(self) -> dict[str, str]:
+        """What was kept, by name, as it was typed."""
+        texts = "typeof(name) = 'text' AND typeof(value) = 'text'"
+        return dict(self._rows(f"SELECT name, value FROM settings WHERE {texts} ORDER BY name"))
 
     def exchanges(self, conversation: str) -> list[Exchange]:
         """A conversation, oldest first."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from rct_lightning.dialogue import Turn
 from rct_lightning.errors import UserError
 from rct_lightning.sanitize import Stream, printable
 from rct_lightning.tui.chat.history import Exchange, History, SavedReply
-from rct_lightning.tui.chat.settings import Settings
+from rct_lightning.tui.chat.settings import RANGES, Settings, known
 from rct_lightning.tui.chat.speaker import Done, Ended, Loaded, Question, Said, Side
 
 
@@ -81,6 +81,32 @@ class Session:
         if not self.exchanges:
             raise UserError("Nothing was said in this conversation yet.")
         return self.exchanges[-1]
+
+    # --- settings ---------------------------------------------------------------------------------------------------
+
+    def set(self, name: str, value: str) -> str:
+        """Change a setting from the next reply on, and keep it for later sessions.
+
+        Returns:
+            The setting's name and new value.
+
+        Raises:
+            UserError: There is no such setting, it cannot have this value, or it could not be kept.
+        """
+        name = known(name)
+        self.settings = self.settings.changed(name, value)
+        self.history.keep_setting(name, self.settings.written(name))
+        return f"{name} is {self.settings.written(name)}"
+
+    def reset(self, name: str = "") -> None:
+        """A setting, or all of them, as the program begins with; what was kept of it is forgotten.
+
+        Raises:
+            UserError: There is no such setting, or it is still kept.
+        """
+        names = [known(name)] if name else list(RANGES)
+        self.settings = replace(self.settings, **{each: getattr(Settings(), each) for each in names})
+        self.history.forget_settings(names)
 
     # --- asking -----------------------------------------------------------------------------------------------------
 

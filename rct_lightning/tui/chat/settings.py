@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,16 +40,24 @@ class Settings:
         Raises:
             UserError: There is no such setting, or it cannot have this value.
         """
-        name = name.strip().lower().replace("-", "_")
-        if name not in RANGES:
-            alike = difflib.get_close_matches(name, RANGES, n=1)
-            hint = f" Did you mean {alike[0]}?" if alike else ""
-            raise UserError(f"{shown(name)}: no such setting.{hint} There are {', '.join(RANGES)}.")
+        name = known(name)
         return replace(self, **{name: RANGES[name].read(name, value.strip().lower())})
+
+    def with_kept(self, kept: Mapping[str, str]) -> Settings:
+        """These settings with those of a file; what is no setting there, or an impossible one, is passed over."""
+        found = self
+        for name, value in kept.items():
+            with suppress(UserError):
+                found = found.changed(name, value)
+        return found
+
+    def written(self, name: str) -> str:
+        """A setting's value as it can be typed."""
+        return _written(getattr(self, name))
 
     def lines(self) -> list[str]:
         """Each setting with its value and range."""
-        return [f"{name:19} {_written(getattr(self, name)):7} {RANGES[name].says}" for name in RANGES]
+        return [f"{name:19} {self.written(name):7} {RANGES[name].says}" for name in RANGES]
 
     def line(self) -> str:
         """Those that matter, in a line."""
@@ -90,10 +100,26 @@ RANGES = {
     "top_p": Range(float, 0.01, 1, {"off": 1.0}, "a number from 0.01 to 1"),
     "repetition_penalty": Range(float, 0.5, 3, {"off": 1.0}, "a number from 0.5 to 3; 1 is none"),
     "max_tokens": Range(int, 1, 4096, {}, "a whole number from 1 to 4096"),
-    "seed": Range(int, 0, 2**32 - 1, {"new": None, "none": None, "random": None}, "a whole number, or new"),
+    "seed": Range(
+        int, 0, 2**32 - 1, {"new": None, "none": None, "random": None}, "a whole number from 0 to 4294967295, or new"
+    ),
     "memory": Range(int, 0, 100, {"off": 0, "on": Settings.memory}, "on, off or a number of exchanges up to 100"),
     "compare": Range(bool, 0, 0, SWITCH, "on or off"),
 }
+
+
+def known(name: str) -> str:
+    """A setting's name, however it was typed.
+
+    Raises:
+        UserError: There is no such setting.
+    """
+    name = name.strip().lower().replace("-", "_")
+    if name not in RANGES:
+        alike = difflib.get_close_matches(name, RANGES, n=1)
+        hint = f" Did you mean {alike[0]}?" if alike else ""
+        raise UserError(f"{shown(name)}: no such setting.{hint} There are {', '.join(RANGES)}.")
+    return name
 
 
 def _written(value: Any) -> str:
@@ -101,4 +127,4 @@ def _written(value: Any) -> str:
         return "new"
     if isinstance(value, bool):
         return "on" if value else "off"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
