@@ -104,6 +104,19 @@ def test_a_line_is_broken_and_the_prompt_grows(key: str) -> None:
     drive(app, steps)
 
 
+def test_what_is_typed_faster_than_it_is_shown_is_sent_whole() -> None:
+    app = chat()
+
+    async def steps(pilot: Pilot[None]) -> None:
+        for key, character in (("a", "a"), ("ctrl+j", None), ("b", "b"), ("enter", None)):
+            app.post_message(events.Key(key, character))  # nobody waits in between
+        await until(lambda: app.session.exchanges and app.session.exchanges[0].replies)
+        await settled(pilot)
+        assert app.session.exchanges[0].text == "a\nb"
+
+    drive(app, steps)
+
+
 def test_what_is_pasted_is_made_safe() -> None:
     app = chat()
 

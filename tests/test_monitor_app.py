@@ -177,15 +177,16 @@ def test_it_scrolls(run: Path) -> None:
     watched([run], work, (40, 12))
 
 
-def test_it_quits(run: Path) -> None:
+@pytest.mark.parametrize("key", ["q", "ctrl+c"])
+def test_it_quits(key: str, run: Path) -> None:
     async def work(app: Monitor, pilot: Pilot[None]) -> None:
-        await pilot.press("q")
+        await pilot.press(key)
 
     assert watched([run], work).return_code == 0
 
 
 def test_every_binding_has_a_test() -> None:
-    tested = {*map(str, range(1, 8)), "right", "left", "l", "s", "n", "p", "question_mark", "q"}
+    tested = {*map(str, range(1, 8)), "right", "left", "l", "s", "n", "p", "question_mark", "q", "ctrl+c"}
     keys = {binding.key for binding in Monitor.BINDINGS}  # type: ignore[union-attr]
     assert keys == tested
 

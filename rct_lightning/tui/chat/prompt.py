@@ -38,12 +38,22 @@ class Prompt(TextArea):
         self.cursor_blink = False  # nothing moves while nobody does anything
 
     def action_send(self) -> None:
-        """Hand the text over; it stays until it is taken."""
+        """Hand the text over; it stays until it is taken.
+
+        Textual looks for such a binding when a key arrives, and letters are put in when their turn comes: of what is
+        typed faster than that, those before Enter are waited for.
+        """
+        self.call_later(self._send)
+
+    def _send(self) -> None:
         if self.text.strip():
             self.post_message(self.Sent(self.text))
 
     def action_newline(self) -> None:
-        """Break the line."""
+        """Break the line, behind the letters that were typed before."""
+        self.call_later(self._break)
+
+    def _break(self) -> None:
         self.replace("\n", *self.selection, maintain_selection_offset=False)
 
     def put(self, text: str) -> None:

@@ -77,6 +77,7 @@ class Monitor(App[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "Quit"),
+        Binding("ctrl+c", "quit", show=False, priority=True),  # it only looks on: there is nothing to lose
         Binding("question_mark", "help", "Help", key_display="?"),
         Binding("right", "turn(1)", "Next tab", show=False, priority=True),  # a container would scroll
         Binding("left", "turn(-1)", "Tab before", show=False, priority=True),
