@@ -1,14 +1,18 @@
 """The ``rct`` command."""
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from rct_lightning import doctor
 from rct_lightning.cli import app
+from rct_lightning.cli.refusing import refusing
+from rct_lightning.errors import UserError
 
 ROOT = Path(__file__).parents[1]
 
@@ -55,6 +59,31 @@ def test_little_space_and_an_absent_model_are_mentioned(monkeypatch: pytest.Monk
         "model": "warn",
     }
     assert all(line.remedy for line in lines if line.status != "ok")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "run/adapter"),
+         2, "Error: run/adapter: Permission denied. Look at its permissions."),
+        (OSError(errno.ENOSPC, "No space left on device"), 2, "No space left on device. Make room, or give another"),
+        (UserError("There is nothing."), 2, "Error: There is nothing."),
+        (FileNotFoundError(errno.ENOENT, "No such file", "own.py"), 1, ""),
+    ],
+)  # fmt: skip
+def test_what_the_disk_refuses_is_told_and_faults_of_the_program_are_not_hidden(
+    error: Exception, code: int, words: str
+) -> None:
+    own = typer.Typer()
+
+    @own.command()
+    @refusing
+    def command() -> None:
+        raise error
+
+    done = CliRunner().invoke(own)
+    assert done.exit_code == code and words in " ".join(done.output.split())
+    assert code == 2 or done.exception is error
 
 
 def test_help_imports_nothing_heavy() -> None:

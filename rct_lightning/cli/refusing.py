@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -11,12 +12,20 @@ import typer
 from rct_lightning.console import EXIT_CODE, tell
 from rct_lightning.errors import UserError
 
+OF_THE_DISK = {
+    errno.EACCES: "Look at its permissions.",
+    errno.EPERM: "Look at its permissions.",
+    errno.EROFS: "Give a place that can be written to.",
+    errno.ENOSPC: "Make room, or give another place.",
+    errno.EDQUOT: "Make room, or give another place.",
+}
+"""What the user can do about errors of the operating system; others are this program's."""
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def refusing(command: Callable[P, R]) -> Callable[P, R]:
-    """Let a command of ``rct`` explain a :class:`UserError` and end with exit code 2."""
+    """Let a command of ``rct`` explain a :class:`UserError`, or what the disk refuses, and end with exit code 2."""
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -24,6 +33,11 @@ def refusing(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except UserError as error:
             tell(error)
-            raise typer.Exit(EXIT_CODE) from None
+        except OSError as error:
+            if error.errno not in OF_THE_DISK:
+                raise
+            place = f"{error.filename}: " if error.filename else ""
+            tell(UserError(f"{place}{error.strerror}. {OF_THE_DISK[error.errno]}"))
+        raise typer.Exit(EXIT_CODE)
 
     return wrapped
