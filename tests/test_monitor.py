@@ -136,7 +136,7 @@ NOW = BEGUN + 223
         ({"state": "finished"}, "there", 9999, "finished", "wrote its adapter"),
         ({"state": "dancing"}, "there", 0, "unknown", "says nothing known"),
         ({"state": ["running"]}, "there", 0, "unknown", "says nothing known"),
-        ({}, "there", 0, "unknown", "no status yet"),
+        ({}, "there", 0, "unknown", "no status that can be read"),
     ],
 )  # fmt: skip
 def test_a_verdict_is_by_what_is_recorded(
@@ -272,7 +272,18 @@ def test_a_run_without_events_is_shown(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", [], state="")
     (run / "events.jsonl").unlink()
     code, text = said(str(run), "--once")
-    assert code == 0 and "unknown. It has written no status yet." in text
+    assert code == 0 and "unknown. It has written no status that can be read." in text
+    assert "no events: events.jsonl is empty or not there" in text
+
+
+def test_a_damaged_file_of_events_is_said_to_be_damaged(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", state="finished")
+    with (run / "events.jsonl").open("ab") as file:
+        file.write(b"\x00\xff\n{torn\n")
+    assert "unreadable lines of events: 2" in said(str(run), "--once")[1]
+    (run / "events.jsonl").write_bytes(b"{torn\n")
+    text = said(str(run), "--once")[1]
+    assert "unreadable lines of events: 1" in text and "is empty or not there" not in text
 
 
 def test_plain_follows_a_run_until_it_has_ended(tmp_path: Path) -> None:

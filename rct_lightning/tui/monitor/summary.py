@@ -166,6 +166,8 @@ def as_text(view: View) -> str:
         *terms(state),
         "",
         *(lost(state)),
+        *([] if state.events or state.unreadable else [f"no events: {view.run.events.name} is empty or not there"]),
+        *([f"unreadable lines of events: {state.unreadable}"] if state.unreadable else []),
         f"alerts: {state.alert_count or 'none'}",
         *(f"  {alert.line()}" for alert in state.alerts),
         f"checks before step 0: {_checks(view)}",

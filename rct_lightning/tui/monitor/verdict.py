@@ -54,7 +54,10 @@ def judge(
         condition, why = _ENDS[written]
         why = f"{why} {state.error}".strip() if written in ("failed", "interrupted") else why
     else:
-        condition, why = "unknown", "It has written no status yet." if not status else "Its status says nothing known."
+        condition, why = (
+            "unknown",
+            "It has written no status that can be read." if not status else "Its status says nothing known.",
+        )
     return Verdict(condition, why, silent, patience)
 
 
