@@ -1,6 +1,7 @@
 """The model's side: what it says in the chat is what it says anywhere else."""
 
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -174,7 +175,9 @@ def prompt(*arguments: str) -> tuple[int, str, str]:
 
 def test_one_reply_is_printed_for_scripts(run: Path) -> None:
     hot = ("--temperature", "1.5", "--max-tokens", "8", "--accelerator", "cpu")
-    code, first, _ = prompt(str(run), "--prompt", "Are you there?", "--seed", "1", *hot)
+    logging.getLogger("bitsandbytes").setLevel(logging.NOTSET)
+    code, first, beside = prompt(str(run), "--prompt", "Are you there?", "--seed", "1", *hot)
+    assert beside == "" and not logging.getLogger("bitsandbytes").isEnabledFor(logging.WARNING), "a script reads both"
     assert code == 0 and first.strip()
     assert prompt(str(run), "--prompt", "Are you there?", "--seed", "1", *hot)[1] == first
     assert prompt(str(run), "--prompt", "Are you there?", "--seed", "2", *hot)[1] != first

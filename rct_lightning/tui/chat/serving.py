@@ -61,9 +61,11 @@ def load(run: str, which: WhichAdapter = "last", accelerator: str = "auto") -> t
     """
     folder = find_run(run)  # before the libraries are: a mistake is told at once
 
+    from rct_lightning.backbone import quiet_libraries
     from rct_lightning.trained import load_trained
     from rct_lightning.untrusted import ADAPTER_FILE
 
+    quiet_libraries()
     trained = load_trained(folder, which=which, accelerator=accelerator)
     name = folder.root.resolve().name
     model = content_hash(trained.adapter / ADAPTER_FILE)
