@@ -79,6 +79,11 @@ def test_what_cannot_be_split_is_an_error(sizes: tuple[int, ...], eval_size: int
         split(conversations(*sizes), eval_size)
 
 
+def test_more_rows_than_there_are_cannot_be_held_out_and_it_is_said_why() -> None:
+    with pytest.raises(UserError, match="3 rows in 3 .* none would be left to train on. Give a size below 3"):
+        split(conversations(1, 1, 1), 82)
+
+
 def test_another_seed_splits_otherwise() -> None:
     rows = conversations(*[1] * 30)
     assert said(split(rows, 10, 0).held) != said(split(rows, 10, 1).held)

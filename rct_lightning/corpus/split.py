@@ -258,6 +258,11 @@ def _cannot(rows: Sequence[Example], groups: Sequence[Group], wished: int) -> Us
     conversations = len({row.conversation for row in rows})
     largest = max(groups, key=lambda found: len(found.rows))
     why = f"{len(rows)} rows in {conversations} conversation(s)"
+    if wished >= len(rows):
+        return UserError(
+            f"{why} cannot be split so that {wished} are held out: none would be left to train on. Give a size below "
+            f"{len(rows)} (data.eval_size, or --eval-size of `rct corpus split`), or a file of evaluation rows."
+        )
     if len(largest.conversations) > 1:
         kind = largest.ties.most_common(1)[0][0]
         why += f", {len(largest.conversations)} of which belong together (most often by the {kind}),"
