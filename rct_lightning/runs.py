@@ -126,7 +126,7 @@ class RunDir:
             return self.adapter
         best = self.best_adapters()
         if not best:
-            raise UserError(f"{self.root}: no best evaluation's adapter was kept. Leave adapter=best out.")
+            raise UserError(f"{self.root}: no best evaluation's adapter was kept. Use the last one.")
         return best[0]
 
     def step_of(self, which: WhichAdapter) -> int | None:
@@ -234,13 +234,15 @@ def find_run(name: str, logs: Path = LOGS) -> RunDir:
         configs = [*logs.glob("*/*/config.yaml"), *logs.glob("multiruns/*/*/config.yaml")]
         configs = [path for path in configs if path.is_file()]
         if not configs:
-            raise UserError(f"There is no run under {logs} yet. Train one with 'python train.py', or give run=DIR.")
+            raise UserError(
+                f"There is no run under {logs} yet. Train one with 'python train.py', or give the folder of one."
+            )
         return _without_links_outside(RunDir(max(configs, key=lambda path: path.stat().st_mtime_ns).parent))
     run = RunDir(Path(name))
     if not _is_file(run.config):
         raise UserError(
-            f"{name}: not a run directory, it has no {run.config.name}. Give the folder that train.py printed, "
-            f"or run=latest."
+            f"{name or repr(name)}: not a run directory, it has no {run.config.name}, or none that can be read. Give "
+            f"the folder that train.py printed, or latest."
         )
     return _without_links_outside(run)
 

@@ -779,7 +779,7 @@ ON_THE_WAY = {
     "lightning": (["train.py", "trainer.limit_test_batches=-1"], ["-1 for limit_test_batches", "conf/trainer"]),
     "no batches": (["train.py", "+trainer.limit_train_batches=0.001"], ["limit_train_batches=0.001", "Use at least"]),
     "rare looks": (["train.py", "+trainer.val_check_interval=9999"], ["val_check_interval=9999", "an epoch has"]),
-    "absent run": (["evaluate.py", "run=nowhere"], ["nowhere", "not a run directory", "run=latest"]),
+    "absent run": (["evaluate.py", "run=nowhere"], ["nowhere", "not a run directory", "or latest"]),
     "no runs yet": (["evaluate.py", "run=latest"], ["no run under logs", "python train.py"]),
     "absent study": (["evaluate.py", "study=nowhere"], ["study=nowhere", "Give the directory of a multirun"]),
 }
