@@ -347,6 +347,16 @@ def test_a_full_disk_is_a_mistake_with_a_name(tmp_path: Path, monkeypatch: pytes
         import_corpus([EXPORTS / "claude.json"], CorpusDir(tmp_path / "out"))
 
 
+def test_nothing_to_import_is_told_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty.json").touch()
+    with pytest.raises(UserError, match="no file of it is an export. Give the export itself, or name its --format"):
+        import_corpus([tmp_path / "empty"], CorpusDir(tmp_path / "out"))
+    with pytest.raises(UserError, match="empty.json: the file is empty. Fetch the export again"):
+        import_corpus([tmp_path / "empty.json"], CorpusDir(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_place_that_cannot_be_written_is_a_mistake(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):

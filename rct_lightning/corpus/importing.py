@@ -137,4 +137,6 @@ def _nothing(paths: Sequence[Path], report: Report) -> str:
     reasons = report.tally.to_json()["dropped"]
     counted = "; ".join(f"{one['count']} {what} ({one['where'][0]})" for what, one in list(reasons.items())[:5])
     where = ", ".join(map(str, paths))
-    return f"{where}: there is no answered user turn in what was read. {f'Left out: {counted}.' if counted else ''}"
+    left_out = f" Left out: {counted}." if counted else ""
+    read = "in what was read" if report.files else "here, since no file of it is an export"
+    return f"{where}: there is no answered user turn {read}.{left_out} Give the export itself, or name its --format."

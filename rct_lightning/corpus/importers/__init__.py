@@ -60,7 +60,7 @@ def _by_structure(source: Source) -> Format | None:
                 return one
     name = source.member.name
     if not source.member.size:
-        return _none(source, "empty files", f"{name}: the file is empty.")
+        return _none(source, "empty files", f"{name}: the file is empty. Fetch the export again.")
     if not heads:
         return _none(
             source, "files without a JSON object", f"{name}: there is no JSON object in it, so no conversation."
