@@ -350,7 +350,7 @@ DAMAGED = {
     "seed: 1": "loss: a value is missing",
     "a: !!python/object:os.system {}": "not a readable configuration",
     "\x00": "not a readable configuration",
-    "": "loss: a value is missing",
+    "": "it is empty, so what the run was is not known",
     "text": "text: there is no such key",
     "5": "not a readable configuration",
     "? [1]\n: 2": "not a readable configuration",

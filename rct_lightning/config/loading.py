@@ -129,6 +129,8 @@ def load_run_config(path: Path) -> Config:
         raise UserError(f"{path}: not a readable configuration ({what}). Give another run.") from None
     if not isinstance(plain, dict):
         raise UserError(f"{path}: expected the configuration of a run, found a {type(plain).__name__}.")
+    if not plain:
+        raise UserError(f"{path}: it is empty, so what the run was is not known. Give another run.")
     for key, value in _texts(plain):
         if "${" in value:  # it would be filled from this machine's environment
             raise UserError(f"{path}: {key}={shown(value)} is a reference. A run's configuration is resolved.")
