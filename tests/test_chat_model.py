@@ -185,6 +185,11 @@ def test_one_reply_is_printed_for_scripts(run: Path) -> None:
     assert code == 0 and base.strip()
 
 
+def test_a_prompt_of_bytes_that_are_no_text_is_answered(run: Path) -> None:
+    text = "M\udcc3\udca4rz \udcff?"  # as an argument arrives in a locale that does not know it
+    assert prompt(str(run), "--prompt", text, "--max-tokens", "2", "--accelerator", "cpu")[0] == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

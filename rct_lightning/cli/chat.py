@@ -119,10 +119,12 @@ def _session(once: dict[str, str]) -> tuple[Session, str]:
 
 def _reply(run: str, adapter: Adapter, accelerator: Accelerator, settings: Settings, prompt: str, base: bool) -> str:
     from rct_lightning.errors import UserError
+    from rct_lightning.sanitize import printable
     from rct_lightning.tui.chat.serving import answer, load
     from rct_lightning.tui.chat.speaker import Question, Said
 
-    if not prompt.strip():
+    prompt = printable(prompt).strip()  # an argument may hold bytes that are no text
+    if not prompt:
         raise UserError("--prompt: there is nothing to answer. Give a text.")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # before it is imported: a script reads both streams
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
