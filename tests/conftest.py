@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what deterministi
 
 import pytest
 import torch
+from forked import Forker
 from hypothesis.configuration import set_hypothesis_home_dir
 from short_runs import Corpus, make_base, make_corpus
 from transformers.utils.logging import disable_progress_bar
@@ -179,6 +180,13 @@ def make_data(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Calla
 def corpus(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Corpus:
     """Files for runs of twenty steps."""
     return make_corpus(tmp_path_factory.mktemp("short_runs"), tiny_base)
+
+
+@pytest.fixture(scope="session")
+def forker() -> Iterator[Forker]:
+    """Commands in processes of their own, without the seconds that their imports take."""
+    with Forker() as forker:
+        yield forker
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,8 @@ class Forker:
     """Inside ``with``, commands can be typed."""
 
     def __enter__(self) -> Forker:
-        env = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}  # threads do not live through a fork
+        own = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONHASHSEED": "0"}  # no threads live through a fork
+        env = os.environ | own
         line = [sys.executable, __file__]
         self.process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
         return self

@@ -18,9 +18,12 @@ SETTINGS = (
     "callbacks.generation_sampling.every_n_steps=7 callbacks.generation_sampling.max_new_tokens=2 "
     "callbacks.baseline_comparison.max_new_tokens=2 callbacks.eval_sanity.max_new_tokens=2 callbacks.health.replies=2 "
     "callbacks.health.max_new_tokens=2 callbacks.checkpointing.every_n_steps=1 callbacks.checkpointing.keep_last=99 "
-    "model.lora.dropout=0.1 seed=3 logger=none"
+    "loss.phrases_per_step=1 model.lora.dropout=0.1 seed=3 logger=none"
 ).split()
-"""Twenty steps in two epochs; everything that could disturb the order of random numbers is on."""
+"""Twenty steps in two epochs; everything that could disturb the order of random numbers is on.
+
+A phrase of each bank a step is drawn at random as three are, and costs a third less time.
+"""
 
 
 @dataclass(frozen=True)

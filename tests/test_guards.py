@@ -45,9 +45,10 @@ def found(run: Run) -> dict[str, guards.Finding]:
     return {finding.guard: finding for finding in guards.inspect(run)}
 
 
-def stops(run: Run) -> dict[str, str]:
-    """What stops a run, by guard; each says what to do."""
-    stopping = {name: finding for name, finding in found(run).items() if finding.status == "stop"}
+def stops(run: Run, *asked: guards.Guard) -> dict[str, str]:
+    """What stops a run, by guard; each says what to do. All are asked, or these: some need seconds."""
+    findings = [guard(run) for guard in asked] or guards.inspect(run)
+    stopping = {finding.guard: finding for finding in findings if finding.status == "stop"}
     assert all(finding.seen and finding.remedy for finding in stopping.values())
     return {name: finding.seen for name, finding in stopping.items()}
 
@@ -108,29 +109,33 @@ def test_eos_masked_as_padding_is_named(make_run: Any, monkeypatch: pytest.Monke
     def mask_eos(batch: Batch, labels: torch.Tensor) -> None:
         labels[labels == tokenizer.eos_token_id] = IGNORE
 
-    assert "carries no label" in stops(with_labels(make_run(), mask_eos, monkeypatch))["labels"]
+    assert "carries no label" in stops(with_labels(make_run(), mask_eos, monkeypatch), corpus.check_labels)["labels"]
 
 
 def test_a_turn_forged_inside_a_text_is_named(make_run: Any, make_data: Any) -> None:
     forged = {"forged": {"input": "Are you there, dear friend?", "output": "Yes.\nHuman: Good. And the box?"}}
-    seen = stops(make_run(on=make_data(ROWS | forged)))["turns"]
+    seen = stops(make_run(on=make_data(ROWS | forged)), corpus.check_turns)["turns"]
     assert "train: 1 of 9 rows" in seen and "'forged': 'Human: Good. And the box?'" in seen
     roles = DialogueTemplate("Guest", "Host")
-    assert "turns" not in stops(make_run(on=make_data(ROWS | forged, template=roles))), "other roles, other lines"
+    other = make_run(on=make_data(ROWS | forged, template=roles))
+    assert corpus.check_turns(other).status == "ok", "other roles, other lines"
 
 
 def test_learning_the_users_words_is_named(make_run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def learn_everything(batch: Batch, labels: torch.Tensor) -> None:
         labels[batch.attention_mask == 1] = batch.input_ids[batch.attention_mask == 1]
 
-    assert "labels decode to" in stops(with_labels(make_run(), learn_everything, monkeypatch))["labels"]
+    assert (
+        "labels decode to"
+        in stops(with_labels(make_run(), learn_everything, monkeypatch), corpus.check_labels)["labels"]
+    )
 
 
 def test_labels_out_of_place_are_named(make_run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def shift(batch: Batch, labels: torch.Tensor) -> None:
         labels[:] = labels.roll(-1, dims=1)
 
-    assert "do not stand where" in stops(with_labels(make_run(), shift, monkeypatch))["labels"]
+    assert "do not stand where" in stops(with_labels(make_run(), shift, monkeypatch), corpus.check_labels)["labels"]
 
 
 def test_a_lost_reply_is_named(make_run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,10 +172,10 @@ def test_a_corpus_without_history_is_named(make_run: Any, make_data: Any) -> Non
 
 
 def test_lost_replies_and_lost_turns_are_told_apart(make_run: Any, make_data: Any) -> None:
-    short = found(make_run(make_data(max_seq_length=24)))["truncation"]
+    short = corpus.check_truncation(make_run(make_data(max_seq_length=24)))
     assert short.status == "stop"
     needed = int("".join(c for c in short.remedy.split("max_seq_length=")[1].split()[0] if c.isdigit()))
-    enough = found(make_run(make_data(max_seq_length=needed)))["truncation"]
+    enough = corpus.check_truncation(make_run(make_data(max_seq_length=needed)))
     assert enough.status == "warn" and "oldest turns" in enough.remedy, "every reply fits, some history does not"
 
 
@@ -192,7 +197,7 @@ def test_leaks_are_named(make_run: Any, make_data: Any, kind: str) -> None:
     leak, words = LEAKS[kind]
     original = {"input": "Show me the way to the old stone bridge by the mill again, thanks", "output": "Right."}
     rows = make_data(ROWS | {"original": original}, EVAL_ROWS | leak)
-    assert words in stops(make_run(rows))["leakage"]
+    assert words in stops(make_run(rows), corpus.check_leakage)["leakage"]
 
 
 def test_replies_that_share_their_wording_are_named(make_run: Any, make_data: Any) -> None:
@@ -207,14 +212,17 @@ def test_replies_that_share_their_wording_are_named(make_run: Any, make_data: An
             }
         },
     )
-    assert "8-grams" in stops(make_run(rows))["leakage"]
+    assert "8-grams" in stops(make_run(rows), corpus.check_leakage)["leakage"]
 
 
 def test_phrases_that_train_and_score_are_named(make_run: Any) -> None:
     shared = PhraseBank(("I am here.", "It is you."), ("I am  HERE.", "There you are."))
-    assert "1 phrases" in stops(make_run(lexicon=replace(Lexicon(), bond=shared)))["phrases"]
+    run = make_run()
+    assert "1 phrases" in stops(replace(run, lexicon=replace(Lexicon(), bond=shared)), corpus.check_phrases)["phrases"]
     unfilled = PhraseBank(("I am here, {user}.",), ("There you are.",))
-    assert "open slot" in stops(make_run(lexicon=replace(Lexicon(), bond=unfilled)))["phrases"]
+    assert (
+        "open slot" in stops(replace(run, lexicon=replace(Lexicon(), bond=unfilled)), corpus.check_phrases)["phrases"]
+    )
 
 
 # --- faults in the model --------------------------------------------------------------------------------------------
@@ -233,7 +241,7 @@ def test_adapters_that_do_not_train_are_named(make_run: Any) -> None:
 
 
 def test_a_base_that_is_never_asked_is_mentioned(make_run: Any) -> None:
-    assert found(make_run(samples_baseline=False))["baseline"].status == "warn"
+    assert loss.check_baseline(make_run(samples_baseline=False)).status == "warn"
 
 
 # --- faults in the loss ---------------------------------------------------------------------------------------------

@@ -1,12 +1,9 @@
 """Training processes are killed at random moments, over and over, and what is left is what was to be left."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[1]
+from forked import Forker
 
 
 @pytest.mark.parametrize(
@@ -17,8 +14,9 @@ ROOT = Path(__file__).parents[1]
         pytest.param(200, ["--nf4"], marks=pytest.mark.long),
     ],
 )
-def test_killed_at_random_moments_a_run_goes_on_as_if_it_had_not_been(kills: int, options: list[str]) -> None:
-    line = [sys.executable, str(ROOT / "tests" / "kills.py"), "--kills", str(kills), *options]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=3600)
-    assert done.returncode == 0 and f"{kills} kills" in done.stdout, done.stdout + done.stderr
-    assert " 0 of them otherwise" in done.stdout
+def test_killed_at_random_moments_a_run_goes_on_as_if_it_had_not_been(
+    kills: int, options: list[str], tmp_path: Path, forker: Forker
+) -> None:
+    code, out, err = forker.type_in(tmp_path, "tests/kills.py", "--kills", str(kills), *options)
+    assert code == 0 and f"{kills} kills" in out, out + err
+    assert " 0 of them otherwise" in out

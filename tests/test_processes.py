@@ -40,10 +40,14 @@ def adapter(run: RunDir) -> dict[str, torch.Tensor]:
 
 
 def test_two_processes_are_one_on_the_same_global_batch(corpus: Corpus, tmp_path: Path) -> None:
-    """Losses, gradients as measured, evaluations, own replies and adapters; relational terms and all."""
+    """Losses, gradients as measured, evaluations, own replies and adapters; relational terms and all.
+
+    Twelve steps in two epochs, the second of which is shuffled anew.
+    """
     alone = RunDir(tmp_path / "alone")
-    experiment.train(configured(corpus, alone.root, "data.batch_size=8", "model.lora.dropout=0"))
-    both = trained(tmp_path, corpus, "both", *QUIET)
+    one_process = ("data.batch_size=8", "model.lora.dropout=0", "trainer.limit_train_batches=6")
+    experiment.train(configured(corpus, alone.root, *one_process))
+    both = trained(tmp_path, corpus, "both", *QUIET, "trainer.limit_train_batches=12")
     rows = [run.read_loss_components() for run in (alone, both)]
     assert len(rows[0]) == len(rows[1]) > 5
     for one, two in zip(*rows, strict=True):

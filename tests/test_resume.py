@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forked import Forker
 from hydra import compose, initialize_config_dir
 from short_runs import ACCUMULATION, ROOT, Corpus, arguments, configured
 
@@ -116,7 +116,7 @@ def test_from_every_step_a_resumed_run_is_the_run(
 def test_another_random_state_would_be_noticed(whole: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison can fail: without the random state dropout is another."""
     straight = whole(*ACCUMULATION[1])
-    again = cut(straight, tmp_path / "run", 13)
+    again = cut(straight, tmp_path / "run", 18)
     monkeypatch.setattr("rct_lightning.callbacks.checkpointing.set_random_state", lambda state: None)
     resume(again)
     assert left_by(again)["adapter_model.safetensors"] != left_by(straight)["adapter_model.safetensors"]
@@ -168,12 +168,13 @@ def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_run_whose_time_is_over_ends_well_and_goes_on(
-    whole: Any, corpus: Corpus, tmp_path: Path, slowly: None
+    whole: Any, corpus: Corpus, tmp_path: Path, slowly: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     straight, run = whole(*ACCUMULATION[1]), tmp_path / "run"
     with pytest.raises(Interrupted, match=r"max_time was over after step \d+. Go on with python train.py") as ended:
         experiment.train(configured(corpus, run, *ACCUMULATION[1], BRIEFLY))
     assert ended.value.exit_code == 0 and RunDir(run).read_status()["state"] == "interrupted"
+    monkeypatch.undo()  # what is left may be quick
     resume(run)
     assert left_by(run) == left_by(straight)
 
@@ -199,8 +200,9 @@ def test_what_was_chosen_by_memory_is_not_chosen_again(
     assert left_by(again) == left_by(straight)
 
 
-def test_a_resumed_run_keeps_no_other_settings(corpus: Corpus, tmp_path: Path) -> None:
-    done = typed(tmp_path, "resume=latest", "loss.lambda=1")
+def test_a_resumed_run_keeps_no_other_settings(tmp_path: Path) -> None:
+    line = [sys.executable, str(ROOT / "train.py"), "resume=latest", "loss.lambda=1"]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 2 and "loss.lambda=1: resume goes on with the configuration" in " ".join(
         done.stderr.split()
     )
@@ -210,20 +212,16 @@ def test_a_resumed_run_keeps_no_other_settings(corpus: Corpus, tmp_path: Path) -
 # --- real processes, really killed ----------------------------------------------------------------------------------
 
 
-def typed(where: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, str(ROOT / "train.py"), *words]
-    return subprocess.run(line, cwd=where, env=os.environ | env, capture_output=True, text=True, timeout=300)
-
-
 @pytest.mark.parametrize("place", ["moved", *(pytest.param(p, marks=pytest.mark.long) for p in SAVING if p != "moved")])
 def test_a_run_killed_while_it_saves_goes_on_as_if_it_had_not_been(
-    place: str, whole: Any, corpus: Corpus, tmp_path: Path
+    place: str, whole: Any, tmp_path: Path, forker: Forker
 ) -> None:
     """At the first checkpoint of all, nothing can be gone on with; so this one resumes, and is killed at the next."""
     straight = whole(*ACCUMULATION[1])
-    again = cut(straight, tmp_path / "run", 12)
-    killed = typed(tmp_path, f"resume={again}", **{checkpoint.FAULT: f"kill:{place}"})
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    again = cut(straight, tmp_path / "run", 16)
+    fault = f"import os; os.environ[{checkpoint.FAULT!r}] = 'kill:{place}'"
+    code, _, err = forker.type_in(tmp_path, "train.py", f"resume={again}", before=fault)
+    assert code == -signal.SIGKILL, err
     assert not (again / "adapter").exists()
     resume(again)
     assert left_by(again) == left_by(straight)

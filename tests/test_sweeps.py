@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +23,6 @@ from rct_lightning.runs import RunDir
 CONF = ROOT / "conf"
 QUICK = "trainer.max_epochs=1 trainer.limit_train_batches=2 callbacks.checkpointing.every_n_steps=1".split()
 NOT_IN_A_SWEEP = ("seed=", "callbacks.baseline_comparison", "callbacks.eval_sanity", "callbacks.health")
-
-
-@pytest.fixture(scope="module")
-def forker() -> Iterator[Forker]:
-    with Forker() as forker:
-        yield forker
 
 
 def settings(corpus: Corpus) -> list[str]:

@@ -17,6 +17,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from forked import Forker
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.singleton import Singleton
@@ -97,11 +98,21 @@ class Place:
     def command(self, *arguments: str, hash_seed: int = 0) -> Said:
         """Type a command in this folder, in a process of its own without any network."""
         env = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "PL_", "HYDRA_"))}
-        env |= {"PYTHONPATH": str(self.guard), "PYTHONHASHSEED": str(hash_seed)}
-        env |= {"GUARD_NETWORK": str(self.guard / "network"), "GUARD_MODULES": str(self.guard / "modules")}
+        env |= {"PYTHONPATH": str(self.guard), "PYTHONHASHSEED": str(hash_seed), "OMP_NUM_THREADS": "1"}
         line = [sys.executable, *_script(arguments)]
+        env |= self._noted
         done = subprocess.run(line, cwd=self.folder, env=env, capture_output=True, text=True, timeout=600)
         return Said(done.returncode, done.stdout, done.stderr)
+
+    def forked(self, forker: Forker, *arguments: str) -> Said:
+        """The same in a process that is forked from one with a hash seed of 0, which has imported everything."""
+        before = f"import os\nos.environ |= {self._noted}\n{GUARD}"
+        return Said(*forker.type_in(self.folder, *arguments, before=before))
+
+    @property
+    def _noted(self) -> dict[str, str]:
+        """Where the guard writes down what it sees."""
+        return {"GUARD_NETWORK": str(self.guard / "network"), "GUARD_MODULES": str(self.guard / "modules")}
 
     @property
     def network(self) -> str:
@@ -236,10 +247,10 @@ def run(trained: tuple[Said, RunDir]) -> RunDir:
     return trained[1]
 
 
-def test_an_alert_can_end_the_run_and_nothing_is_lost(tiny_place: Place, tmp_path: Path) -> None:
+def test_an_alert_can_end_the_run_and_nothing_is_lost(tiny_place: Place, tmp_path: Path, forker: Forker) -> None:
     run = RunDir(tmp_path / "run")
     line = [*SHORT, "trainer.max_epochs=9", "optimizer.lr=1e-30", f"hydra.run.dir={run.root}", "check=false"]
-    said = tiny_place.command("train.py", *line, "health.on_alert=stop")
+    said = tiny_place.forked(forker, "train.py", *line, "health.on_alert=stop")
     assert said.code == 2 and "Traceback" not in said.err
     assert "was ended at step" in said.err and "health.on_alert=warn" in said.err
     alerts = [event for event in run.read_events() if event["event"] == "alert"]
@@ -278,10 +289,10 @@ def test_other_loggers_of_lightning_are_served(tiny_place: Place, type_in: Calla
     assert any(run.root.rglob("metrics.csv")) and run.read_status()["state"] == "finished"
 
 
-def test_an_alert_by_default_is_only_said(tiny_place: Place, tmp_path: Path) -> None:
+def test_an_alert_by_default_is_only_said(tiny_place: Place, tmp_path: Path, forker: Forker) -> None:
     run = RunDir(tmp_path / "run")
     line = [*SHORT, "trainer.max_epochs=3", "optimizer.lr=1e-30", f"hydra.run.dir={run.root}", "check=false"]
-    said = tiny_place.command("train.py", *line)
+    said = tiny_place.forked(forker, "train.py", *line)
     assert said.code == 0 and "health: " in said.out
     status = run.read_status()
     assert (status["state"], status["step"]) == ("finished", 6)
@@ -511,11 +522,12 @@ def test_evaluation_measures_what_training_logged(evaluated: Said, run: RunDir) 
 
 
 @pytest.fixture(scope="module")
-def swept(tiny_place: Place) -> dict[str, Said]:
-    """What two commands in two processes say that make two short runs of one seed each."""
+def swept(tiny_place: Place, forker: Forker) -> dict[str, Said]:
+    """What two commands in two processes of other hash seeds say that make two short runs of one seed each."""
+    line = ["train.py", "-m", *SHORT]
     return {
-        key: tiny_place.command("train.py", "-m", f"{key}={values}", f"hydra.sweep.dir={key}", *SHORT, hash_seed=seed)
-        for seed, (key, values) in enumerate({"loss.lambda": "0,0.3", "loss": "lm,relational"}.items())
+        "loss.lambda": tiny_place.forked(forker, *line, "loss.lambda=0,0.3", "hydra.sweep.dir=loss.lambda"),
+        "loss": tiny_place.command(*line, "loss=lm,relational", "hydra.sweep.dir=loss", hash_seed=1),
     }
 
 
@@ -742,8 +754,8 @@ def test_a_refused_sweep_leaves_nothing_behind(tiny_place: Place) -> None:
     assert files_in_logs(tiny_place.folder) == []
 
 
-def test_a_refused_job_does_not_keep_the_others_from_training(tiny_place: Place) -> None:
-    said = tiny_place.command("train.py", "-m", "loss.lambda=-1,0", "hydra.sweep.dir=half", *SHORT)
+def test_a_refused_job_does_not_keep_the_others_from_training(tiny_place: Place, forker: Forker) -> None:
+    said = tiny_place.forked(forker, "train.py", "-m", "loss.lambda=-1,0", "hydra.sweep.dir=half", *SHORT)
     assert_refused(replace(said, out=""), "loss.lambda=-1")
     (path,) = (tiny_place.folder / "half").glob("*/config.yaml")
     assert load_run_config(path).loss.lambda_ == 0 and RunDir(path.parent).read_status()["state"] == "finished"

@@ -95,7 +95,9 @@ class Typist:
         """Type one command; what it set in this process is set back."""
         from hydra._internal.hydra import Hydra
         from hydra.core.global_hydra import GlobalHydra
+        from hydra.core.plugins import Plugins
         from hydra.core.singleton import Singleton
+        from omegaconf.basecontainer import BaseContainer
 
         import rct_lightning.config  # noqa: F401  its resolvers are among what is set back
 
@@ -103,7 +105,9 @@ class Typist:
             None
         )  # composes everything once before, to look for hydra.mode, which nobody sets
         with made(case) as folder:
-            before, state, environment = listed(folder), Singleton.get_state(), dict(os.environ)
+            Plugins.instance()  # found once: Singleton.get_state and set_state would look for them at every command
+            singletons, resolvers = dict(Singleton._instances), dict(BaseContainer._resolvers)
+            before, environment = listed(folder), dict(os.environ)
             out, err, code, heavy = io.StringIO(), io.StringIO(), 0, False
             try:
                 with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), contextlib.chdir(folder):
@@ -117,7 +121,7 @@ class Typist:
                 code = -1
             finally:
                 GlobalHydra.instance().clear()
-                Singleton.set_state(state)
+                Singleton._instances, BaseContainer._resolvers = singletons, resolvers
                 os.environ.clear()
                 os.environ.update(environment)
             return told(folder, code, out.getvalue(), err.getvalue(), before, heavy)

@@ -28,13 +28,13 @@ from hydra import compose, initialize_config_dir
 
 from rct_lightning import experiment
 from rct_lightning.backbone import adapter_state
-from rct_lightning.callbacks import LossComponents
+from rct_lightning.callbacks import Health, LossComponents
 from rct_lightning.config import Config, validate
 from rct_lightning.data import IGNORE, Batch, RelationalDataset
 from rct_lightning.data.batch import Totals
 from rct_lightning.errors import UserError
 from rct_lightning.experiment import preparing
-from rct_lightning.health import RULES
+from rct_lightning.health import RULES, Alert
 from rct_lightning.losses import RelationalLoss, SeedLoss, relational
 from rct_lightning.losses.relational import Outcome
 from rct_lightning.markers import Lexicon
@@ -440,16 +440,30 @@ def configured(folder: Path, exhibit: Exhibit, others: Sequence[str] = (), base:
         return validate(compose("train", [*SETTINGS, *places, *exhibit.settings, *others]))
 
 
-def visit(exhibit: Exhibit, folder: Path, others: Sequence[str] = (), base: Path = NANO) -> list[Notice]:
-    """Everything that is said of a run: stops before step 0, then alerts."""
+def end_with(names: Sequence[str], patch: Patch) -> None:
+    """A run ends with the first alert of one of these names."""
+    true = Health._say
+
+    def say(self: Health, trainer: Any, alerts: Sequence[Alert]) -> None:
+        true(self, trainer, alerts)
+        trainer.should_stop |= any(alert.rule in names for alert in alerts)
+
+    patch.setattr(Health, "_say", say)
+
+
+def visit(
+    exhibit: Exhibit, folder: Path, others: Sequence[str] = (), base: Path = NANO, until: Sequence[str] = ()
+) -> list[Notice]:
+    """Everything that is said of a run up to an alert of such a name: stops before step 0, then alerts."""
     said = io.StringIO()
     stopped = ""
     with pytest.MonkeyPatch.context() as patch:
         config = configured(folder, exhibit, others, base)
         exhibit.plant(patch)
+        end_with(until, patch)
         with redirect_stdout(said), redirect_stderr(said):
             try:
-                experiment.train(config)
+                (experiment.check if config.check == "only" else experiment.train)(config)
             except UserError as error:
                 stopped = str(error)
     run = RunDir(folder / "run")

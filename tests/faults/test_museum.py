@@ -4,6 +4,7 @@ By default a sample of the exhibits, on a base of two random layers; ``-m long``
 as the table does.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,12 @@ from faults.museum import (
     visit,
 )
 
+QUICK = ("loss.phrases_per_step=1",)
+
 
 @pytest.mark.parametrize("exhibit", EXHIBITS[::7], ids=lambda exhibit: exhibit.fault)
 def test_a_planted_fault_is_named(exhibit: Exhibit, tmp_path: Path, tiny_base: Path) -> None:
-    named(exhibit, visit(exhibit, tmp_path, base=tiny_base))
+    named(exhibit, visit(exhibit, tmp_path, QUICK, tiny_base, until=exhibit.named_by))
 
 
 @pytest.mark.long
@@ -41,8 +44,11 @@ def named(exhibit: Exhibit, notices: list[Notice]) -> None:
 
 @pytest.mark.parametrize("settings", HEALTHY[:1], ids=" ".join)
 def test_a_healthy_run_is_left_in_peace(settings: tuple[str, ...], tmp_path: Path) -> None:
-    """On the bundled base: two random layers would be told, rightly, that they repeat themselves."""
-    assert visit(NOTHING, tmp_path, (*settings, "trainer.check_val_every_n_epoch=5")) == []
+    """On the bundled base: two random layers would be told, rightly, that they repeat themselves.
+
+    The guards are not asked: they leave the run of test_train.py in peace, which has the bundled base, too.
+    """
+    assert visit(NOTHING, tmp_path, (*settings, "check=false", "trainer.check_val_every_n_epoch=5")) == []
 
 
 @pytest.mark.long
@@ -68,6 +74,9 @@ def _standing_between(begin: str, end: str) -> str:
 
 @pytest.mark.parametrize("exhibit", EXHIBITS[:1], ids=lambda exhibit: exhibit.fault)
 def test_a_fault_that_is_not_planted_is_not_named(exhibit: Exhibit, tmp_path: Path, tiny_base: Path) -> None:
-    """The museum can fail: without the fault nobody names it."""
-    unplanted = Exhibit(exhibit.fault, exhibit.named_by, settings=exhibit.settings)
-    assert caught(unplanted, visit(unplanted, tmp_path, base=tiny_base)) is None
+    """The museum can fail: without the fault nobody names it, where a guard named it before step 0."""
+    unplanted = replace(exhibit, plant=NOTHING.plant)
+    for each, is_named in ((exhibit, True), (unplanted, False)):
+        folder = tmp_path / str(is_named)
+        folder.mkdir()
+        assert (caught(each, visit(each, folder, ("check=only",), tiny_base)) is not None) == is_named
