@@ -70,6 +70,14 @@ def trained_on(run: RunDir) -> Literal["nf4", "full"] | None:
     return "full" if dequantize == "auto" else "nf4"
 
 
+def _base_of(run: RunDir, config: Config) -> str:
+    """A base's name or folder; the folder as seen from here, or from where the run was started, somewhere above it."""
+    name = config.model.name_or_path
+    above = [folder / name for folder in run.root.resolve().parents]
+    found = [folder for folder in (Path(name), *above) if folder.is_dir()]
+    return str(found[0]) if found else name
+
+
 def load_trained(
     run: RunDir, *, which: WhichAdapter = "last", accelerator: str = "auto", instead_of: TrainedModel | None = None
 ) -> TrainedModel:
@@ -91,7 +99,7 @@ def load_trained(
     device = backbone.placement(found)
     template = load_template(adapter)
     quantization = "none" if trained_on(run) == "full" else config.model.quantization
-    base = Base(config.model.name_or_path, quantization, config.model.dequantize, device)
+    base = Base(_base_of(run, config), quantization, config.model.dequantize, device)
     if instead_of is not None and instead_of.base == base:
         loaded = backbone.exchange_adapters(instead_of.backbone, adapter)
     else:

@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from rct_lightning import doctor
+from rct_lightning import __version__, doctor
 from rct_lightning.cli import app
 from rct_lightning.cli.refusing import refusing
 from rct_lightning.errors import UserError
@@ -91,6 +91,26 @@ def test_help_imports_nothing_heavy() -> None:
         "import sys; import rct_lightning.cli; print(sorted({'torch', 'lightning', 'transformers'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_the_version_is_told() -> None:
+    line = [sys.executable, "-m", "rct_lightning.cli", "--version"]
+    assert subprocess.run(line, capture_output=True, text=True, check=True).stdout == f"rct_lightning {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["corpus", "audit", "{file}"], "it is a file. Give the folder that"),
+        (["corpus", "import", "{file}", "--out", "{file}"], "a file stands where a folder is needed"),
+        (["board", "{file}"], "it is a file. Name the directory"),
+    ],
+)
+def test_a_file_in_place_of_a_folder_is_told(words: list[str], said: str, tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"input": "Where is the lamp?", "output": "On the shelf by the door."}\n', encoding="utf-8")
+    done = CliRunner().invoke(app, [word.format(file=file) for word in words])
+    assert done.exit_code == 2 and said in " ".join(done.output.split()), done.output
 
 
 def test_health_of_no_run_is_a_mistake(tmp_path: Path) -> None:

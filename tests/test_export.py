@@ -198,6 +198,23 @@ def test_a_base_that_was_full_in_training_is_full_again(make_run: Made) -> None:
     assert effective["once"].startswith("nf4") and effective["auto"] == "none"
 
 
+def test_a_base_beside_the_logs_is_found_from_anywhere(
+    run: RunDir, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Configurations name the bundled base as seen from where the run was started."""
+    moved = RunDir(tmp_path / "project" / "logs" / "run")
+    shutil.copytree(run.root, moved.root)
+    config = load_run_config(moved.config)
+    base = config.model.model_copy(update={"name_or_path": "models/base"})
+    save_run_config(config.model_copy(update={"model": base}), moved.config)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="models/base"):
+        load_trained(moved, accelerator="cpu")
+    shutil.copytree(corpus.base, tmp_path / "project" / "models" / "base")
+    assert load_trained(moved, accelerator="cpu").base.name_or_path.endswith("project/models/base")
+
+
 def test_the_best_adapter_is_another_one(run: RunDir, tmp_path: Path) -> None:
     done = typed(run.root, "--to", tmp_path / "best", "--adapter", "best")
     assert done.exit_code == 0, done.output

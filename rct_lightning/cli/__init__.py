@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from rct_lightning import __version__
 from rct_lightning.cli import corpus
 from rct_lightning.cli.board import board
 from rct_lightning.cli.chat import chat
@@ -18,8 +19,18 @@ from rct_lightning.cli.refusing import refusing
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"rct_lightning {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def rct() -> None:
+def rct(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
     """Tools around train.py and evaluate.py."""
 
 
@@ -34,7 +45,9 @@ app.command()(monitor)
 @app.command()
 def doctor(
     model: Annotated[str, typer.Option(help="A model to look for: a folder, or a name on the hub.")] = "data/nano",
-    quick: Annotated[bool, typer.Option("--quick", help="Python, packages and disk alone, at once.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Python, packages and disk alone, at once, and no model.")
+    ] = False,
 ) -> None:
     """What this machine can do: Python, packages, devices, quantisation, disk, model. Exit code 1: it cannot train."""
     from rct_lightning.doctor import examine

@@ -70,7 +70,8 @@ def _events_of(name: str) -> Path:
     if name == "latest" or RunDir(folder).config.is_file():
         folder = find_run(name).tensorboard
     elif not folder.is_dir():
-        _refuse(folder, "there is no such folder", "Name the directory that train.py printed, or latest.")
+        what = "it is a file" if folder.exists() else "there is no such folder"
+        _refuse(folder, what, "Name the directory that train.py printed, or latest.")
     _check_has_events(folder)
     return folder
 

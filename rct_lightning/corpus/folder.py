@@ -78,7 +78,8 @@ class CorpusDir:
             UserError: None of them is.
         """
         if not self.root.is_dir():
-            raise UserError(f"{self.root}: there is no such folder. Give the one that `rct corpus import` wrote.")
+            what = "it is a file" if self.root.exists() else "there is no such folder"
+            raise UserError(f"{self.root}: {what}. Give the folder that `rct corpus import` wrote.")
         for path in candidates:
             if path.is_file():
                 return path

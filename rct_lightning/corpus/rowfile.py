@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from rct_lightning.corpus.conversation import Conversation, Tally
+from rct_lightning.corpus.together import unwritable
 from rct_lightning.dialogue import Example, Turn
 from rct_lightning.errors import UserError
 
@@ -40,7 +41,7 @@ class RowFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = _beside(self.path)
         except OSError as error:
-            raise _unwritable(self.path, error) from None
+            raise unwritable(self.path, error) from None
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -81,7 +82,7 @@ class RowFile:
         try:
             self._file.write(lines)
         except OSError as error:
-            raise _unwritable(self.path, error) from None
+            raise unwritable(self.path, error) from None
         self.index[name] = (rank, self._end, self._end + len(lines), len(rows))
         self._end += len(lines)
         self.count += len(rows)
@@ -133,7 +134,7 @@ class RowFile:
             os.replace(self._file.name, self.path)
             os.replace(file.name, account_path)
         except OSError as error:
-            raise _unwritable(self.path, error) from None
+            raise unwritable(self.path, error) from None
 
     def _leave_out_dead(self) -> None:
         old = self._file
@@ -167,7 +168,3 @@ def _beside(path: Path) -> IO[bytes]:
 
 def _same_id(row_id: str) -> UserError:
     return UserError(f"Two rows have the id {row_id!r}. Import the files into two folders, or rename one of the rows.")
-
-
-def _unwritable(path: Path, error: OSError) -> UserError:
-    return UserError(f"{path}: it cannot be written ({error.strerror or error}). Nothing was changed.")

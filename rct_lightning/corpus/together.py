@@ -12,6 +12,13 @@ from typing import IO
 from rct_lightning.errors import UserError
 
 
+def unwritable(path: Path, error: OSError) -> UserError:
+    """What to say where the disk does not take something."""
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return UserError(f"{path}: a file stands where a folder is needed. Give another name. Nothing was changed.")
+    return UserError(f"{path}: it cannot be written ({error.strerror or error}). Nothing was changed.")
+
+
 def put(texts: Mapping[Path, str]) -> None:
     """Write some files of a folder.
 
@@ -52,7 +59,7 @@ def written_together(paths: Sequence[Path]) -> Iterator[list[IO[str]]]:
             os.replace(file.name, path)
         done = True
     except OSError as error:
-        raise UserError(f"{folder}: it cannot be written ({error.strerror or error}). Nothing was changed.") from None
+        raise unwritable(folder, error) from None
     finally:
         if not done:
             for file in files:

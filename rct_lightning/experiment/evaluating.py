@@ -142,7 +142,7 @@ def _rows_of(trained: TrainedModel) -> dict[str, Any]:
 
 def _kept_base(config: EvaluateConfig, trained: TrainedModel, data: RelationalDataModule) -> KeptBase | None:
     """Where a study keeps the base's side, by everything that it depends on; None for a run by itself."""
-    files = backbone.files_of_base(trained.config.model.name_or_path)
+    files = backbone.files_of_base(trained.base.name_or_path)
     if config.study is None or not files:
         return None
     probes = Path(config.probes_file)
