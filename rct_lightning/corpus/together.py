@@ -15,7 +15,7 @@ from rct_lightning.errors import UserError
 def unwritable(path: Path, error: OSError) -> UserError:
     """What to say where the disk does not take something."""
     if isinstance(error, FileExistsError | NotADirectoryError):
-        return UserError(f"{path}: a file stands where a folder is needed. Give another name. Nothing was changed.")
+        return UserError(f"{path}: it cannot be written: a file stands where a folder is needed. Nothing was changed.")
     return UserError(f"{path}: it cannot be written ({error.strerror or error}). Nothing was changed.")
 
 
