@@ -10,17 +10,27 @@ from transformers import AutoModelForCausalLM
 
 from rct_lightning import checkpoint, experiment
 from rct_lightning.callbacks import BestAdapter
+from rct_lightning.data import Batch
+from rct_lightning.module import RelationalModule
 from rct_lightning.runs import RunDir
 
 QUICK = (*ACCUMULATION[1], "trainer.limit_train_batches=4")
 
 
-def test_the_best_evaluation_is_kept_where_later_ones_are_worse(corpus: Corpus, tmp_path: Path) -> None:
-    run = RunDir(tmp_path / "run")
-    experiment.train(configured(corpus, run.root, *QUICK, "optimizer.lr=0.3", "trainer.max_epochs=3"))
+def test_the_best_evaluation_is_kept_where_later_ones_are_worse(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, descend = RunDir(tmp_path / "run"), RelationalModule.training_step
+
+    def turn_back(self: RelationalModule, batch: Batch, batch_idx: int) -> torch.Tensor:
+        """Away from the corpus as of the eighth step."""
+        return descend(self, batch, batch_idx) * (1 if self.global_step < 8 else -1)
+
+    monkeypatch.setattr(RelationalModule, "training_step", turn_back)
+    experiment.train(configured(corpus, run.root, *QUICK, "optimizer.lr=0.03", "trainer.max_epochs=3"))
     losses = {event["step"]: event["lm"] for event in run.read_events() if event["event"] == "eval" and event["step"]}
     best = min(losses, key=lambda step: losses[step])
-    assert best != max(losses), "such a rate does harm, otherwise this test shows nothing"
+    assert 0 < best < max(losses), "the last evaluation is a worse one, otherwise this test shows nothing"
     assert [folder.name for folder in run.best_adapters()] == [f"best-step-{best}"]
 
     plain = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(corpus.base), run.best_adapter(best))

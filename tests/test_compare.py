@@ -124,7 +124,8 @@ def described(**changes: Any) -> Damage:
         (lambda run: run.metrics.write_text('{"endpoints": {"continuity/G_t": {}}}'), "holds no endpoints"),
         (described(change={"mean": "x"}), "not those of an evaluation"),
         (described(base=None), "holds no endpoints"),
-        (lambda run: run.config.write_text("{}"), "a value is missing"),
+        (lambda run: run.config.write_text("{}"), "it is empty, so what the run was is not known"),
+        (lambda run: run.config.write_text("seed: 1\n"), "a value is missing"),
     ],
 )
 def test_damage_is_a_mistake_with_its_place(
