@@ -32,9 +32,22 @@ from rct_lightning.template import DialogueTemplate
 ROOT = Path(__file__).parents[1]
 
 
+LONGEST = (
+    "test_train.py test_museum.py test_kills.py test_guards.py test_resume.py test_bad_inputs.py test_study_runs.py "
+    "test_processes.py test_arms.py test_sweeps.py test_study_folder.py"
+).split()
+"""Files that take more than twenty seconds of a processor."""
+
+
 def pytest_configure(config: pytest.Config) -> None:
     set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "rct_lightning_hypothesis")  # not in the checkout
     config.addinivalue_line("filterwarnings", r"error:::rct_lightning(\.|$)")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, so that processes end together."""
+    longest = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: longest.get(item.path.name, len(LONGEST)))
 
 
 @pytest.fixture(scope="session", autouse=True)
