@@ -87,11 +87,16 @@ def _run(cwd: str, arguments: list[str], before: str) -> None:
 
 def main() -> None:
     """Fork and tell."""
+    import matplotlib.figure  # noqa: F401  this and what follows, so that no forked process imports it
+    import peft  # noqa: F401
     import torch
+    from transformers import GPTNeoXForCausalLM  # noqa: F401
     from transformers.utils.logging import disable_progress_bar
 
-    import rct_lightning.experiment  # noqa: F401  so that no forked process imports it
+    import rct_lightning.experiment  # noqa: F401
+    from rct_lightning.backbone import nf4_problem
 
+    nf4_problem("cpu")  # imports bitsandbytes, where there is one
     torch.set_num_threads(1)
     disable_progress_bar()
     for line in sys.stdin:

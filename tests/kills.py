@@ -28,7 +28,7 @@ from hydra import compose, initialize_config_dir
 from short_runs import ACCUMULATION, ROOT, Corpus, configured, make_base, make_corpus
 
 from rct_lightning import checkpoint, experiment
-from rct_lightning.backbone import load_tokenizer
+from rct_lightning.backbone import load_tokenizer, nf4_problem
 from rct_lightning.config import validate
 from rct_lightning.runs import RunDir
 
@@ -125,6 +125,7 @@ def main() -> None:
     given = parser.parse_args()
     overrides = (*(NF4 if given.nf4 else ()), *(("trainer.limit_train_batches=4",) if given.short else ()))
     torch.set_num_threads(1)
+    nf4_problem("cpu")  # imports bitsandbytes, where there is one
     with tempfile.TemporaryDirectory() as folder:
         base = make_base(Path(folder) / "base", load_tokenizer(str(ROOT / "data" / "nano")))
         corpus = make_corpus(Path(folder), base)

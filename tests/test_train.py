@@ -44,7 +44,7 @@ ADAPTER = "adapter_model.safetensors"
 SHORT = (
     "debug=default trainer.accelerator=cpu trainer.max_epochs=1 trainer.limit_train_batches=2 seed=1 "
     "callbacks.generation_sampling.max_new_tokens=2 callbacks.baseline_comparison.max_new_tokens=2 "
-    "callbacks.eval_sanity.num_samples=1 callbacks.eval_sanity.max_new_tokens=2"
+    "loss.phrases_per_step=1 callbacks.eval_sanity.num_samples=1 callbacks.eval_sanity.max_new_tokens=2"
 ).split()
 GUARD = '''
 """Lets no connection out of this machine; writes down who tried, and what was imported in the end."""
