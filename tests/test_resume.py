@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -233,18 +234,18 @@ def test_a_run_killed_while_it_saves_goes_on_as_if_it_had_not_been(
     ids=lambda number: number.name,
 )
 def test_a_signal_ends_a_run_with_a_checkpoint(
-    number: signal.Signals, whole: Any, corpus: Corpus, tmp_path: Path
+    number: signal.Signals, whole: Any, corpus: Corpus, tmp_path: Path, forker: Forker
 ) -> None:
     straight, run = whole(*ACCUMULATION[1]), tmp_path / "run"
-    line = [sys.executable, str(ROOT / "train.py"), *arguments(corpus, *ACCUMULATION[1]), f"hydra.run.dir={run}"]
-    process = subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    line = ["train.py", *arguments(corpus, *ACCUMULATION[1]), f"hydra.run.dir={run}"]
+    process = forker.begin(tmp_path, *line)
     for _ in range(1200):
         if checkpoint.committed(run / "checkpoints"):
             break
         time.sleep(0.05)
-    process.send_signal(number)
-    said = process.communicate(timeout=120)[1]
-    assert process.returncode == 128 + number, said
+    os.kill(process, number)
+    code, _, said = forker.end(process, tmp_path)
+    assert code == 128 + number, said
     assert number.name in said and "resume=" in said
     assert RunDir(run).read_status()["state"] == "interrupted"
     newest = int(checkpoint.committed(run / "checkpoints")[0].name.split("-")[1])
