@@ -16,6 +16,7 @@ from rct_lightning.backbone import (
     devices,
     load_backbone,
     load_tokenizer,
+    loading,
     nf4_problem,
     placement,
     quantization,
@@ -166,6 +167,29 @@ def test_new_adapters_change_nothing(make_backbone: Any, tiny_base: Path) -> Non
         base = GPTNeoXForCausalLM.from_pretrained(tiny_base).eval()(input_ids=IDS).logits
     assert torch.equal(logits(make_backbone(trained=False)), base)
     assert not torch.equal(logits(make_backbone(trained=True)), base)
+
+
+def test_adapters_compute_in_the_type_of_the_base_and_learn_in_float32(
+    make_backbone: Any, gradient: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """peft alone would hold a copy of every layer's input in float32, beside a base in bfloat16."""
+    exact = make_backbone().model.train()
+    monkeypatch.setattr(loading, "compute_dtype", lambda device: torch.bfloat16)
+    model = make_backbone().model.train()
+    assert {parameter.dtype for parameter in adapter_state(model).values()} == {torch.float32}
+    kept: list[torch.Size] = []
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.dtype == torch.float32 and tensor.numel() == IDS.numel() * 128:
+            kept.append(tensor.shape)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        loss = model(input_ids=IDS, labels=IDS, use_cache=False).loss
+    assert not kept, "the input of the widest layer is held in float32"
+    found, expected = gradient(loss, model), gradient(exact(input_ids=IDS, labels=IDS, use_cache=False).loss, exact)
+    assert found.dtype == torch.float32
+    assert torch.cosine_similarity(found, expected, dim=0) > 0.999
 
 
 def test_gradient_checkpointing_gives_the_same_gradient(make_backbone: Any, gradient: Any) -> None:

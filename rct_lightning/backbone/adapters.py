@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from rct_lightning.backbone.quantization import logical_numel
 from rct_lightning.dropout import AdapterDropout
@@ -62,12 +63,36 @@ def saved_adapters(model: Any, folder: Path) -> Any:
         raise UserError(f"{folder}: this adapter does not fit its base model ({first}).") from error
 
 
-def quicken_dropout(peft_model: nn.Module) -> None:
-    """Put this project's faster dropout in the place of the adapters' own."""
+class AdapterLinear(nn.Linear):
+    """Half of an adapter that computes in the type of its input, whatever the type its weights are trained in.
+
+    peft turns the input into the weights' type instead: beside a base in bfloat16, that holds and moves a copy of every
+    layer's input in float32, and multiplies it without the tensor cores.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[..., in] -> [..., out], of the type of x."""
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        return F.linear(x, self.weight.to(x.dtype), bias)
+
+
+def quicken(peft_model: nn.Module) -> None:
+    """Put this project's faster dropout and products in the place of the adapters' own; weights stay where they are."""
     for module in peft_model.modules():
         for name, dropout in getattr(module, "lora_dropout", {}).items():
             if isinstance(dropout, nn.Dropout):
                 module.lora_dropout[name] = AdapterDropout(dropout.p)  # type: ignore[assignment, operator]
+        for halves in (getattr(module, "lora_A", {}), getattr(module, "lora_B", {})):
+            for name, half in halves.items():
+                if type(half) is nn.Linear:
+                    halves[name] = _in_the_type_of_its_input(half)
+                    module.cast_input_dtype_enabled = False  # type: ignore[assignment]
+
+
+def _in_the_type_of_its_input(half: nn.Linear) -> AdapterLinear:
+    quick = AdapterLinear(half.in_features, half.out_features, half.bias is not None, device="meta")
+    quick.weight, quick.bias = half.weight, half.bias
+    return quick
 
 
 def adapter_state(model: nn.Module) -> dict[str, torch.Tensor]:

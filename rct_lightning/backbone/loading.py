@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from rct_lightning.backbone.adapters import Lora, new_adapters, quicken_dropout, saved_adapters
+from rct_lightning.backbone.adapters import Lora, new_adapters, quicken, saved_adapters
 from rct_lightning.backbone.quantization import (
     Dequantize,
     Precision,
@@ -71,7 +71,7 @@ def load_backbone(
     model, precision = _load_base(name_or_path, device, quantization, dequantize)
     model.requires_grad_(False)
     peft_model = new_adapters(model, lora or Lora()) if adapter is None else saved_adapters(model, adapter)
-    quicken_dropout(peft_model)
+    quicken(peft_model)
     return Backbone(peft_model, tokenizer, precision)
 
 
@@ -119,7 +119,7 @@ def exchange_adapters(loaded: Backbone, adapter: Path) -> Backbone:
     bare = peft_model.unload()  # the base's own layers, put back as they were
     vars(bare).pop("peft_config", None)  # or it would be warned of a second adapter
     peft_model = saved_adapters(bare, adapter)
-    quicken_dropout(peft_model)
+    quicken(peft_model)
     return Backbone(peft_model, loaded.tokenizer, loaded.precision)
 
 
