@@ -1,6 +1,7 @@
 """Runs of twenty steps on a base of two random layers, for tests that look at whole runs."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
+from rct_lightning import checkpoint
 from rct_lightning.config import Config, validate
 
 ROOT = Path(__file__).parents[1]
@@ -43,6 +45,17 @@ def arguments(corpus: Corpus, *overrides: str) -> list[str]:
 def configured(corpus: Corpus, run: Path, *overrides: str) -> Config:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         return validate(compose("train", [*arguments(corpus, *overrides), f"run_dir={run}"]))
+
+
+def cut(run: Path, to: Path, step: int) -> Path:
+    """The run as it was found if it had been killed some time after the checkpoint of a step."""
+    shutil.copytree(run, to)
+    shutil.rmtree(to / "adapter")
+    (to / "status.json").unlink()
+    for folder in checkpoint.committed(to / "checkpoints"):
+        if int(folder.name.split("-")[1]) > step:
+            checkpoint.remove(folder)
+    return to
 
 
 def make_base(folder: Path, tokenizer: Any) -> Path:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 from forked import Forker
 from hydra import compose, initialize_config_dir
-from short_runs import ACCUMULATION, ROOT, Corpus, arguments, configured
+from short_runs import ACCUMULATION, ROOT, Corpus, arguments, configured, cut
 
 from rct_lightning import checkpoint, experiment
 from rct_lightning.backbone import nf4_problem
@@ -46,17 +45,6 @@ def left_by(run: Path) -> dict[str, str]:
         if event["event"] not in ("fit", "checkpoint", "resumed", "interrupted", "failed")
     ]
     return sums | {"events": json.dumps(events)}
-
-
-def cut(run: Path, to: Path, step: int) -> Path:
-    """The run as it was found if it had been killed some time after the checkpoint of a step."""
-    shutil.copytree(run, to)
-    shutil.rmtree(to / "adapter")
-    (to / "status.json").unlink()
-    for folder in checkpoint.committed(to / "checkpoints"):
-        if int(folder.name.split("-")[1]) > step:
-            checkpoint.remove(folder)
-    return to
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,9 @@ def write(folder: Path, rows: int, prompt: int, reply: int, steps: int) -> None:
         made = synthetic_rows(tokenizer, [(prompt, reply)] * count, seed)
         (folder / f"{side}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in made), encoding="utf-8")
     files = {side: str(folder / f"{side}.jsonl") for side in ("train", "eval")}
-    (folder / "setting.json").write_text(json.dumps({"model": str(NANO), "steps": steps, **files}))
+    (folder / "setting.json").write_text(
+        json.dumps({"model": str(NANO), "steps": steps, "accelerator": "cpu", **files})
+    )
 
 
 def measure(folder: Path, *overrides: str) -> dict[str, float]:

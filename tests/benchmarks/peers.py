@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import resource
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -19,6 +18,8 @@ import torch
 ROOT = Path(__file__).parents[2]
 WARM_UP = 2
 """Steps before the clock runs."""
+ROWS = 8
+"""Of a step."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Measured:
         reply_tokens: Learnt from in these steps.
         steps: How many were timed.
         first_loss: LM loss of the first step, before anything was learnt.
-        peak_mib: Resident memory of the process at its peak.
+        peak_mib: At its peak: resident memory of the process, or what torch held on the GPU in the timed steps.
+        tokens: Read in these steps, without padding.
     """
 
     seconds: float
@@ -38,6 +40,7 @@ class Measured:
     steps: int
     first_loss: float
     peak_mib: float
+    tokens: int
 
     @property
     def tokens_per_second(self) -> float:
@@ -46,20 +49,37 @@ class Measured:
 
 
 class Clock:
-    """Notes when each step ended and how many labels it had."""
+    """Notes when the timed steps began and ended, and how many labels and tokens each step had."""
 
-    def __init__(self) -> None:
-        self.ended: list[float] = []
-        self.labels: list[int] = []
+    def __init__(self, accelerator: str) -> None:
+        self.on_gpu = accelerator == "gpu"
+        self.labels: list[Any] = []
+        self.tokens: list[Any] = []
+        self.begun = 0.0
 
-    def tick(self, labels: int) -> None:
-        self.ended.append(time.perf_counter())
+    def tick(self, labels: Any, tokens: Any) -> None:
+        """A step is over, or on a GPU at least asked for; counts may be tensors, so that nobody waits for them."""
         self.labels.append(labels)
+        self.tokens.append(tokens)
+        if len(self.labels) == WARM_UP:
+            if self.on_gpu:
+                torch.cuda.synchronize()
+                torch.cuda.reset_peak_memory_stats()
+            self.begun = time.perf_counter()
 
     def measured(self, first_loss: float) -> Measured:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        seconds = self.ended[-1] - self.ended[WARM_UP - 1]
-        return Measured(seconds, sum(self.labels[WARM_UP:]), len(self.ended) - WARM_UP, first_loss, peak)
+        if self.on_gpu:
+            torch.cuda.synchronize()
+        seconds = time.perf_counter() - self.begun
+        resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        peak = torch.cuda.max_memory_allocated() / 2**20 if self.on_gpu else resident
+        labels, tokens = (sum(map(int, counts[WARM_UP:])) for counts in (self.labels, self.tokens))
+        return Measured(seconds, labels, len(self.labels) - WARM_UP, first_loss, peak, tokens)
+
+
+def setting_of(folder: Path) -> dict[str, Any]:
+    """Model, files, steps and accelerator, as training.py wrote them down."""
+    return json.loads((folder / "setting.json").read_text())
 
 
 def configuration(folder: Path, *overrides: str) -> Any:
@@ -68,13 +88,13 @@ def configuration(folder: Path, *overrides: str) -> Any:
 
     from rct_lightning.config import validate
 
-    setting = json.loads((folder / "setting.json").read_text())
+    setting = setting_of(folder)
     fixed = [
         "model=local", f"model.name_or_path={setting['model']}", "model.quantization=none", "model.lora.dropout=0",
         "data=jsonl", f"data.train_file={setting['train']}", f"data.eval_file={setting['eval']}", "check=false",
-        "logger=none", "trainer=cpu", f"trainer.max_steps={setting['steps']}", "trainer.enable_progress_bar=false",
-        "trainer.check_val_every_n_epoch=10", "callbacks.generation_sampling.every_n_steps=0",
-        "diagnostics_every_n_steps=0", f"run_dir={folder / 'run'}",
+        "logger=none", f"trainer={setting['accelerator']}", f"trainer.max_steps={setting['steps']}",
+        "trainer.enable_progress_bar=false", "trainer.check_val_every_n_epoch=10",
+        "callbacks.generation_sampling.every_n_steps=0", "diagnostics_every_n_steps=0", f"run_dir={folder / 'run'}",
     ]  # fmt: skip
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         return validate(compose("train", [*fixed, *overrides]))
@@ -105,19 +125,19 @@ def ours(*overrides: str) -> Callable[[Path], Measured]:
         from rct_lightning.experiment.parts import make_trainer
         from rct_lightning.runs import RunDir
 
-        clock, losses = Clock(), []
+        config = configuration(folder, *overrides)
+        clock, losses = Clock(config.trainer.accelerator), []
 
         class Timer(L.Callback):
             def on_train_batch_end(
                 self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
             ) -> None:
-                clock.tick(batch.own.reply_tokens)
+                clock.tick(batch.own.reply_tokens, batch.attention_mask.sum())
                 if not losses:
                     losses.append(pl_module.record.values(pl_module.objective.settings)["lm"])
 
-        config = configuration(folder, *overrides)
         prepared = experiment.prepare(config)
-        trainer = make_trainer(config, "cpu", RunDir(folder / "run"))
+        trainer = make_trainer(config, prepared.accelerator, RunDir(folder / "run"))
         kept = ("LossComponents", "Events")
         trainer.callbacks = [c for c in trainer.callbacks if type(c).__name__ in kept] + [Timer()]
         trainer.fit(prepared.module, prepared.data)
@@ -130,9 +150,9 @@ def bare_loop(folder: Path) -> Measured:
     """The same module and loader without a Trainer."""
     from rct_lightning import experiment
 
-    config, clock = configuration(folder, "loss=lm"), Clock()
-    prepared = experiment.prepare(config)
-    model, objective = prepared.module.model, prepared.module.objective
+    config = configuration(folder, "loss=lm")
+    clock, prepared = Clock(config.trainer.accelerator), experiment.prepare(config)
+    model, objective = prepared.module.model.to(prepared.device), prepared.module.objective
     model.train()
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=config.optimizer.lr, weight_decay=config.optimizer.weight_decay)
@@ -140,41 +160,52 @@ def bare_loop(folder: Path) -> Measured:
     for step, batch in enumerate(prepared.data.train_dataloader()):
         if step == config.trainer.max_steps:
             break
+        batch = batch.to(prepared.device)
         outcome = objective(model, batch, step)
         optimizer.zero_grad()
         outcome.total.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
-        clock.tick(batch.own.reply_tokens)
+        clock.tick(batch.own.reply_tokens, batch.attention_mask.sum())
         first = float(outcome.terms["lm"].detach()) if step == 0 else first
     return clock.measured(first)
 
 
-def _peft_model(folder: Path) -> tuple[Any, Any]:
+def _peft_model(folder: Path, *, nf4: bool = False) -> tuple[Any, Any]:
     from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
-    name = json.loads((folder / "setting.json").read_text())["model"]
+    setting = setting_of(folder)
     targets = ["query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"]
     lora = LoraConfig(r=16, lora_alpha=32, lora_dropout=0.0, target_modules=targets, task_type="CAUSAL_LM")
-    model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
-    return get_peft_model(model, lora), AutoTokenizer.from_pretrained(name)
+    options: dict[str, Any] = {"dtype": torch.float32}
+    if setting["accelerator"] == "gpu":
+        options = {"dtype": torch.bfloat16, "device_map": {"": "cuda:0"}}
+        if nf4:
+            options["quantization_config"] = BitsAndBytesConfig(
+                load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
+            )
+    model = AutoModelForCausalLM.from_pretrained(setting["model"], **options)
+    return get_peft_model(model, lora), AutoTokenizer.from_pretrained(setting["model"])
 
 
 def _rows(folder: Path) -> list[dict[str, list[int]]]:
     return json.loads((folder / "rows.json").read_text())
 
 
-def _timed(trainer_class: Any, clock: Clock) -> Any:
-    """A Trainer that takes rows in their order and tells the clock of every step."""
+def _timed(trainer_class: Any, pad_token_id: int) -> Any:
+    """A Trainer that takes rows in their order and counts the labels and tokens of every step."""
     from torch.utils.data import SequentialSampler
 
     class Timed(trainer_class):
+        padding = pad_token_id
+
         def _get_train_sampler(self, dataset: Any = None) -> Any:
             return SequentialSampler(dataset if dataset is not None else self.train_dataset)
 
         def training_step(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-            self.labels = int((inputs["labels"] != -100).sum())
+            self.labels = (inputs["labels"] != -100).sum()
+            self.tokens = (inputs["input_ids"] != self.padding).sum()
             return super().training_step(model, inputs, *args, **kwargs)
 
     return Timed
@@ -185,28 +216,30 @@ def _ticking(clock: Clock, trainer: Any) -> Any:
 
     class Ticking(TrainerCallback):
         def on_step_end(self, *args: Any, **kwargs: Any) -> None:
-            clock.tick(trainer.labels)
+            clock.tick(trainer.labels, trainer.tokens)
 
     return Ticking()
 
 
 def _arguments(folder: Path) -> dict[str, Any]:
-    steps = json.loads((folder / "setting.json").read_text())["steps"]
+    setting = setting_of(folder)
+    on_gpu = setting["accelerator"] == "gpu"
     return {
-        "output_dir": str(folder / "peer"), "per_device_train_batch_size": 8, "max_steps": steps, "learning_rate": 2e-4,
-        "weight_decay": 0.01, "max_grad_norm": 1.0, "logging_steps": 1, "save_strategy": "no", "report_to": "none",
-        "use_cpu": True, "bf16": False, "gradient_checkpointing": False, "disable_tqdm": True,
+        "output_dir": str(folder / "peer"), "per_device_train_batch_size": ROWS, "max_steps": setting["steps"],
+        "learning_rate": 2e-4, "weight_decay": 0.01, "max_grad_norm": 1.0, "logging_steps": 10,
+        "logging_first_step": True, "save_strategy": "no", "report_to": "none", "use_cpu": not on_gpu, "bf16": on_gpu,
+        "gradient_checkpointing": False, "disable_tqdm": True,
     }  # fmt: skip
 
 
 def original(folder: Path) -> Measured:
-    """The first program's recipe: every row padded to 512, every logit computed, labels not shifted."""
+    """The first program's recipe: rows padded to 512, every logit computed, labels not shifted; 4 bits on a GPU."""
     from transformers import Trainer, TrainingArguments
 
-    clock = Clock()
-    model, tokenizer = _peft_model(folder)
+    clock = Clock(setting_of(folder)["accelerator"])
+    model, tokenizer = _peft_model(folder, nf4=True)
 
-    class Original(_timed(Trainer, clock)):  # type: ignore[misc]
+    class Original(_timed(Trainer, tokenizer.pad_token_id)):  # type: ignore[misc]
         def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
             outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
             loss = torch.nn.functional.cross_entropy(outputs.logits.flatten(0, 1), inputs["labels"].flatten())
@@ -238,9 +271,9 @@ def trl(packing: bool) -> Callable[[Path], Measured]:
         from datasets import Dataset
         from trl import SFTConfig, SFTTrainer
 
-        clock = Clock()
+        clock = Clock(setting_of(folder)["accelerator"])
         model, tokenizer = _peft_model(folder)
-        trainer = _timed(SFTTrainer, clock)(
+        trainer = _timed(SFTTrainer, tokenizer.pad_token_id)(
             model=model,
             args=SFTConfig(**_arguments(folder), max_length=512, packing=packing, dataset_num_proc=1),
             train_dataset=Dataset.from_list(_rows(folder)),
@@ -256,6 +289,8 @@ def trl(packing: bool) -> Callable[[Path], Measured]:
 PEERS: dict[str, Callable[[Path], Measured]] = {
     "rct_lightning, LM loss": ours("loss=lm"),
     "rct_lightning, relational loss": ours("loss=relational"),
+    "rct_lightning, LM loss, NF4": ours("loss=lm", "model.quantization=nf4", "model.dequantize=never"),
+    "rct_lightning, LM loss, NF4 dequantised once": ours("loss=lm", "model.quantization=nf4", "model.dequantize=once"),
     "the same LM loss in a bare loop": bare_loop,
     "the original's script": original,
     "TRL, replies only": trl(packing=False),
@@ -263,11 +298,19 @@ PEERS: dict[str, Callable[[Path], Measured]] = {
 }
 
 
-def main(name: str, folder: str) -> None:
-    """Train one peer and print what was measured, as the last line."""
-    measured = PEERS[name](Path(folder))
-    print(json.dumps(asdict(measured)))
+def matmul_rate(size: int = 8192, trials: int = 10) -> float:
+    """FLOP a second of a large product in bfloat16 on the GPU, as :data:`PEERS` can hope for."""
+    a, b = (torch.randn(size, size, dtype=torch.bfloat16, device="cuda") for _ in range(2))
+    for _ in range(3):
+        a @ b
+    torch.cuda.synchronize()
+    start = time.perf_counter()
+    for _ in range(trials):
+        a @ b
+    torch.cuda.synchronize()
+    return trials * 2 * size**3 / (time.perf_counter() - start)
 
 
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+def train(name: str, folder: str) -> dict[str, Any]:
+    """What one peer measured."""
+    return asdict(PEERS[name](Path(folder)))
