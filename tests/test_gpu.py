@@ -9,6 +9,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from short_runs import ROOT, Corpus, arguments, cut
+from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
 from rct_lightning import footprint
 from rct_lightning.backbone import Lora, checkpoint_activations, load_backbone
@@ -47,15 +48,16 @@ def test_a_base_on_a_gpu_computes_in_bfloat16_and_its_adapters_learn_in_float32(
 
 
 @torch.no_grad()
-def test_nf4_dequantized_once_computes_the_same_numbers(tiny_base: Path, tokenizer: Any) -> None:
+def test_nf4_dequantized_once_computes_the_same_numbers_but_for_rounding(tiny_base: Path, tokenizer: Any) -> None:
+    """bitsandbytes multiplies 4-bit weights there with a kernel of its own, which rounds elsewhere than torch's."""
     found = []
     for dequantize in ("never", "once"):
         torch.manual_seed(1)
         loaded = load_backbone(
             str(tiny_base), tokenizer, device=DEVICE, quantization="nf4", dequantize=dequantize, lora=Lora(4, 8, 0.0)
         )
-        found.append(loaded.model.eval()(input_ids=IDS.to(DEVICE)).logits)
-    torch.testing.assert_close(found[0], found[1], atol=1e-6, rtol=0)
+        found.append(loaded.model.eval()(input_ids=IDS.to(DEVICE)).logits.float())
+    assert (found[0] - found[1]).norm() < 2**-6 * found[1].norm()  # bfloat16 has 8 bits
 
 
 @pytest.mark.parametrize("kind", [("model.quantization=none",), NEVER, ONCE], ids=["bf16", "nf4", "dequantised"])
@@ -78,9 +80,28 @@ def test_the_loss_and_its_gradient_are_those_of_a_processor(kind: tuple[str, ...
     assert torch.cosine_similarity(slope, gradient, dim=0) > 0.99
 
 
+@pytest.fixture(scope="module")
+def larger_base(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Path:
+    """So wide that what kernels take for themselves is little beside it: 85 million random parameters."""
+    shape = GPTNeoXConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=1024,
+        intermediate_size=4096,
+        num_hidden_layers=6,
+        num_attention_heads=16,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    folder = tmp_path_factory.mktemp("larger")
+    with torch.device(DEVICE):
+        GPTNeoXForCausalLM(shape).bfloat16().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 @pytest.mark.parametrize("loss", ["lm", "relational"])
-def test_the_estimate_of_memory_is_what_a_step_takes(loss: str) -> None:
-    run = prepared(f"loss={loss}", "model.quantization=none")
+def test_the_estimate_of_memory_is_what_a_step_takes(loss: str, larger_base: Path) -> None:
+    run = prepared(f"loss={loss}", "model.quantization=none", f"model.name_or_path={larger_base}")
     batch = next(run.data.widest_batches(1))
     of = [
         footprint.choose(asked, run.base.model, [batch], run.module.objective.phrase_tokens, 1 << 60).footprint

@@ -27,8 +27,16 @@ from corpora import write_corpus
 from peers import PEERS, ROOT, Measured
 
 OURS, THEIRS = "rct_lightning, LM loss", "TRL, replies only"
-IMPORTED = ["torch", "transformers", "peft", "lightning", "bitsandbytes", "hydra", "scipy.stats", "peers"]
-"""Once, by the process that all others are forked from."""
+IMPORTED = [
+    "transformers.models.gpt_neox.modeling_gpt_neox",
+    "lightning",
+    "torchmetrics",
+    "hydra",
+    "scipy.stats",
+    "pandas",
+]
+"""Once, by the process that all others are forked from. bitsandbytes wakes the GPU, and nothing can be forked after that."""
+START = "forkserver"
 SHAPES: dict[str, dict[str, Any]] = {
     "9.3M": {"vocab_size": 8192, "hidden_size": 256, "num_hidden_layers": 6, "num_attention_heads": 4},
     "2.8B": {"vocab_size": 50304, "hidden_size": 2560, "num_hidden_layers": 32, "num_attention_heads": 32},
@@ -37,7 +45,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 
 def in_a_process(function: Callable[..., Any], *arguments: Any) -> Any:
     """What a function gives in a process of its own."""
-    context = multiprocessing.get_context("forkserver")
+    context = multiprocessing.get_context(START)
     context.set_forkserver_preload(IMPORTED)
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(function, *arguments).result()
