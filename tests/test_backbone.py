@@ -1,4 +1,5 @@
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from rct_lightning.backbone import (
     Lora,
     adapter_state,
     checkpoint_activations,
+    compile_layers,
     devices,
     load_backbone,
     load_tokenizer,
@@ -204,6 +206,30 @@ def test_gradient_checkpointing_gives_the_same_gradient(make_backbone: Any, grad
         hook.remove()
     torch.testing.assert_close(found[0], found[1], atol=1e-6, rtol=0)
     assert (calls.count(False), calls.count(True)) == (1, 2), "activations were not recomputed"
+
+
+def test_compiled_layers_learn_the_same_and_nothing_else_waits_for_a_compiler(
+    make_backbone: Any, gradient: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traced: list[int] = []
+
+    def count(graph: Any, inputs: Any) -> Any:
+        traced.append(len(inputs))
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=count))
+    expected = make_backbone().model.train()
+    model = make_backbone().model.train()
+    compile_layers(model)
+    with torch.no_grad():
+        model(input_ids=IDS, use_cache=False)
+    model(input_ids=IDS[:1], use_cache=False)
+    assert not traced
+    for ids in (torch.cat([IDS, IDS], dim=1)[:, :length] for length in (12, 10, 15)):
+        found = gradient(model(input_ids=ids, labels=ids, use_cache=False).loss, model)
+        plain = gradient(expected(input_ids=ids, labels=ids, use_cache=False).loss, expected)
+        torch.testing.assert_close(found, plain, atol=1e-6, rtol=0)
+    assert len(traced) == 1, "of two layers the second has a gradient; one graph serves all lengths"
 
 
 @pytest.fixture(scope="module")

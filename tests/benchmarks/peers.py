@@ -9,7 +9,7 @@ import json
 import resource
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class Measured:
         first_loss: LM loss of the first step, before anything was learnt.
         peak_mib: At its peak: resident memory of the process, or what torch held on the GPU in the timed steps.
         tokens: Read in these steps, without padding.
+        expected_mib: What this project said before the first step that the peak would be, on a GPU.
     """
 
     seconds: float
@@ -41,6 +42,7 @@ class Measured:
     first_loss: float
     peak_mib: float
     tokens: int
+    expected_mib: float | None = None
 
     @property
     def tokens_per_second(self) -> float:
@@ -141,7 +143,9 @@ def ours(*overrides: str) -> Callable[[Path], Measured]:
         kept = ("LossComponents", "Events")
         trainer.callbacks = [c for c in trainer.callbacks if type(c).__name__ in kept] + [Timer()]
         trainer.fit(prepared.module, prepared.data)
-        return clock.measured(losses[0])
+        adapters = sum(p.numel() * p.itemsize for p in prepared.module.parameters() if p.requires_grad)
+        expected = prepared.base.precision.weight_bytes + adapters + prepared.step_memory.footprint.total
+        return replace(clock.measured(losses[0]), expected_mib=expected / 2**20)
 
     return train
 
@@ -264,13 +268,14 @@ def original(folder: Path) -> Measured:
     return clock.measured(trainer.state.log_history[0]["loss"])
 
 
-def trl(packing: bool) -> Callable[[Path], Measured]:
-    """TRL's SFTTrainer on tokenised rows, learning replies alone."""
+def trl(packing: bool, cudnn: bool = True) -> Callable[[Path], Measured]:
+    """TRL's SFTTrainer on tokenised rows, learning replies alone; on a GPU perhaps without cuDNN's attention."""
 
     def train(folder: Path) -> Measured:
         from datasets import Dataset
         from trl import SFTConfig, SFTTrainer
 
+        torch.backends.cuda.enable_cudnn_sdp(cudnn)
         clock = Clock(setting_of(folder)["accelerator"])
         model, tokenizer = _peft_model(folder)
         trainer = _timed(SFTTrainer, tokenizer.pad_token_id)(
@@ -291,9 +296,12 @@ PEERS: dict[str, Callable[[Path], Measured]] = {
     "rct_lightning, relational loss": ours("loss=relational"),
     "rct_lightning, LM loss, NF4": ours("loss=lm", "model.quantization=nf4", "model.dequantize=never"),
     "rct_lightning, LM loss, NF4 dequantised once": ours("loss=lm", "model.quantization=nf4", "model.dequantize=once"),
+    "rct_lightning, LM loss, compiled": ours("loss=lm", "model.compile=true"),
+    "rct_lightning, relational loss, compiled": ours("loss=relational", "model.compile=true"),
     "the same LM loss in a bare loop": bare_loop,
     "the original's script": original,
     "TRL, replies only": trl(packing=False),
+    "TRL, replies only, without cuDNN's attention": trl(packing=False, cudnn=False),
     "TRL, replies only, packed": trl(packing=True),
 }
 

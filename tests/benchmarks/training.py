@@ -35,8 +35,9 @@ IMPORTED = [
     "scipy.stats",
     "pandas",
 ]
-"""Once, by the process that all others are forked from. bitsandbytes wakes the GPU, and nothing can be forked after that."""
+"""Once, by the process that all others are forked from; without bitsandbytes, which would wake the GPU there."""
 START = "forkserver"
+FOR_GPUS = ("NF4", "dequantised once", "compiled", "cuDNN's attention")
 SHAPES: dict[str, dict[str, Any]] = {
     "9.3M": {"vocab_size": 8192, "hidden_size": 256, "num_hidden_layers": 6, "num_attention_heads": 4},
     "2.8B": {"vocab_size": 50304, "hidden_size": 2560, "num_hidden_layers": 32, "num_attention_heads": 32},
@@ -131,9 +132,11 @@ def main() -> None:
     parser.add_argument("--accelerator", choices=["cpu", "gpu"], default="cpu")
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--peers", nargs="*", choices=list(PEERS), help="on a processor all but those of NF4")
+    parser.add_argument("--peers", nargs="*", choices=list(PEERS), help="default: all that say something there")
     chosen = parser.parse_args()
-    chosen.peers = chosen.peers or [peer for peer in PEERS if chosen.accelerator == "gpu" or "NF4" not in peer]
+    chosen.peers = chosen.peers or [
+        peer for peer in PEERS if chosen.accelerator == "gpu" or not peer.endswith(FOR_GPUS)
+    ]
     rate = in_a_process(peers.matmul_rate) if chosen.accelerator == "gpu" else 0.0
     if rate:
         print(f"a product of 8192 x 8192 in bfloat16: {rate / 1e12:.0f} TFLOP/s", flush=True)
