@@ -18,7 +18,9 @@ INK = {"light": ("#ffffff", "#1c2127", "#8b949e"), "dark": ("#14171b", "#e4e7eb"
 HUES = {"light": ("#0b62b0", "#b8550a", "#1b7a44", "#8a3ca5"), "dark": ("#6cb2f7", "#f2a35e", "#6fce96", "#d292ea")}
 
 
-def drawn(name: str, draw: Callable[[Any, str], None], height: float, alt: str, caption: str) -> Figure:
+def drawn(
+    name: str, draw: Callable[[Any, str], None], height: float, alt: str, caption: str, width: float = WIDTH
+) -> Figure:
     """A figure, drawn for both grounds.
 
     Args:
@@ -27,12 +29,13 @@ def drawn(name: str, draw: Callable[[Any, str], None], height: float, alt: str, 
         height: Inches.
         alt: What it shows, for who cannot see it.
         caption: Printed under it.
+        width: Inches.
     """
-    light, dark = (_png(draw, height, theme) for theme in ("light", "dark"))
+    light, dark = (_png(draw, (width, height), theme) for theme in ("light", "dark"))
     return Figure(name, light, alt, caption, dark)
 
 
-def _png(draw: Callable[[Any, str], None], height: float, theme: str) -> bytes:
+def _png(draw: Callable[[Any, str], None], size: tuple[float, float], theme: str) -> bytes:
     import matplotlib
     from matplotlib.figure import Figure as Canvas
     from matplotlib.rcsetup import cycler
@@ -50,7 +53,7 @@ def _png(draw: Callable[[Any, str], None], height: float, theme: str) -> bytes:
         **{key: lines for key in ("axes.edgecolor", "legend.edgecolor")},
     }
     with matplotlib.rc_context(style):
-        canvas = Canvas(figsize=(WIDTH, height), layout="constrained")
+        canvas = Canvas(figsize=size, layout="constrained")
         draw(canvas, lines)
         written = io.BytesIO()
         canvas.savefig(written, format="png", dpi=CSS_PIXELS * PIXELS_A_POINT)

@@ -161,7 +161,9 @@ def _guardrails(report: StudyReport) -> list[Block]:
     except NotThere as missing:
         return [table, Paragraph(f"What the relational terms cost cannot be told: {missing}.")]
     cost = [e for e in report.contrasts if e.arm == treated and e.reference != BASE and e.endpoint in UNBOUNDED]
-    return [table, _table(f"Without a bound: {treated} against the others.", cost)] if cost else [table]
+    references = dict.fromkeys(each.reference for each in cost)
+    return [table, *(_table(f"Without a bound: {treated} minus {name}.", [e for e in cost if e.reference == name])
+                     for name in references)]  # fmt: skip
 
 
 def _compared(report: StudyReport) -> list[Block]:
