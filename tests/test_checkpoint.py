@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,38 @@ def test_a_full_disk_leaves_what_was_there(place: str, tmp_path: Path, monkeypat
         checkpoint.write(tmp_path / "step-2", STATE_OF_ANYTHING)
     assert [path.name for path in tmp_path.iterdir()] == ["step-1"], "nothing half-written is left"
     assert same(checkpoint.read(tmp_path / "step-1"), STATE_OF_ANYTHING)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits of files there")
+@pytest.mark.parametrize("offset", range(25))
+def test_a_disk_that_takes_no_more_at_any_offset_leaves_what_was_there(offset: int, tmp_path: Path) -> None:
+    """Writes really fail, by a limit on the size of a file: in the tensors, or in the state behind them."""
+    import resource
+
+    heavy = {"tensors": torch.randn(25_000)} if offset % 2 else {"text": "x" * 100_000}
+    checkpoint.write(tmp_path / "step-1", heavy)
+    name = TENSORS if offset % 2 else STATE
+    size = (tmp_path / "step-1" / name).stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200 + (size - 201) * offset // 24, before[1]))
+    try:
+        with pytest.raises(CheckpointError, match=r"step-2: this checkpoint of [\d,]+ bytes could not be written"):
+            checkpoint.write(tmp_path / "step-2", heavy)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-1"], "nothing half-written is left"
+    assert same(checkpoint.read(tmp_path / "step-1"), heavy)
+
+
+def test_a_file_system_of_its_own_is_no_hindrance(tmp_path: Path) -> None:
+    """What is written is moved into place: that must not begin where temporary files are."""
+    elsewhere = [Path(name) for name in ("/dev/shm", "/run/shm") if os.access(name, os.W_OK)]
+    others = [folder for folder in elsewhere if folder.stat().st_dev != Path(tempfile.gettempdir()).stat().st_dev]
+    if not others:
+        pytest.skip("one file system alone")
+    with tempfile.TemporaryDirectory(dir=others[0]) as name:
+        checkpoint.write(Path(name) / "step-1", STATE_OF_ANYTHING)
+        assert same(checkpoint.read(Path(name) / "step-1"), STATE_OF_ANYTHING)
 
 
 @pytest.mark.parametrize("place", PLACES)

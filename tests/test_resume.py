@@ -76,6 +76,14 @@ def test_a_resumed_run_is_the_run(step: int, accumulate: int, workers: int, whol
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("number", range(10))
+def test_ten_runs_of_one_seed_are_one(number: int, whole: Any, corpus: Corpus, tmp_path: Path) -> None:
+    again = tmp_path / "run"
+    experiment.train(configured(corpus, again, *ACCUMULATION[1]))
+    assert left_by(again) == left_by(whole(*ACCUMULATION[1]))
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("step", range(1, STEPS + 1))
 def test_evaluations_in_the_midst_of_an_epoch_are_neither_lost_nor_made_twice(
     step: int, whole: Any, tmp_path: Path
