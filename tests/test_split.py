@@ -18,15 +18,11 @@ from rct_lightning.corpus.leakage import leakage, ties
 from rct_lightning.corpus.near import NEARLY_THE_SAME, WINDOW, Likeness, alike
 from rct_lightning.corpus.overlap import Passage, overlaps, words
 from rct_lightning.corpus.split import group, split
-from rct_lightning.dialogue import Example, Turn, as_jsonl, read_jsonl
+from rct_lightning.dialogue import Example, Turn, read_jsonl, write_jsonl
 from rct_lightning.errors import UserError
 from rct_lightning.markers import Lexicon
 
 ROOT = Path(__file__).parents[1]
-
-
-def write_jsonl(path: Path, rows: Sequence[Example]) -> None:
-    path.write_text(as_jsonl(rows), encoding="utf-8")
 
 
 def shuffled(rows: Sequence[Example], seed: int) -> list[Example]:

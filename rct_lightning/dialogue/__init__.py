@@ -4,7 +4,7 @@ Every error names the file and the line, so that a person can open the one and g
 """
 
 from rct_lightning.dialogue.example import TYPES, Example, Role, Turn, after
-from rct_lightning.dialogue.files import as_jsonl, content_hash, read_jsonl, read_lines, read_rows
+from rct_lightning.dialogue.files import as_jsonl, content_hash, read_jsonl, read_lines, read_rows, write_jsonl
 from rct_lightning.dialogue.row import Line, is_visible, line_from_row, turns, with_context
 
 __all__ = [
@@ -23,4 +23,5 @@ __all__ = [
     "read_rows",
     "turns",
     "with_context",
+    "write_jsonl",
 ]

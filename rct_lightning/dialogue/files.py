@@ -84,6 +84,11 @@ def read_rows(path: Path, needed: str) -> Iterator[tuple[int, str, Any]]:
                 yield number, place, parse(raw.removesuffix(b"\n"), place)
 
 
+def write_jsonl(path: Path, examples: Iterable[Example]) -> None:
+    """Write rows, one JSON object a line, UTF-8."""
+    path.write_text(as_jsonl(examples), encoding="utf-8")
+
+
 def as_jsonl(examples: Iterable[Example]) -> str:
     """Rows, one JSON object a line."""
     return "".join(json.dumps(example.to_json(), ensure_ascii=False) + "\n" for example in examples)
