@@ -58,14 +58,14 @@ def cut(run: Path, to: Path, step: int) -> Path:
     return to
 
 
-def make_base(folder: Path, tokenizer: Any) -> Path:
-    """A GPT-NeoX of two layers with random weights, saved as float32 safetensors."""
+def make_base(folder: Path, tokenizer: Any, hidden_size: int = 64, num_layers: int = 2, num_heads: int = 2) -> Path:
+    """A GPT-NeoX with random weights, saved as float32 safetensors; NF4 works on blocks of 64."""
     config = GPTNeoXConfig(
         vocab_size=len(tokenizer),
-        hidden_size=64,  # NF4 works on blocks of 64
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=2,
+        hidden_size=hidden_size,
+        intermediate_size=2 * hidden_size,
+        num_hidden_layers=num_layers,
+        num_attention_heads=num_heads,
         max_position_embeddings=512,
         initializer_range=0.07,
         bos_token_id=tokenizer.eos_token_id,

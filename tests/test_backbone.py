@@ -1,5 +1,4 @@
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from rct_lightning.backbone import (
     Lora,
     adapter_state,
     checkpoint_activations,
-    compile_layers,
     devices,
     load_backbone,
     load_tokenizer,
@@ -194,6 +192,25 @@ def test_adapters_compute_in_the_type_of_the_base_and_learn_in_float32(
     assert torch.cosine_similarity(found, expected, dim=0) > 0.999
 
 
+@pytest.mark.parametrize("quantization", ["none", pytest.param("nf4", marks=needs_nf4)])
+def test_adapters_within_the_product_give_the_loss_and_the_gradient_of_pefts_own(
+    quantization: Any, make_backbone: Any, gradient: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make_backbone(quantization=quantization, dequantize="never").model.train()
+    monkeypatch.setattr(loading, "quicken", lambda model: None)
+    pefts = make_backbone(quantization=quantization, dequantize="never").model.train()
+    passes = {"ours": 0, "peft's": 0}
+    for name, each in (("ours", model), ("peft's", pefts)):
+        for half in (module for path, module in each.named_modules() if path.endswith("lora_B.default")):
+            half.register_forward_hook(lambda *_, name=name: passes.update({name: passes[name] + 1}))
+    losses = [each(input_ids=IDS, labels=IDS, use_cache=False).loss for each in (model, pefts)]
+    torch.testing.assert_close(losses[0], losses[1], atol=1e-5, rtol=0)
+    torch.testing.assert_close(gradient(losses[0], model), gradient(losses[1], pefts), atol=1e-5, rtol=1e-5)
+    assert passes == {"ours": 0, "peft's": 8}, "a pass of its own for the upper half of an adapter"
+    with torch.no_grad(), model.disable_adapter(), pefts.disable_adapter():
+        assert torch.equal(model(input_ids=IDS).logits, pefts(input_ids=IDS).logits)
+
+
 def test_gradient_checkpointing_gives_the_same_gradient(make_backbone: Any, gradient: Any) -> None:
     found, calls = [], []
     for checkpointing in (False, True):
@@ -206,30 +223,6 @@ def test_gradient_checkpointing_gives_the_same_gradient(make_backbone: Any, grad
         hook.remove()
     torch.testing.assert_close(found[0], found[1], atol=1e-6, rtol=0)
     assert (calls.count(False), calls.count(True)) == (1, 2), "activations were not recomputed"
-
-
-def test_compiled_layers_learn_the_same_and_nothing_else_waits_for_a_compiler(
-    make_backbone: Any, gradient: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    traced: list[int] = []
-
-    def count(graph: Any, inputs: Any) -> Any:
-        traced.append(len(inputs))
-        return graph.forward
-
-    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=count))
-    expected = make_backbone().model.train()
-    model = make_backbone().model.train()
-    compile_layers(model)
-    with torch.no_grad():
-        model(input_ids=IDS, use_cache=False)
-    model(input_ids=IDS[:1], use_cache=False)
-    assert not traced
-    for ids in (torch.cat([IDS, IDS], dim=1)[:, :length] for length in (12, 10, 15)):
-        found = gradient(model(input_ids=ids, labels=ids, use_cache=False).loss, model)
-        plain = gradient(expected(input_ids=ids, labels=ids, use_cache=False).loss, expected)
-        torch.testing.assert_close(found, plain, atol=1e-6, rtol=0)
-    assert len(traced) == 1, "of two layers the second has a gradient; one graph serves all lengths"
 
 
 @pytest.fixture(scope="module")

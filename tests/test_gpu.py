@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from short_runs import ROOT, Corpus, arguments, cut
-from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
+from short_runs import ROOT, Corpus, arguments, cut, make_base
 
 from rct_lightning import footprint
 from rct_lightning.backbone import Lora, checkpoint_activations, load_backbone
@@ -82,21 +81,8 @@ def test_the_loss_and_its_gradient_are_those_of_a_processor(kind: tuple[str, ...
 
 @pytest.fixture(scope="module")
 def larger_base(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Path:
-    """So wide that what kernels take for themselves is little beside it: 85 million random parameters."""
-    shape = GPTNeoXConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=1024,
-        intermediate_size=4096,
-        num_hidden_layers=6,
-        num_attention_heads=16,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    folder = tmp_path_factory.mktemp("larger")
-    with torch.device(DEVICE):
-        GPTNeoXForCausalLM(shape).bfloat16().save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    """So wide that what kernels take for themselves is little beside it: 58 million random parameters."""
+    return make_base(tmp_path_factory.mktemp("larger"), tokenizer, hidden_size=1024, num_layers=6, num_heads=16)
 
 
 @pytest.mark.parametrize("loss", ["lm", "relational"])

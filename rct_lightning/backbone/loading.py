@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -155,28 +154,3 @@ def checkpoint_activations(model: Any) -> None:
     """Make the activations of a model with adapters again in the backward pass instead of keeping them."""
     model.enable_input_require_grads()
     model.get_base_model().gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-
-
-def compile_layers(model: Any) -> None:
-    """Let torch.compile make few kernels of the many small operations in every layer of a model with adapters.
-
-    Only where a layer is asked for a gradient: evaluation, sampling and the base's own pass wait for no compiler. For a
-    single row it would have to compile again, so that is read as ever, too.
-    """
-    import torch._functorch.config
-    from transformers.modeling_layers import GradientCheckpointingLayer  # what transformers calls a layer
-
-    torch._functorch.config.donated_buffer = False  # or the gradient of each term could not be asked for by itself
-
-    def quickened(plain: Callable[..., Any]) -> Callable[..., Any]:
-        compiled = torch.compile(plain, dynamic=True)
-
-        def forward(states: torch.Tensor, *arguments: Any, **options: Any) -> Any:
-            worth_it = states.requires_grad and len(states) > 1
-            return (compiled if worth_it else plain)(states, *arguments, **options)
-
-        return forward
-
-    for layer in model.modules():
-        if isinstance(layer, GradientCheckpointingLayer):
-            layer.forward = quickened(layer.forward)

@@ -57,7 +57,6 @@ class ModelConfig(Section):
     quantization: Literal["auto", "nf4", "none"] = Field(description="nf4 is the one kind of 4 bits.")
     dequantize: Literal["auto", "once", "never"]
     gradient_checkpointing: Literal[True, False, "auto"]
-    compile: bool = False  # runs that were made before this key have none
     learning_rate: Rate
     lora: LoraConfig
 

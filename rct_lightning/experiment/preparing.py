@@ -60,8 +60,6 @@ def prepare(config: Config) -> Prepared:
     module.step_bytes = step_memory.footprint.total
     if step_memory.footprint.checkpointing:
         backbone.checkpoint_activations(base.model)
-    if config.model.compile:
-        backbone.compile_layers(base.model)
     if not processes.is_first(config.trainer.processes):  # it keeps a single one's state; another's dropout is another
         torch.manual_seed(config.seed + processes.number())
     return Prepared(accelerator, device, data, base, step_memory, module)

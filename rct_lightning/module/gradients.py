@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rct_lightning import processes
-from rct_lightning.backbone import adapter_state
 from rct_lightning.losses import TERMS
 
 
-def gradients_of(model: nn.Module) -> list[Tensor | None]:
+def gradients_of(parameters: Sequence[Tensor]) -> list[Tensor | None]:
     """Copies of what micro-batches have added up so far; nothing where this one is the step's first."""
-    gradients = [parameter.grad for parameter in adapter_state(model).values()]
+    gradients = [parameter.grad for parameter in parameters]
     return [None if gradient is None else gradient.clone() for gradient in gradients]
 
 
-def add_gradients_of_terms(gradients: dict[str, Tensor], terms: Mapping[str, Tensor], model: nn.Module) -> None:
+def add_gradients_of_terms(
+    gradients: dict[str, Tensor], terms: Mapping[str, Tensor], parameters: Sequence[Tensor]
+) -> None:
     """Add each term's gradient (unweighted) over all adapters, flat, to those of the micro-batches before."""
-    parameters = list(adapter_state(model).values())
     for name, value in terms.items():
         if value.requires_grad:
             parts = torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True)

@@ -76,6 +76,7 @@ class RelationalModule(L.LightningModule):
     ) -> None:
         super().__init__()
         self.model = backbone.model
+        self.learning = list(adapter_state(self.model).values())  # once: of thousands of modules
         self.tokenizer, self.template, self.max_length = backbone.tokenizer, template, max_length
         self.objective, self.optimizer_settings, self.card = objective, optimizer, card or AdapterCard()
         self.diagnostics_every_n_steps = diagnostics_every_n_steps
@@ -113,7 +114,7 @@ class RelationalModule(L.LightningModule):
         self.record.add(outcome, batch)
         self._add_unweighted_terms(outcome, batch)
         if _due(self.record.step, self.diagnostics_every_n_steps):
-            add_gradients_of_terms(self.gradients, outcome.terms, self.model)
+            add_gradients_of_terms(self.gradients, outcome.terms, self.learning)
             self.record.gradients = norms_and_cosines(self.gradients)  # of the step so far
         self._show_progress(outcome, batch)
         # Lightning divides by accumulated micro-batches and DDP by processes; the terms are divided already.
@@ -128,7 +129,7 @@ class RelationalModule(L.LightningModule):
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Of a micro-batch; where memory is not enough, the gradient of former ones is put back and this one cut."""
-        before = gradients_of(self.model)
+        before = gradients_of(self.learning)
         try:
             loss.backward()
         except RuntimeError as error:
@@ -137,7 +138,7 @@ class RelationalModule(L.LightningModule):
         else:
             return
         del loss
-        for parameter, gradient in zip(adapter_state(self.model).values(), before, strict=True):
+        for parameter, gradient in zip(self.learning, before, strict=True):
             parameter.grad = gradient
         self._halve()
         self.backward(self._evaluate(self._batch).total * self._parts_of_step)
@@ -172,11 +173,10 @@ class RelationalModule(L.LightningModule):
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Learn nothing from a gradient that is not finite: without any, AdamW leaves weights and moments alone."""
-        parameters = list(adapter_state(self.model).values())
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        gradients = [parameter.grad for parameter in self.learning if parameter.grad is not None]
         if not bool(torch.nn.utils.get_total_norm(gradients).isfinite()):
             self.record.skipped = True
-            for parameter in parameters:
+            for parameter in self.learning:
                 parameter.grad = None
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
@@ -227,8 +227,7 @@ class RelationalModule(L.LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW over the adapters with linear warm-up and cosine decay, stepped once an optimizer step."""
         settings = self.optimizer_settings
-        parameters = list(adapter_state(self.model).values())
-        optimizer = torch.optim.AdamW(parameters, lr=settings.lr, weight_decay=settings.weight_decay)
+        optimizer = torch.optim.AdamW(self.learning, lr=settings.lr, weight_decay=settings.weight_decay)
         total = max(int(self.trainer.estimated_stepping_batches), 1)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(total, settings.warmup_ratio))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -53,30 +53,34 @@ class Measured:
 class Clock:
     """Notes when the timed steps began and ended, and how many labels and tokens each step had."""
 
-    def __init__(self, accelerator: str) -> None:
-        self.on_gpu = accelerator == "gpu"
+    def __init__(self, folder: Path) -> None:
+        setting = setting_of(folder)
+        self.on_gpu, self.steps = setting["accelerator"] == "gpu", setting["steps"]
         self.labels: list[Any] = []
         self.tokens: list[Any] = []
-        self.begun = 0.0
+        self.begun = self.ended = 0.0
 
     def tick(self, labels: Any, tokens: Any) -> None:
         """A step is over, or on a GPU at least asked for; counts may be tensors, so that nobody waits for them."""
         self.labels.append(labels)
         self.tokens.append(tokens)
         if len(self.labels) == WARM_UP:
+            self.begun = self._now()
             if self.on_gpu:
-                torch.cuda.synchronize()
                 torch.cuda.reset_peak_memory_stats()
-            self.begun = time.perf_counter()
+        if len(self.labels) == self.steps:  # a Trainer that is done still has to move the model off the GPU
+            self.ended = self._now()
 
-    def measured(self, first_loss: float) -> Measured:
+    def _now(self) -> float:
         if self.on_gpu:
             torch.cuda.synchronize()
-        seconds = time.perf_counter() - self.begun
+        return time.perf_counter()
+
+    def measured(self, first_loss: float) -> Measured:
         resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         peak = torch.cuda.max_memory_allocated() / 2**20 if self.on_gpu else resident
         labels, tokens = (sum(map(int, counts[WARM_UP:])) for counts in (self.labels, self.tokens))
-        return Measured(seconds, labels, len(self.labels) - WARM_UP, first_loss, peak, tokens)
+        return Measured(self.ended - self.begun, labels, len(self.labels) - WARM_UP, first_loss, peak, tokens)
 
 
 def setting_of(folder: Path) -> dict[str, Any]:
@@ -128,7 +132,7 @@ def ours(*overrides: str) -> Callable[[Path], Measured]:
         from rct_lightning.runs import RunDir
 
         config = configuration(folder, *overrides)
-        clock, losses = Clock(config.trainer.accelerator), []
+        clock, losses = Clock(folder), []
 
         class Timer(L.Callback):
             def on_train_batch_end(
@@ -155,7 +159,7 @@ def bare_loop(folder: Path) -> Measured:
     from rct_lightning import experiment
 
     config = configuration(folder, "loss=lm")
-    clock, prepared = Clock(config.trainer.accelerator), experiment.prepare(config)
+    clock, prepared = Clock(folder), experiment.prepare(config)
     model, objective = prepared.module.model.to(prepared.device), prepared.module.objective
     model.train()
     parameters = [p for p in model.parameters() if p.requires_grad]
@@ -240,7 +244,7 @@ def original(folder: Path) -> Measured:
     """The first program's recipe: rows padded to 512, every logit computed, labels not shifted; 4 bits on a GPU."""
     from transformers import Trainer, TrainingArguments
 
-    clock = Clock(setting_of(folder)["accelerator"])
+    clock = Clock(folder)
     model, tokenizer = _peft_model(folder, nf4=True)
 
     class Original(_timed(Trainer, tokenizer.pad_token_id)):  # type: ignore[misc]
@@ -276,7 +280,7 @@ def trl(packing: bool, cudnn: bool = True) -> Callable[[Path], Measured]:
         from trl import SFTConfig, SFTTrainer
 
         torch.backends.cuda.enable_cudnn_sdp(cudnn)
-        clock = Clock(setting_of(folder)["accelerator"])
+        clock = Clock(folder)
         model, tokenizer = _peft_model(folder)
         trainer = _timed(SFTTrainer, tokenizer.pad_token_id)(
             model=model,
@@ -296,8 +300,6 @@ PEERS: dict[str, Callable[[Path], Measured]] = {
     "rct_lightning, relational loss": ours("loss=relational"),
     "rct_lightning, LM loss, NF4": ours("loss=lm", "model.quantization=nf4", "model.dequantize=never"),
     "rct_lightning, LM loss, NF4 dequantised once": ours("loss=lm", "model.quantization=nf4", "model.dequantize=once"),
-    "rct_lightning, LM loss, compiled": ours("loss=lm", "model.compile=true"),
-    "rct_lightning, relational loss, compiled": ours("loss=relational", "model.compile=true"),
     "the same LM loss in a bare loop": bare_loop,
     "the original's script": original,
     "TRL, replies only": trl(packing=False),

@@ -37,7 +37,7 @@ IMPORTED = [
 ]
 """Once, by the process that all others are forked from; without bitsandbytes, which would wake the GPU there."""
 START = "forkserver"
-FOR_GPUS = ("NF4", "dequantised once", "compiled", "cuDNN's attention")
+FOR_GPUS = ("NF4", "dequantised once", "cuDNN's attention")
 SHAPES: dict[str, dict[str, Any]] = {
     "9.3M": {"vocab_size": 8192, "hidden_size": 256, "num_hidden_layers": 6, "num_attention_heads": 4},
     "2.8B": {"vocab_size": 50304, "hidden_size": 2560, "num_hidden_layers": 32, "num_attention_heads": 32},
