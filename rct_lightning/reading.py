@@ -125,7 +125,10 @@ def kind_of(value: Any) -> str:
 
 def shown(value: Any, most: int = 60) -> str:
     """A value as it can stand in a message: not longer than a line."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of more than 4,300 digits in tens, but reads one from YAML's 0x1...
+        text = "a number of thousands of digits"
     return text if len(text) <= most else f"{text[: most - 4]} ..."
 
 

@@ -272,6 +272,7 @@ CONFIGS: tuple[Case, ...] = (
     experiment("without its first line", b"loss:\n  lambda: 1\n", "experiment: the chosen file", "# @package _global_"),
     experiment("empty", b"", "experiment: the chosen file of conf/experiment/ is empty"),
     experiment("a list", HEAD + b"- seed: 1\n", "conf/experiment/mine.yaml: does not fit", "key: value"),
+    experiment("a number for a key", HEAD + b"trainer:\n  5: 3\n", "trainer.5: keys are words", "Correct the line"),
     experiment("another alphabet's bytes", HEAD + "# caf\u00e9\n".encode("latin-1"), "mine.yaml, line 2: not UTF-8",
                "Save"),
     experiment("a zero byte", HEAD + b"seed: 1\n\x00", "mine.yaml, line 3: not readable as YAML"),
@@ -342,6 +343,9 @@ CONFIGS: tuple[Case, ...] = (
             "what data.train_file, data.eval_file names changed", "Put the former file back", shown="other hashes"),
     resumed("a note that is cut off", lambda run: write(run / "environment.json", b'{"data": '), "environment.json",
             "cannot be read", "Train anew", shown='{"data": '),
+    resumed("a number of 6,000 digits in hexadecimal",
+            lambda run: _edit(run / "config.yaml", lambda text: text.replace(b"seed: 42", b"seed: 0x" + b"1" * 5000)),
+            "run/config.yaml: seed=a number of thousands of digits", shown="seed: 0x1111..."),
     resumed("a configuration that is cut off", lambda run: _edit(run / "config.yaml", lambda text: text[:200]),
             "run/config.yaml: ", "a value is missing", shown="the first 200 bytes"),
     # evaluations

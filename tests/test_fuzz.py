@@ -58,7 +58,9 @@ def spoilt(content: bytes) -> SearchStrategy[bytes]:
     place = st.integers(0, len(content))
     some = st.one_of(
         st.binary(max_size=4),
-        st.sampled_from([b"[" * 5000, b"\x00", b"\r", b"\xef\xbb\xbf", b"!!x ", b"&a *a", b"1" * 5000]),
+        st.sampled_from(
+            [b"[" * 5000, b"\x00", b"\r", b"\xef\xbb\xbf", b"!!x ", b"&a *a", b"1" * 5000, b"0x" + b"1" * 5000]
+        ),
     )
 
     def spoil(at: int, until: int, put: bytes) -> bytes:

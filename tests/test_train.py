@@ -786,7 +786,7 @@ ON_THE_WAY = {
     "no output": (["train.py", "data=jsonl", own("no_output.jsonl")], ["no_output.jsonl, line 5", "needs 'input'"]),
     "empty file": (["train.py", "data=jsonl", own("empty.jsonl")], ["empty.jsonl", "holds no rows", "It needs"]),
     "short rows": (["train.py", "data.max_seq_length=16"], ["data.max_seq_length=16", "shorter than", "Use at least"]),
-    "absent model": (["train.py", "model=local", "model.name_or_path=no/model"], ["no/model", "use model=nano"]),
+    "absent model": (["train.py", "model=local", "model.name_or_path=no/model"], ["no/model", "model=nano"]),
     "callback": (["train.py", "callbacks.events.every_n_steps=0"], ["callbacks.events.every_n_steps=0", "equal to 1"]),
     "lightning": (["train.py", "trainer.limit_test_batches=-1"], ["-1 for limit_test_batches", "conf/trainer"]),
     "no batches": (["train.py", "+trainer.limit_train_batches=0.001"], ["limit_train_batches=0.001", "Use at least"]),

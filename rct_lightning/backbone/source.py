@@ -50,8 +50,8 @@ def not_loadable(name: str, what: str, error: Exception) -> UserError:
         )
     return UserError(
         f"model.name_or_path={name}: the {what} is neither a local folder nor in the local cache, and the hub did not "
-        f"deliver it ({_first_line(error)}). Check the name and the network, download it once while online, or use "
-        f"model=nano, which is bundled."
+        f"deliver it ({_first_line(error)}). Check the name and the network, or download it once while online; a new "
+        f"run can have model=nano, which is bundled."
     )
 
 

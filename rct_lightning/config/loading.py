@@ -157,9 +157,10 @@ def _check_is_plain(text: str, path: Path) -> None:
 def _texts(node: Any, place: str = "") -> Iterator[tuple[str, str]]:
     """Every text of a configuration, keys too, with its place."""
     if isinstance(node, dict):
-        for name, value in node.items():
-            yield place, str(name)
-            yield from _texts(value, f"{place}.{name}" if place else str(name))
+        for key, value in node.items():
+            name = key if isinstance(key, str) else shown(key)
+            yield place, name
+            yield from _texts(value, f"{place}.{name}" if place else name)
     elif isinstance(node, list):
         for each in node:
             yield from _texts(each, place)
@@ -183,7 +184,23 @@ def _validate(cfg: DictConfig, schema: type[T]) -> T:
         if isinstance(error, MissingMandatoryValue):
             raise UserError(f"{key} has no value and needs one: add {key}=... to the command.") from None
         raise UserError(f"{key}: cannot be resolved ({str(error).splitlines()[0]}). Write the value itself.") from None
+    _check_keys(plain)
     return _validated(plain, schema)
+
+
+def _check_keys(node: Any, place: str = "") -> None:
+    """Refuse keys that are no words: YAML makes numbers and truth values of some."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if not isinstance(key, str):
+                raise UserError(
+                    f"{place}{shown(key)}: keys are words, and this one is read as {type(key).__name__}. Correct the "
+                    f"line of the file in conf/ that it comes from."
+                )
+            _check_keys(value, f"{place}{key}.")
+    elif isinstance(node, list):
+        for index, each in enumerate(node):
+            _check_keys(each, f"{place}{index}.")
 
 
 def _validated(plain: Any, schema: type[T], above: tuple[str, ...] = ()) -> T:

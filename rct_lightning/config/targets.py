@@ -58,7 +58,7 @@ def check_targets(node: Any, place: str = "") -> None:
     if isinstance(node, Mapping):
         for name, value in node.items():
             if name == "_target_" and not (isinstance(value, str) and value in ALLOWED_TARGETS):
-                nearest = hint(str(value), ALLOWED_TARGETS)
+                nearest = hint(value if isinstance(value, str) else "", ALLOWED_TARGETS)
                 raise UserError(
                     f"{place}_target_={shown(value)} is not on the list of what a configuration may call.{nearest}"
                 )
