@@ -17,7 +17,6 @@ from typing import Any
 
 from rct_lightning import checkpoint, processes
 from rct_lightning.config import Config, EvaluateConfig, load_run_config
-from rct_lightning.corpus.leakage import REMEDY, on_both_sides
 from rct_lightning.dialogue import Example, content_hash, read_jsonl
 from rct_lightning.errors import UserError
 from rct_lightning.evaluation.probes import read_probes
@@ -276,5 +275,7 @@ def _unmarked(config: Config, train: Sequence[Example]) -> str:
 
 
 def _leaking(config: Config, train: Sequence[Example], held: Sequence[Example]) -> str:
+    from rct_lightning.corpus.leakage import REMEDY, on_both_sides  # numpy, for which --help need not wait
+
     problems = on_both_sides(train, held)
     return f"{config.data.eval_file}: {'; '.join(problems)}. {REMEDY}" if problems else ""
