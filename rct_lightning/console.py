@@ -36,3 +36,11 @@ class Line:
 def tell(error: UserError) -> None:
     """Print a mistake as one paragraph on the standard error stream."""
     print("\n".join(textwrap.wrap(printable(f"Error: {error}"), width=WIDTH, break_long_words=False)), file=sys.stderr)
+
+
+def show(page: str) -> None:
+    """Print a page on the standard output stream, as much of it as whoever reads it wants."""
+    try:
+        print(page, flush=True)
+    except BrokenPipeError:  # head has seen enough
+        sys.stderr.close()

@@ -435,3 +435,19 @@ def _at(tree: Any, dotted: str) -> Any:
     for part in dotted.split("."):
         tree = tree[part]
     return tree
+
+
+def test_help_shows_what_there_is_and_what_was_typed() -> None:
+    def answer(*arguments: str) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, str(CONF.parent / "train.py"), *arguments]
+        return subprocess.run(line, capture_output=True, text=True, cwd=CONF.parent)
+
+    typed = ("model=pythia", "loss.lambda=0.5")
+    page = answer("--help", *typed)
+    assert page.returncode == 0
+    assert "\nmodel=pythia (or local, nano)\n" in page.stdout
+    assert answer("--cfg", "job", *typed).stdout.strip() in page.stdout, "the configuration that Hydra composes"
+    assert not {"hydra", "base"} & set(re.findall(r"[\w.]+", page.stdout.split("==")[2])), "no choice of anybody's"
+    wrong = answer("--help", "loss.lamda=1")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "Did you mean loss.lambda?" in wrong.stderr

@@ -22,8 +22,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rct_lightning.config import search
 from rct_lightning.config.explaining import check_arguments, explain_composition_error, explain_unwritable
+from rct_lightning.config.helping import help_page
 from rct_lightning.config.targets import looked_at
-from rct_lightning.console import EXIT_CODE, tell
+from rct_lightning.console import EXIT_CODE, show, tell
 from rct_lightning.errors import Interrupted, JobFailed, UserError
 
 SWEEP_RECORD = "multirun.yaml"
@@ -83,9 +84,12 @@ def run_command(main: Callable[[], Any], after_multirun: Callable[[Path], bool] 
     unbroken = True
     try:
         if hasattr(main, "__wrapped__"):  # made by Hydra, which reads the command line
-            check_arguments(sys.argv[1:])
+            typed = check_arguments(sys.argv[1:])
             _remember_folders(sys.argv[1:])
             search.register()
+            if typed.help and not (typed.multirun or typed.config_name or typed.config_path or typed.config_dir):
+                show(help_page(script, sys.modules[main.__module__].__doc__ or "", typed.overrides))
+                return
         with looked_at() as composed:
             try:
                 main()

@@ -26,8 +26,11 @@ DEEPEST = 20
 QUOTES = "\"'\\"
 
 
-def check_arguments(arguments: Sequence[str]) -> None:
+def check_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """Refuse options that Hydra does not have, and the one that unpickles a file.
+
+    Returns:
+        What was typed, as Hydra reads it.
 
     Raises:
         UserError: Names the option.
@@ -43,6 +46,7 @@ def check_arguments(arguments: Sequence[str]) -> None:
     found = parser.parse_args(list(arguments))
     if found.experimental_rerun is not None:
         raise UserError("--experimental-rerun unpickles a file, which can run code. Type the settings again instead.")
+    return found
 
 
 def explain_composition_error(error: Exception, folder: Path = Path("conf")) -> UserError | None:
