@@ -384,6 +384,12 @@ def test_a_sweep_is_drawn_against_its_price() -> None:
                         {"presence/specificity": weight, "language/eval_lm_loss": weight / 2}), lambda_=weight)
             for weight in (0.0, 0.1, 0.3, 1.0) for seed in range(2)]  # fmt: skip
     study = Study(runs, 100)
+    report = StudyReport.of(study)
+    page = page_of(report)
+    lead = getattr(page.lead[0], "text")  # noqa: B009
+    assert "The hypothesis is not asked about here" in lead and "which of its 3 other arms is meant" in lead
+    assert len(page.lead) == 1 and page.sections[0].title == "Guardrails, and what it costs", "no six empty answers"
+    assert report.plain()["answer"] == "cannot be told", "for programs it is what it was"
     lambdas = {each.arm.name: each.lambda_ for each in runs}
     drawn = pareto(study, lambdas)
     assert drawn is not None and drawn.png.startswith(b"\x89PNG") and drawn.name == "pareto"

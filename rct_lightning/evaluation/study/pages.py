@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rct_lightning.evaluation.endpoints import MEANINGS
 from rct_lightning.evaluation.study import figures
-from rct_lightning.evaluation.study.arms import ABOUT, BASE, LM_ONLY, POSITIVES, RCT, SHUFFLED
+from rct_lightning.evaluation.study.arms import ABOUT, BASE, LM_ONLY, POSITIVES, SHUFFLED
 from rct_lightning.evaluation.study.contrasts import Contrast
 from rct_lightning.evaluation.study.falsifiers import Finding
 from rct_lightning.evaluation.study.guardrails import BOUNDS, UNBOUNDED
@@ -62,11 +62,13 @@ METHODS = (
 def page_of(report: StudyReport) -> Page:
     """As people read it."""
     arms, seeds = report.study.arms(), {run.seed for run in report.study.runs}
+    unasked = _why_unasked(report)
+    asked = [Section("Where the hypothesis would fail", _falsifiers(report))] if unasked is None else []
     return Page(
         f"Study of {len(arms)} arms and {len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'}",
-        _verdict(report),
+        _verdict(report) if unasked is None else _no_verdict(report, unasked),
         [
-            Section("Where the hypothesis would fail", _falsifiers(report)),
+            *asked,
             Section("Guardrails, and what it costs", _guardrails(report)),
             Section("What was compared", _compared(report)),
             Section("In pictures", _pictures(report)),
@@ -91,6 +93,25 @@ def write_study(report: StudyReport, folder: Path) -> Page:
     return page
 
 
+def _why_unasked(report: StudyReport) -> str | None:
+    """Why nothing here is the arm that the hypothesis is about; None where something is."""
+    try:
+        report.study.treated()
+    except NotThere as missing:
+        return str(missing)
+    return None
+
+
+def _no_verdict(report: StudyReport, why: str) -> list[Block]:
+    """Of a sweep, say, whose arms are weights of the same terms: they are set beside each other, and none is judged."""
+    told = (
+        f"The hypothesis is not asked about here: {why}. What follows sets every arm against the base and against "
+        f"{LM_ONLY}, one endpoint at a time."
+    )
+    beside = _gaps(report)
+    return [Paragraph(told, "quiet"), *([Points(beside)] if beside else [])]
+
+
 def _verdict(report: StudyReport) -> list[Block]:
     parts = []
     for answer, what in (("fails", "fail here"), ("cannot be told", "cannot be told")):
@@ -105,10 +126,7 @@ def _verdict(report: StudyReport) -> list[Block]:
 
 def _guarded(report: StudyReport) -> str:
     """The guardrails of the treated arm in a sentence."""
-    try:
-        treated = report.study.treated()
-    except NotThere as missing:
-        return f"Guardrails: cannot be told, {missing}."
+    treated = report.study.treated()
     answers = [each.answer for each in report.guarded if each.arm == treated]
     kept = [f"{answers.count(answer)} {answer}" for answer in ("kept", "broken", "cannot be told")]
     return f"Guardrails of {treated}: {', '.join(kept)}."
@@ -116,17 +134,20 @@ def _guarded(report: StudyReport) -> str:
 
 def _missing(report: StudyReport) -> list[str]:
     """What this study does not have, above everything that is said without it."""
-    try:
-        wanted = [report.study.reference_of(report.study.treated()), POSITIVES, SHUFFLED]
-    except NotThere:
-        wanted = [RCT, LM_ONLY, POSITIVES, SHUFFLED]
+    wanted = [report.study.reference_of(report.study.treated()), POSITIVES, SHUFFLED]
     names = {arm.name for arm in report.study.arms()}
     lacking = [name for name in wanted if name not in names]
     said = [f"Arms that are missing: {', '.join(lacking)}. What is asked of them cannot be told."] if lacking else []
+    return [*said, *_gaps(report)]
+
+
+def _gaps(report: StudyReport) -> list[str]:
+    """Seeds and runs that are not there."""
+    names = sorted({arm.name for arm in report.study.arms()})
     seeds = {run.seed for run in report.study.runs}
-    short = [f"{name} lacks {_listed(seeds - set(report.study.of(name)))}" for name in sorted(names)
+    short = [f"{name} lacks {_listed(seeds - set(report.study.of(name)))}" for name in names
              if seeds - set(report.study.of(name))]  # fmt: skip
-    said += [f"Seeds that others have: {'; '.join(short)}. Only shared ones are compared."] if short else []
+    said = [f"Seeds that others have: {'; '.join(short)}. Only shared ones are compared."] if short else []
     if report.absent:
         each = "; ".join(f"{absent.name} ({absent.why})" for absent in report.absent)
         said.append(f"Runs that are missing: {len(report.absent)}. {each}.")
@@ -156,10 +177,9 @@ def _guardrails(report: StudyReport) -> list[Block]:
         rows.append([arm.name, *(Cell(each.answer, each.words, TONES[each.answer]) for each in own)])
     caption = "Guardrails of every arm: kept, or broken, where the whole interval says so."
     table = Table(caption, ("arm", *(bound.words for bound in BOUNDS)), rows)
-    try:
-        treated = report.study.treated()
-    except NotThere as missing:
-        return [table, Paragraph(f"What the relational terms cost cannot be told: {missing}.")]
+    if _why_unasked(report) is not None:
+        return [table]
+    treated = report.study.treated()
     cost = [e for e in report.contrasts if e.arm == treated and e.reference != BASE and e.endpoint in UNBOUNDED]
     references = dict.fromkeys(each.reference for each in cost)
     return [table, *(_table(f"Without a bound: {treated} minus {name}.", [e for e in cost if e.reference == name])
