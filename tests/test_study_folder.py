@@ -92,10 +92,19 @@ def test_other_runs_are_left_out_with_the_reason(what: str, why: str, study: Pat
 def test_a_study_of_unfinished_runs_alone_is_refused_and_says_which(study: Path) -> None:
     for run in study.iterdir():
         change(run, "running")
-    with pytest.raises(UserError, match=r"no finished run in this directory.*Unfinished: lambda-0\.0_seed-1 \(lm_only"):
+    with pytest.raises(
+        UserError, match=r"no finished run in this directory.*What is there: lambda-0\.0_seed-1 \(lm_only"
+    ):
         read_study(str(study))
     with pytest.raises(UserError, match="no finished run"):
         read_study(str(study / "lambda-0.0_seed-1" / "adapter"))
+
+
+def test_a_study_of_runs_that_cannot_be_read_is_refused_with_the_reasons(study: Path) -> None:
+    for run in study.iterdir():
+        change(run, "damaged configuration")
+    with pytest.raises(UserError, match=r"no finished run.*lambda-0\.0_seed-1 \(.*not a readable configuration"):
+        read_study(str(study))
 
 
 def test_an_arm_that_never_finished_is_still_an_arm(study: Path) -> None:

@@ -60,6 +60,8 @@ def read_study(name: str) -> StudyFolder:
             readable.append((run, load_run_config(run.config), _why_not(run)))
         except UserError as error:
             absent.append(_absent(root, run.root, str(error)))
+    if not readable:
+        raise _nothing_finished(name, absent)
     arms = arms_of([config.plain() for _, config, _ in readable])
     check_arms([(arm, config.seed) for arm, (_, config, _) in zip(arms, readable, strict=True)])
     finished = []
@@ -70,9 +72,17 @@ def read_study(name: str) -> StudyFolder:
             finished.append(Finished(run, config, arm))
     absent += [_absent(root, path, "it ended before it wrote its configuration") for path in _never_began(root)]
     if not finished:
-        left = f" Unfinished: {'; '.join(f'{each.name} ({each.why})' for each in absent[:5])}." if absent else ""
-        raise UserError(f"study={name}: no finished run in this directory. Give the directory of a multirun.{left}")
+        raise _nothing_finished(name, absent)
     return StudyFolder(root, finished, sorted(absent, key=lambda each: each.name))
+
+
+def _nothing_finished(name: str, absent: Sequence[Absent]) -> UserError:
+    left = "; ".join(f"{each.name} ({each.why.rstrip('.')})" for each in absent[:5])
+    more = f"; and {len(absent) - 5} more" if len(absent) > 5 else ""
+    return UserError(
+        f"study={name}: no finished run in this directory. Give the directory of a multirun."
+        + (f" What is there: {left}{more}." if left else "")
+    )
 
 
 def _why_not(run: RunDir) -> str:
