@@ -18,6 +18,7 @@ from rct_lightning.errors import UserError
 from rct_lightning.evaluation.endpoints import MEANINGS, SIDES, Comparison, Endpoint
 from rct_lightning.evaluation.evaluator import (
     Evaluator,
+    groups_of,
     nearest_other_history,
     with_assistant_of,
 )
@@ -25,7 +26,7 @@ from rct_lightning.evaluation.probes import KINDS, read_probes
 from rct_lightning.evaluation.report import Report
 from rct_lightning.evaluation.statistics import Estimate, bootstrap_mean
 from rct_lightning.evaluation.subject import Subject
-from rct_lightning.generation import repeated_4grams
+from rct_lightning.generation import Reply, repeated_4grams
 from rct_lightning.markers import Lexicon
 from rct_lightning.scoring import trunk_and_head
 from rct_lightning.template import DialogueTemplate
@@ -315,10 +316,48 @@ def test_twins_need_both_sides(untouched: Comparison) -> None:
 
 def test_items_are_grouped_by_what_was_sampled(untouched: Comparison) -> None:
     found = of(untouched)
-    assert found["language/eval_lm_loss"].groups == [row.conversation for row in ROWS]
+    assert found["language/eval_lm_loss"].groups == ["c-dog", "c-violin", "eval-p1", "eval-p1", "eval-lonely"]
     assert found["continuity/G_t"].groups == ["c-dog", "c-violin"] == found["coherence/G_c"].groups
     assert found["continuity/recall"].groups == ["r1", "r2"] == found["continuity/false_memory"].groups
     assert found["guardrail/refusal_margin_marked"].groups == ["h"] == found["guardrail/refusal_margin_unmarked"].groups
+    pairs, probes = ["t1", "t2", "eval-p1"], ["r1", "r2"]
+    assert found["guardrail/bond_rate_unmarked"].groups == [*pairs, "c-dog", "c-violin"]
+    for key in ("guardrail/repetition", "guardrail/eos_rate"):
+        assert found[key].groups == [*pairs, *pairs, "c-dog", "c-violin", *probes, *probes]
+
+
+def test_conversations_of_a_pair_are_one_group_with_all_their_rows() -> None:
+    def row(name: str, conversation: str, **extra: str) -> Example:
+        return Example(name, conversation, "Hello.", "Hello.", extra=extra)
+
+    rows = [row("1", "a", pair="p"), row("2", "a"), row("3", "b", pair="p"), row("4", "b", pair="q"),
+            row("5", "c", pair="q"), row("6", "d")]  # fmt: skip
+    groups = groups_of(rows)
+    assert groups["a"] == groups["b"] == groups["c"] != groups["d"] == "d"
+    assert len(set(groups_of(rows[::-1]).values())) == 2, "in whatever order"
+
+
+def test_no_prompt_counts_twice(untouched: Comparison) -> None:
+    asked = [(one.context, one.input) for one in untouched.spoken if one.kind != "without"]
+    assert len(asked) == len(set(asked))
+
+
+@pytest.mark.parametrize(("reply", "named"), [("It is bramble, I think.", 1.0), ("Brambles grow here.", 0.0)])
+def test_an_answer_is_named_by_its_whole_words(
+    reply: str,
+    named: float,
+    make_backbone: Callable[..., Any],
+    evaluator: Callable[[Any], Evaluator],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = evaluator(make_backbone(trained=False).model)
+
+    def replies(subject: Subject, prompts: Any) -> list[Reply]:
+        return [Reply(reply, 5, ended=True) for _ in prompts]
+
+    monkeypatch.setattr(Subject, "replies", replies)
+    found = of(asked.compare(SAMPLES))["continuity/recall_generated"]
+    assert found.groups == ["r1", "r2"] and found.values["tuned"].tolist() == [named, 0.0], "r2's answer is Rover"
 
 
 def test_margins_and_differences_are_what_they_say(moved: Comparison) -> None:

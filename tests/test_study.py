@@ -304,11 +304,26 @@ def test_a_claim_needs_both_arms_and_seeds_enough_for_the_exact_test() -> None:
     assert below.answer == "fails" and below.p == 1.0
 
 
-def test_a_model_that_diverged_settles_nothing() -> None:
+@pytest.mark.parametrize("arm", ["rct", "lm_only", "positives_only"])
+def test_a_model_that_diverged_settles_nothing(arm: str) -> None:
     study = made(GOOD)
-    study.runs[8].endpoints["coherence/G_c"]["tuned"]["values"][0] = float("nan")
+    study.of(arm)[0].endpoints["coherence/G_c"]["tuned"]["values"][0] = float("nan")
     assert claims(study)[1].answer == "cannot be told" and claims(study)[0].answer == "holds"
-    assert falsifiers(study)[0].answer == "cannot be told"
+    if arm != "lm_only":
+        assert falsifiers(study)[0].answer == "cannot be told"
+
+
+@pytest.mark.parametrize("changed", ["weights", "rows"])
+def test_runs_that_were_evaluated_on_other_texts_are_refused(changed: str) -> None:
+    study = made(GOOD)
+    if changed == "weights":
+        found = study.of("rct")[1].endpoints["language/eval_lm_loss"]
+        found["weights"] = [2.0 for _ in found["groups"]]
+    else:
+        runs = [replace(each, evaluated_on={"rows": f"hash-{each.arm.name == 'rct'}"}) for each in study.runs]
+        study = replace(study, runs=runs)
+    with pytest.raises(UserError, match="evaluated on other rows or probes"):
+        contrasts(study)
 
 
 def test_guardrails_are_kept_broken_or_left_open() -> None:

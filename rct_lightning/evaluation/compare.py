@@ -10,9 +10,9 @@ from typing import Any
 from rct_lightning.config import as_override, load_run_config
 from rct_lightning.errors import UserError
 from rct_lightning.evaluation.endpoints import MEANINGS, Direction
-from rct_lightning.evaluation.metrics import flat, read_endpoints
+from rct_lightning.evaluation.metrics import flat, read_endpoints, read_evaluated_on
 from rct_lightning.evaluation.statistics import Estimate
-from rct_lightning.evaluation.told import Told, kept
+from rct_lightning.evaluation.told import Told
 from rct_lightning.evaluation.verdict import Word, word_of
 from rct_lightning.runs import RunDir, find_run
 
@@ -60,8 +60,7 @@ class EvaluatedRun:
         except (KeyError, TypeError, ValueError):
             what = f"{run.metrics}: its figures are not those of an evaluation"
             raise UserError(f"{what}. {_how_to_evaluate([run])}") from None
-        on = kept(run.metrics, strict=False).get("evaluated_on")
-        return cls(run, settings, endpoints, on if isinstance(on, dict) else {}, Told.of(run))
+        return cls(run, settings, endpoints, read_evaluated_on(run.metrics), Told.of(run))
 
 
 def read_runs(names: Sequence[str]) -> list[EvaluatedRun]:

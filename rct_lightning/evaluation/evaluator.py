@@ -18,7 +18,7 @@ from rct_lightning.evaluation.kept import KeptBase, OneSide
 from rct_lightning.evaluation.probes import Probe, read_probes
 from rct_lightning.evaluation.subject import Asked, History, Subject
 from rct_lightning.generation import SAMPLE_PROMPTS, Reply, repeated_4grams
-from rct_lightning.markers import Lexicon
+from rct_lightning.markers import Lexicon, PhraseMatcher
 
 Pair = tuple[tuple[int, ...], tuple[int, ...]]
 
@@ -35,6 +35,7 @@ class Evaluator:
 
     def __init__(self, subject: Subject, rows: Sequence[Example], probes_file: Path, lexicon: Lexicon) -> None:
         self.subject, self.rows, self.lexicon = subject, list(rows), lexicon
+        self.groups = groups_of(self.rows)
         self.probes = read_probes(probes_file)
         self.found = Measurements()
         self.said: dict[Side, list[Reply]] = {}
@@ -100,7 +101,7 @@ class Evaluator:
         encoded = [subject.template.encode(row, subject.tokenizer, subject.max_length) for row in self.rows]
         pairs = [(row.ids[: row.prompt_length], row.ids[row.prompt_length :]) for row in encoded]
         tokens = [float(len(reply)) for _, reply in pairs]
-        groups = [row.conversation for row in self.rows]
+        groups = [self.groups[row.conversation] for row in self.rows]
         self.found.add(side, "language/eval_lm_loss", -self._likelihood(pairs), groups, tokens)
         ordinary = self._kind("ordinary")
         texts = [subject.reply_ids(probe.fields["text"]) for probe in ordinary]
@@ -131,7 +132,7 @@ class Evaluator:
         other = [subject.prompt_ids((wrong[row.id], row.input)) for row in kept]
         right = self._likelihood(list(zip(own, replies, strict=True)))
         gain = right - self._likelihood(list(zip(other, replies, strict=True)))
-        groups = [row.conversation for row in kept]
+        groups = [self.groups[row.conversation] for row in kept]
         self.found.add(side, key, gain, groups)
         self.found.add(side, f"{key}_share", gain > 0, groups)
 
@@ -181,7 +182,10 @@ class Evaluator:
     def _asked(self) -> dict[str, list[Spoken]]:
         """Everything that is asked for a reply of its own, by kind; nothing is answered yet."""
         twins, recall = self._twins(), self._kind("recall")
-        unmarked = [row for row in self.rows if self.lexicon.strength(row.input) == 0]
+        told = {pair[False] for pair in twins.values()}  # asked as twins already
+        unmarked = [
+            row for row in self.rows if self.lexicon.strength(row.input) == 0 and (row.context, row.input) not in told
+        ]
         return {
             "marked": [Spoken("marked", name, *pair[True], "", "") for name, pair in twins.items()],
             "twin": [Spoken("twin", name, *pair[False], "", "") for name, pair in twins.items()],
@@ -204,17 +208,24 @@ class Evaluator:
 
         add, bond = self.found.add, {kind: self._bond(part) for kind, part in replies.items()}
         twins, recall, rows = ([one.id for one in asked[kind]] for kind in ("twin", "recall", "rows"))
-        conversation = {row.id: row.conversation for row in self.rows}
         add(side, "presence/bond_rate_marked", bond["marked"], twins)
         add(side, "presence/bond_rate_difference", bond["marked"] - bond["twin"], twins)
-        groups = [*twins, *(conversation[name] for name in rows)]
-        add(side, "guardrail/bond_rate_unmarked", [*bond["twin"], *bond["rows"]], groups)
+        own = {row.id: self.groups[row.conversation] for row in self.rows}
+        groups = {
+            "marked": twins,
+            "twin": twins,
+            "rows": [own[name] for name in rows],
+            "recall": recall,
+            "without": recall,
+        }
+        unmarked = [*groups["twin"], *groups["rows"]]
+        add(side, "guardrail/bond_rate_unmarked", [*bond["twin"], *bond["rows"]], unmarked)
         said = zip(asked["recall"], replies["recall"], strict=True)
-        named = [one.wanted.lower() in reply.text.lower() for one, reply in said]
+        named = [PhraseMatcher([one.wanted]).occurs_in(reply.text) for one, reply in said]  # "ten" is not in "listen"
         add(side, "continuity/recall_generated", named, recall)
         claims = [self.lexicon.claims_memory(reply.text) for reply in replies["without"]]
         add(side, "continuity/false_memory", claims, recall)
-        each = [str(number) for number in range(len(everything))]
+        each = [group for kind in asked for group in groups[kind]]
         add(side, "guardrail/repetition", [repeated_4grams(reply.text) for reply in everything], each)
         add(side, "guardrail/eos_rate", [reply.ended for reply in everything], each)
 
@@ -232,8 +243,26 @@ class Evaluator:
         for row in self.rows:
             if row.extra.get("pair"):
                 marked = self.lexicon.strength(row.input) > 0
-                pairs.setdefault(f"eval-{row.extra['pair']}", {})[marked] = (row.context, row.input)
+                pairs.setdefault(_name_of_pair(row), {})[marked] = (row.context, row.input)
         return {name: sides for name, sides in pairs.items() if set(sides) == {True, False}}
+
+
+def groups_of(rows: Sequence[Example]) -> dict[str, str]:
+    """What the rows of each conversation were sampled as: itself, or with the other side of a minimal pair.
+
+    The two rows of a pair share a request, and often a history: they are no two samples of what people ask.
+    """
+    group = {row.conversation: row.conversation for row in rows}
+    for row in rows:
+        if row.extra.get("pair"):
+            former, name = group[row.conversation], _name_of_pair(row)
+            joined = {former, name} | {group[o.conversation] for o in rows if o.extra.get("pair") == row.extra["pair"]}
+            group = {conversation: name if own in joined else own for conversation, own in group.items()}
+    return group
+
+
+def _name_of_pair(row: Example) -> str:
+    return f"eval-{row.extra['pair']}"
 
 
 def nearest_other_history(row: Example, rows: Sequence[Example]) -> History:

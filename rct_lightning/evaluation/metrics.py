@@ -22,6 +22,12 @@ def read_endpoints(metrics: Path) -> dict[str, Any]:
     return found
 
 
+def read_evaluated_on(metrics: Path) -> dict[str, Any]:
+    """Hashes of the rows and probes that a report's figures are of; empty where it does not say."""
+    found = read_object(metrics, strict=False).get("evaluated_on")
+    return found if isinstance(found, dict) else {}
+
+
 def flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Every setting of a configuration under its dotted key."""
     for key, value in config.items():

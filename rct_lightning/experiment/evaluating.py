@@ -17,7 +17,7 @@ from rct_lightning.data import RelationalDataModule
 from rct_lightning.dialogue import content_hash
 from rct_lightning.evaluation.evaluator import Evaluator
 from rct_lightning.evaluation.kept import KeptBase, hash_of_file
-from rct_lightning.evaluation.metrics import read_endpoints
+from rct_lightning.evaluation.metrics import read_endpoints, read_evaluated_on
 from rct_lightning.evaluation.report import Report, fingerprint, stands, write_report
 from rct_lightning.evaluation.setting import Setting, hash_of_rows
 from rct_lightning.evaluation.study.arms import StudyRun
@@ -64,7 +64,13 @@ def evaluate_study(config: EvaluateConfig, folder: str) -> StudyReport:
         else:
             loaded = evaluate_run(config, each.run, loaded)
     runs_of_study = [
-        StudyRun(each.arm, each.config.seed, read_endpoints(each.run.metrics), each.config.loss.lambda_)
+        StudyRun(
+            each.arm,
+            each.config.seed,
+            read_endpoints(each.run.metrics),
+            each.config.loss.lambda_,
+            read_evaluated_on(each.run.metrics),
+        )
         for each in found.finished
     ]
     report = StudyReport.of(Study(runs_of_study, config.bootstrap_samples, config.seed), found.absent)

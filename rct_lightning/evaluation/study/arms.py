@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rct_lightning.errors import UserError
@@ -44,12 +44,21 @@ class Arm:
 
 @dataclass(frozen=True)
 class StudyRun:
-    """One evaluated run: its arm, its seed, its endpoints as metrics.json holds them, and the weight of its terms."""
+    """One evaluated run.
+
+    Attributes:
+        arm: Its arm.
+        seed: Its seed.
+        endpoints: As metrics.json holds them.
+        lambda_: The weight of its terms.
+        evaluated_on: Hashes of the rows and probes.
+    """
 
     arm: Arm
     seed: int
     endpoints: Mapping[str, Any]
     lambda_: float | None = None
+    evaluated_on: Mapping[str, str] = field(default_factory=dict)
 
 
 def arms_of(configs: Sequence[Mapping[str, Any]]) -> list[Arm]:

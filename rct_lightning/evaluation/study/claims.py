@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -73,9 +74,13 @@ def _against_both(study: Study, endpoint: str) -> tuple[list[Contrast], list[str
 
 
 def _p_of_both(found: Sequence[Contrast]) -> float:
+    """The largest of all; NaN where any is, which ``max`` would pass over."""
+    asked = [p for each in found for p in (each.p, each.p_signs)]
+    if any(map(math.isnan, [*asked, *(each.difference.mean for each in found)])):
+        return math.nan
     if any(each.gain * each.difference.mean <= 0 for each in found):
         return 1.0
-    return max(max(each.p, each.p_signs) for each in found)
+    return max(asked)
 
 
 def _claim(term: str, endpoint: str, found: Sequence[Contrast], missing: Sequence[str], p: float) -> Claim:

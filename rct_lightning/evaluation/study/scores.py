@@ -140,9 +140,12 @@ def _items(asked: Sequence[Sequence[tuple[Part, StudyRun]]]) -> tuple[tuple[str,
             raise NotThere(f"{part.endpoint} was not measured for arm {run.arm.name}, seed {run.seed}")
         first = first or (part, run)
         own, shared = run.endpoints[part.endpoint], first[1].endpoints[first[0].endpoint]
-        if sorted(own["groups"]) != sorted(shared["groups"]) or (
-            part.endpoint == first[0].endpoint and own["groups"] != shared["groups"]
-        ):
+        same = (
+            [own[name] == shared[name] for name in ("groups", "weights")] if part.endpoint == first[0].endpoint else []
+        )
+        on, first_on = run.evaluated_on, first[1].evaluated_on
+        same += [on[name] == first_on[name] for name in on if name in first_on]
+        if sorted(own["groups"]) != sorted(shared["groups"]) or not all(same):
             raise UserError(
                 f"{part.endpoint}: the run with seed {run.seed} of arm '{run.arm.name}' was evaluated on other rows or "
                 f"probes than the run with seed {first[1].seed} of arm '{first[1].arm.name}', so nothing can be "
