@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -298,6 +298,39 @@ def test_a_faulty_term_is_named(make_run: Any, make_objective: Any, term: str, f
 def test_an_lm_loss_without_shift_is_named(make_run: Any, tokenizer: Any) -> None:
     run = make_run(fresh=lambda: SeedLoss(LossSettings(lambda_=0.0), tokenizer.decode))
     assert "the model's own next-token loss" in stops(run)["next token"]
+
+
+@pytest.mark.parametrize(("faulty", "where"), [("__call__", "of a training step"), ("observe", "of an evaluation")])
+def test_an_lm_loss_without_shift_in_one_of_the_two_passes_is_named(
+    make_run: Any, make_objective: Any, tokenizer: Any, faulty: str, where: str
+) -> None:
+    class Half:
+        """Right where it is looked at and wrong where it trains, or the other way round."""
+
+        phrase_tokens = 0
+
+        def __init__(self) -> None:
+            self.true, self.wrong = make_objective(), SeedLoss(LossSettings(lambda_=0.0), tokenizer.decode)
+            self.settings = self.true.settings
+
+        def __call__(self, model: Any, batch: Batch, step: int) -> Outcome:
+            outcome = self.true(model, batch, step)
+            if faulty == "__call__":
+                outcome.terms["lm"] = self.wrong(model, batch, step).terms["lm"]
+            return cast(Outcome, outcome)
+
+        def observe(self, model: Any, batch: Batch) -> Outcome:
+            return cast(Outcome, (self.wrong if faulty == "observe" else self.true).observe(model, batch))
+
+    assert f"LM loss {where}" in stops(make_run(fresh=Half))["next token"]
+
+
+def test_labels_are_compared_as_tokens(make_run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some tokenizers decode a reply without the blank before it."""
+    run = make_run()
+    true = type(run.module.tokenizer).decode
+    monkeypatch.setattr(type(run.module.tokenizer), "decode", lambda self, *a, **k: true(self, *a, **k).strip())
+    assert corpus.check_labels(run).status == "ok"
 
 
 def test_text_lost_before_the_loss_is_named(make_run: Any, data: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,6 +122,9 @@ def test_gradients_that_pull_apart_for_long() -> None:
 
     assert names(after_steps([measured(-0.9)] * 60)) == ["conflict"]
     assert names(after_steps([measured(-0.9)] * 40 + [measured(0.1)] + [measured(-0.9)] * 40)) == []
+    for every in (20, 30, 50, 60, 100):  # whatever diagnostics_every_n_steps is
+        told = names(after_steps([measured(-0.9) if at % every == 0 else {} for at in range(1, 211)]))
+        assert told == ["conflict"], every
 
 
 @pytest.mark.parametrize(

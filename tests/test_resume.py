@@ -21,6 +21,7 @@ from rct_lightning.backbone import nf4_problem
 from rct_lightning.config import validate
 from rct_lightning.errors import Interrupted, UserError
 from rct_lightning.losses import RelationalLoss
+from rct_lightning.module import RelationalModule
 from rct_lightning.runs import RunDir
 
 STEPS = 20
@@ -84,12 +85,36 @@ def test_ten_runs_of_one_seed_are_one(number: int, whole: Any, corpus: Corpus, t
 
 
 @pytest.mark.long
+@pytest.mark.parametrize(("accumulate", "interval"), [(1, 4), (4, 6)])
 @pytest.mark.parametrize("step", range(1, STEPS + 1))
 def test_evaluations_in_the_midst_of_an_epoch_are_neither_lost_nor_made_twice(
-    step: int, whole: Any, tmp_path: Path
+    step: int, accumulate: int, interval: int, whole: Any, tmp_path: Path
 ) -> None:
-    straight = whole(*ACCUMULATION[1], "trainer.val_check_interval=4")
+    straight = whole(*ACCUMULATION[accumulate], f"trainer.val_check_interval={interval}")
     again = cut(straight, tmp_path / "run", step)
+    resume(again)
+    assert left_by(again) == left_by(straight)
+
+
+def test_an_end_asked_for_in_the_midst_of_a_step_waits_for_the_steps_end(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Evaluations count micro-batches: this one falls between the second and the third of step 2."""
+    overrides = (*ACCUMULATION[4], "trainer.val_check_interval=6", "trainer.max_steps=4")
+    straight, again = tmp_path / "straight", tmp_path / "again"
+    experiment.train(configured(corpus, straight, *overrides))
+    began = RelationalModule.on_validation_epoch_start
+
+    def ask(module: RelationalModule) -> None:
+        began(module)
+        if module.trainer.state.fn == "fit" and module.global_step == 1:
+            monkeypatch.setattr(RelationalModule, "on_validation_epoch_start", began)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(RelationalModule, "on_validation_epoch_start", ask)
+    with pytest.raises(Interrupted, match="after step 2"):
+        experiment.train(configured(corpus, again, *overrides))
+    assert [path.name for path in checkpoint.committed(again / "checkpoints")][0] == "step-2"
     resume(again)
     assert left_by(again) == left_by(straight)
 

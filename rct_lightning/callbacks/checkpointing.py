@@ -44,6 +44,7 @@ class Checkpointing(StepCallback, Checkpoint):
         self.every_n_steps, self.keep_last = every_n_steps, keep_last
         self.received: int | None = None
         self._due = False
+        self._between_steps = True
         self._before: dict[int, Any] = {}
         self._random: list[dict[str, Any]] | None = None
 
@@ -79,15 +80,16 @@ class Checkpointing(StepCallback, Checkpoint):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         """A checkpoint, where one is due or asked for; behind the evaluation, where one follows this step."""
-        if self.step_ended(trainer):
+        self._between_steps = self.step_ended(trainer)
+        if self._between_steps:
             self._due = self.every_n_steps > 0 and trainer.global_step % self.every_n_steps == 0
             asked = self._asked_to_end(trainer)
             if not (_last_of_epoch(trainer) or _evaluation_follows(trainer, asked)):
                 self._save_where_due(trainer, asked)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """An evaluation in the midst of an epoch."""
-        if trainer.state.fn == "fit" and not _last_of_epoch(trainer):
+        """An evaluation in the midst of an epoch; in the midst of a step, too, whose gradient no checkpoint holds."""
+        if trainer.state.fn == "fit" and self._between_steps and not _last_of_epoch(trainer):
             self._save_where_due(trainer, self._asked_to_end(trainer))
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

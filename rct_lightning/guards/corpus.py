@@ -31,7 +31,7 @@ def check_labels(run: Run) -> Finding:
                     f"{side} row {rows.examples[index].id}: {wrong}",
                     "The model would learn something else than the reply. Look at the template and the collation.",
                 )
-    return ok(name, "labels decode to the reply, EOS is learnt")
+    return ok(name, "labels are the reply, EOS is learnt")
 
 
 def _wrong_labels(rows: RelationalDataset, index: int, run: Run) -> str:
@@ -44,10 +44,10 @@ def _wrong_labels(rows: RelationalDataset, index: int, run: Run) -> str:
         return "nothing of the reply is learnt"
     if not cut and kept[-1] != eos:
         return "its end-of-sequence token carries no label"
-    expected = run.module.template.reply(rows.examples[index].output)
-    found = tokenizer.decode([token for token in kept if token != eos])
-    if not (expected.startswith(found) if cut else found == expected):
-        return f"labels decode to {found[:40]!r}, the reply is {expected[:40]!r}"
+    reply = run.module.template.reply(rows.examples[index].output)
+    expected = [*tokenizer(reply, add_special_tokens=False)["input_ids"], eos]  # decoded text can lack its blanks
+    if kept != (expected[: len(kept)] if cut else expected):
+        return f"labels decode to {tokenizer.decode(kept)[:40]!r}, the reply is {reply[:40]!r}"
     places = torch.nonzero(labels != IGNORE).flatten()
     if not torch.equal(batch.input_ids[0, places], labels[places]) or int(places[0]) != int(batch.prompt_length[0]):
         return "labels do not stand where the reply stands"

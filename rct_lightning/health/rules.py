@@ -133,9 +133,9 @@ def _opposed(history: History) -> Seen:
     for term in _weighted(history):
         key = f"grad/{term}_cosine_lm"
         measured = [(at, values[key]) for at, values in history.gradients if key in values]
-        tail = [pair for pair in measured if pair[0] >= measured[-1][0] - WINDOW]
-        if len(tail) > 1 and tail[-1][0] - tail[0][0] >= WINDOW and all(cosine < OPPOSED for _, cosine in tail):
-            yield term, f"the gradient of {term} has had a cosine of {tail[-1][1]:.2f} with the LM gradient"
+        before = [at for at, _ in measured if at <= measured[-1][0] - WINDOW]
+        if before and all(cosine < OPPOSED for at, cosine in measured if at >= before[-1]):
+            yield term, f"the gradient of {term} has had a cosine of {measured[-1][1]:.2f} with the LM gradient"
 
 
 def _too_good(history: History) -> Seen:
