@@ -11,6 +11,7 @@ from short_runs import ACCUMULATION, Corpus, configured
 from rct_lightning import checkpoint, experiment
 from rct_lightning.errors import UserError
 from rct_lightning.losses import RelationalLoss
+from rct_lightning.module.gradients import add_gradients_of_terms
 from rct_lightning.runs import RunDir
 
 
@@ -51,6 +52,31 @@ def test_a_micro_batch_that_does_not_fit_is_cut_and_nothing_else_changes(
         torch.testing.assert_close(states[1][name], tensor, atol=1e-5, rtol=1e-4)
     losses = [[row["total_loss"] for row in run.read_loss_components()] for run in runs]
     assert losses[0] == pytest.approx(losses[1], abs=1e-4)
+
+
+@pytest.mark.parametrize("at", [0, 2], ids=["its first micro-batch", "its third"])
+def test_a_measurement_that_does_not_fit_is_left_out(
+    at: int, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = (*ACCUMULATION[4], "trainer.max_steps=2", "trainer.log_every_n_steps=1", "diagnostics_every_n_steps=1")
+    runs = [RunDir(tmp_path / name) for name in ("enough", "scarce")]
+    experiment.train(configured(corpus, runs[0].root, *settings))
+    true, calls = add_gradients_of_terms, []
+
+    def scarce(*arguments: Any) -> None:
+        calls.append(1)
+        if len(calls) == at + 1:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        true(*arguments)
+
+    monkeypatch.setattr("rct_lightning.module.relational.add_gradients_of_terms", scarce)
+    experiment.train(configured(corpus, runs[1].root, *settings))
+    (event,) = [event for event in runs[1].read_events() if event["event"] == "unmeasured"]
+    steps = [event for event in runs[1].read_events() if event["event"] == "step"]
+    assert ["grad/lm_norm" in step for step in steps] == [False, True]
+    assert event["step"] == 1 and len(calls) == at + 1 + 4, "nothing more of this step, all of the next"
+    states = [checkpoint.read(run.checkpoints / "step-2")["state_dict"] for run in runs]
+    assert all(torch.equal(states[1][name], tensor) for name, tensor in states[0].items())
 
 
 def test_where_not_even_a_row_fits_the_run_says_what_to_do(

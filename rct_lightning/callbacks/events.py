@@ -60,9 +60,17 @@ class Events(StepCallback):
         self.tokens += batch.own.reply_tokens
         if pl_module.parts != self.parts:
             self.parts = pl_module.parts
-            print(f"\nmemory: was not enough; micro-batches are read in {self.parts} parts from here on", flush=True)
+            unseen = ", and gradients of terms are not measured" if pl_module.diagnostics_every_n_steps else ""
+            print(
+                f"\nmemory: was not enough; micro-batches are read in {self.parts} parts from here on{unseen}",
+                flush=True,
+            )
             write_event(trainer, "halved", parts=self.parts)
-        if not self.step_ended(trainer) or not self._is_logged(trainer.global_step, pl_module):
+        step_ended = self.step_ended(trainer)
+        if step_ended and pl_module.unmeasured == trainer.global_step:
+            print("\nmemory: was not enough to measure the gradients of terms at this step", flush=True)
+            write_event(trainer, "unmeasured")
+        if not step_ended or not self._is_logged(trainer.global_step, pl_module):
             self._beat(trainer)
             return
         now = time.monotonic()

@@ -90,6 +90,7 @@ class RelationalModule(L.LightningModule):
         self.eval_means: dict[str, MeanMetric] = defaultdict(
             lambda: MeanMetric(nan_strategy=math.nan, sync_on_compute=False)
         )
+        self.unmeasured = 0  # the newest step whose gradients memory was not enough to measure
         self.parts = 1  # into which micro-batches are cut, since memory was not enough
         self.eval_rows: dict[int, tuple[float, int]] = {}
         self.eval_values: dict[str, float] = {}
@@ -113,9 +114,8 @@ class RelationalModule(L.LightningModule):
         outcome = self._evaluate(batch)
         self.record.add(outcome, batch)
         self._add_unweighted_terms(outcome, batch)
-        if _due(self.record.step, self.diagnostics_every_n_steps):
-            add_gradients_of_terms(self.gradients, outcome.terms, self.learning)
-            self.record.gradients = norms_and_cosines(self.gradients)  # of the step so far
+        if _due(self.record.step, self.diagnostics_every_n_steps) and self.record.step != self.unmeasured:
+            self._measure(outcome)
         self._show_progress(outcome, batch)
         # Lightning divides by accumulated micro-batches and DDP by processes; the terms are divided already.
         return outcome.total * self._parts_of_step
@@ -155,6 +155,19 @@ class RelationalModule(L.LightningModule):
                 if not is_out_of_memory(error):
                     raise
             self._halve()
+
+    def _measure(self, outcome: Outcome) -> None:
+        """Each term's gradient of the step so far; where memory is not enough for it, of nothing at all."""
+        try:
+            add_gradients_of_terms(self.gradients, outcome.terms, self.learning)
+        except RuntimeError as error:
+            if not is_out_of_memory(error) or processes.are_several():  # the others would wait for this one's part
+                raise
+            self.gradients, self.record.gradients, self.unmeasured = {}, {}, self.record.step
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+            return
+        self.record.gradients = norms_and_cosines(self.gradients)
 
     def _halve(self) -> None:
         if processes.are_several():  # the others would wait for a gradient that comes another way
