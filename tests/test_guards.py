@@ -307,7 +307,7 @@ def test_an_lm_loss_without_shift_in_one_of_the_two_passes_is_named(
     class Half:
         """Right where it is looked at and wrong where it trains, or the other way round."""
 
-        phrase_tokens = 0
+        phrase_tokens = longest_phrase = 0
 
         def __init__(self) -> None:
             self.true, self.wrong = make_objective(), SeedLoss(LossSettings(lambda_=0.0), tokenizer.decode)

@@ -24,13 +24,17 @@ from hydra.core.singleton import Singleton
 from omegaconf import DictConfig
 from pages import Reading
 from safetensors import safe_open
+from short_runs import Corpus, configured
+from transformers import GPT2Config, GPT2LMHeadModel
 from typer.testing import CliRunner
 
+from rct_lightning import experiment
 from rct_lightning.backbone import available_accelerators
 from rct_lightning.cli import app
 from rct_lightning.config import as_override, load_run_config
 from rct_lightning.config.command import job_directory
 from rct_lightning.dialogue import content_hash
+from rct_lightning.errors import UserError
 from rct_lightning.generation import SAMPLE_PROMPTS
 from rct_lightning.losses import TERMS
 from rct_lightning.module import RelationalModule
@@ -810,6 +814,27 @@ def test_a_mistake_is_found_before_anything_is_written(
     if arguments[0] == "train.py":
         assert_refused(type_in(tmp_path, *arguments, f"hydra.run.dir={tmp_path / 'named'}"), *words)
     assert sorted(path for path in tmp_path.iterdir() if path.name != "logs") == before
+
+
+def test_rows_that_a_model_has_no_positions_for_are_refused(corpus: Corpus, tokenizer: Any, tmp_path: Path) -> None:
+    """A table of learnt positions ends where a phrase would be asked; rotary ones reach on."""
+    size = {"n_positions": 64, "n_embd": 32, "n_layer": 1, "n_head": 2, "vocab_size": len(tokenizer)}
+    GPT2LMHeadModel(GPT2Config(**size)).save_pretrained(tmp_path / "gpt2")
+    tokenizer.save_pretrained(tmp_path / "gpt2")
+
+    def prepared(*overrides: str) -> object:
+        return experiment.prepare(configured(corpus, tmp_path / "run", *overrides))
+
+    other = f"model.name_or_path={tmp_path / 'gpt2'}"
+    with pytest.raises(
+        UserError, match=r"max_seq_length=64: .*gpt2 reads 64 tokens, and phrases of up to (\d+)"
+    ) as told:
+        prepared(other, "data.max_seq_length=64")
+    fits = int(str(told.value).rstrip(".").split()[-1])
+    assert prepared(other, f"data.max_seq_length={fits}")
+    assert prepared("data.max_seq_length=512")
+    with pytest.raises(UserError, match=r"reads 512 tokens\. Give at most 512"):
+        prepared("data.max_seq_length=513")
 
 
 @pytest.mark.parametrize("name", ["mps", "gpu"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import lightning as L
 import torch
@@ -49,6 +50,7 @@ def prepare(config: Config) -> Prepared:
         lora=backbone.Lora(**config.model.lora.model_dump()),
     )
     module = make_module(config, base, data)
+    _check_positions(config, module)
     step_memory = footprint.choose(
         config.model.gradient_checkpointing,
         base.model,
@@ -78,6 +80,26 @@ def _check_batches(config: Config, data: RelationalDataModule) -> None:
         raise UserError(
             f"trainer.val_check_interval={interval}: an epoch has {size} batches. Use fewer, or count over the epochs "
             f"with trainer.check_val_every_n_epoch=null."
+        )
+
+
+def _check_positions(config: Config, module: RelationalModule) -> None:
+    """Refuse rows that a model has no positions for, or none for the phrases that are asked behind them.
+
+    Rotary positions reach a phrase further than they were trained for; a table of learnt ones ends.
+    """
+    model: Any = module.model
+    positions, length = getattr(model.config, "max_position_embeddings", None), config.data.max_seq_length
+    if not isinstance(positions, int) or positions < 1:
+        return
+    words = model.get_input_embeddings()
+    tables = [each for each in model.modules() if isinstance(each, torch.nn.Embedding) and each is not words]
+    phrase = module.objective.longest_phrase if any(each.num_embeddings >= positions for each in tables) else 0
+    if length + phrase > positions:
+        behind = f", and phrases of up to {phrase} are asked behind a row" if phrase else ""
+        raise UserError(
+            f"data.max_seq_length={length}: {config.model.name_or_path} reads {positions} tokens{behind}. Give at most "
+            f"{positions - phrase}."
         )
 
 

@@ -130,6 +130,11 @@ class RelationalLoss:
         mean = sum(map(len, self.phrases.ids)) / len(self.phrases.ids)
         return round(mean * len(BANKS) * self.settings.phrases_per_step)
 
+    @property
+    def longest_phrase(self) -> int:
+        """Tokens of the longest phrase; evaluation asks them whatever the weights."""
+        return max(map(len, self.phrases.ids))
+
     def __call__(self, model: nn.Module, batch: Batch, step: int) -> Outcome:
         """The loss of a training batch; terms without weight that cost extra are left out."""
         drawn = self.phrases.draw(self.settings.phrases_per_step, [self.settings.seed, step])

@@ -40,7 +40,7 @@ class SeedLoss:
         repaired: Whether each token is predicted from the position before it, as it should be.
     """
 
-    phrase_tokens = 0
+    phrase_tokens = longest_phrase = 0
 
     def __init__(self, settings: LossSettings, decode: Callable[[list[int]], str], *, repaired: bool = False) -> None:
         self.settings, self.decode, self.repaired = settings, decode, repaired
@@ -84,7 +84,7 @@ class TokenWeightedLoss:
         tokenize: Of a text, without special tokens.
     """
 
-    phrase_tokens = 0
+    phrase_tokens = longest_phrase = 0
 
     def __init__(self, settings: LossSettings, tokenize: Callable[[str], list[int]]) -> None:
         self.settings = settings

@@ -37,6 +37,11 @@ class Objective(Protocol):
         """About as many tokens as a training step asks after each prompt."""
         ...
 
+    @property
+    def longest_phrase(self) -> int:
+        """Tokens of the longest phrase that is asked behind a row."""
+        ...
+
     def __call__(self, model: nn.Module, batch: Batch, step: int) -> Outcome:
         """With gradient."""
         ...
