@@ -128,7 +128,12 @@ def read(folder: Path) -> dict[str, Tree]:
 def committed(parent: Path) -> list[Path]:
     """The finished checkpoints in a directory, the newest first, by the number in their names."""
     found = [path for path in parent.glob("step-*") if STEP.fullmatch(path.name) and (path / MARKER).is_file()]
-    return sorted(found, key=lambda path: int(path.name.split("-")[1]), reverse=True)
+    return sorted(found, key=step_of, reverse=True)
+
+
+def step_of(folder: Path) -> int:
+    """The optimizer step behind which a checkpoint was taken."""
+    return int(folder.name.split("-")[1])
 
 
 def remove(folder: Path) -> None:

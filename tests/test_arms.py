@@ -350,3 +350,27 @@ def test_guards_let_an_arm_pass(arm: str, corpus: Corpus, tmp_path: Path, capsys
     config = configured(corpus, tmp_path / "run", f"arm={arm}", "check=true")
     experiment.inspect(config, experiment.prepare(config))
     assert ("goes on all the same" in capsys.readouterr().out) == (arm == "original_v2")
+
+
+@pytest.mark.parametrize("which", ["second version", "first version", "relational"])
+def test_terms_of_batches_make_the_mean_of_all_rows(
+    which: str, data: Any, model: Any, at: Any, objective: Any, tokenizer: Any
+) -> None:
+    """As evaluation adds them up: a batch without a pair still counts where the term is one of every token."""
+
+    def tokenize(text: str) -> list[int]:
+        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    asked: Any = {
+        "second version": TokenWeightedLoss(LossSettings(), tokenize),
+        "first version": SeedLoss(LossSettings(), tokenizer.decode, repaired=True),
+        "relational": objective,
+    }[which]
+    names = (("both_marked", "marked"), ("both",))
+    whole = asked.observe(model, data.train_set.collate(at(*(name for part in names for name in part))))
+    parts = [data.train_set.collate(at(*part)) for part in names]
+    seen = [(asked.observe(model, part), asked.counts(part)) for part in parts]
+    for name in asked.counts(parts[0]):
+        of = [(float(found.terms[name]), counts[name]) for found, counts in seen if name in found.terms]
+        mean = sum(value * count for value, count in of) / sum(count for _, count in of)
+        assert mean == pytest.approx(float(whole.terms[name]), rel=1e-4), name

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import lightning as L
 import pytest
 import torch
 from peft import PeftModel
@@ -43,19 +44,31 @@ def test_the_best_evaluation_is_kept_where_later_ones_are_worse(
     assert f"{losses[best]:.4f} nats per reply token after step {best}" in card
 
 
-def test_a_full_disk_leaves_the_former_best(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run, keep = RunDir(tmp_path / "run"), BestAdapter._keep
+@pytest.mark.parametrize("full_at", [{4, 8, 12}, {8}], ids=["from then on", "once"])
+def test_a_full_disk_leaves_the_former_best_until_there_is_room(
+    full_at: set[int], corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What could not be kept is no best either: of the next ones, one that is better than what was kept is kept."""
+    run, keep, seen = RunDir(tmp_path / "run"), BestAdapter._keep, {4: 5.0, 8: 3.0, 12: 4.0}
 
-    def full(self: BestAdapter, trainer: object, module: object) -> None:
-        if self.step > 4:
-            monkeypatch.setattr("rct_lightning.backbone.saving.os.replace", _no_space)
-        keep(self, trainer, module)  # type: ignore[arg-type]
-        monkeypatch.undo()
-        monkeypatch.setattr(BestAdapter, "_keep", full)
+    def full(self: BestAdapter, trainer: L.Trainer, module: RelationalModule, found: float) -> bool:
+        with monkeypatch.context() as patch:
+            if trainer.global_step in full_at - {4}:
+                patch.setattr("rct_lightning.backbone.saving.os.replace", _no_space)
+            return keep(self, trainer, module, found)
 
+    def judged(self: RelationalModule) -> None:
+        ended(self)
+        self.eval_values["lm"] = seen.get(self.global_step, 6.0)
+
+    ended = RelationalModule.on_validation_epoch_end
+    monkeypatch.setattr(RelationalModule, "on_validation_epoch_end", judged)
     monkeypatch.setattr(BestAdapter, "_keep", full)
-    experiment.train(configured(corpus, run.root, *QUICK))
-    assert [folder.name for folder in run.best_adapters()] == ["best-step-4"]
+    experiment.train(configured(corpus, run.root, *QUICK, "trainer.max_epochs=3"))
+    kept = 12 if full_at == {8} else 4
+    assert [folder.name for folder in run.best_adapters()] == [f"best-step-{kept}"]
+    state = checkpoint.read(run.checkpoints / "step-12")["callbacks"]["BestAdapter"]
+    assert (state["step"], state["best"]) == (kept, seen[kept])
 
 
 def _no_space(*_: object) -> None:

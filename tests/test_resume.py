@@ -18,6 +18,7 @@ from short_runs import ACCUMULATION, ROOT, Corpus, arguments, configured, cut
 
 from rct_lightning import checkpoint, experiment
 from rct_lightning.backbone import nf4_problem
+from rct_lightning.callbacks import Checkpointing
 from rct_lightning.config import validate
 from rct_lightning.errors import Interrupted, UserError
 from rct_lightning.losses import RelationalLoss
@@ -145,14 +146,24 @@ def test_another_random_state_would_be_noticed(whole: Any, tmp_path: Path, monke
 
 
 def test_of_a_damaged_checkpoint_the_one_before_is_used(
-    whole: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    whole: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     straight = whole(*ACCUMULATION[1])
-    again = cut(straight, tmp_path / "run", 17)
-    tensors = again / "checkpoints" / "step-17" / checkpoint.TENSORS
-    whole_file = tensors.read_bytes()
-    tensors.write_bytes(whole_file[:-1] + bytes([whole_file[-1] ^ 1]))
+    again = cut(straight, tmp_path / "run", 18)
+    for step in (17, 18):
+        tensors = again / "checkpoints" / f"step-{step}" / checkpoint.TENSORS
+        whole_file = tensors.read_bytes()
+        tensors.write_bytes(whole_file[:-1] + bytes([whole_file[-1] ^ 1]))
+    kept: list[list[str]] = []
+    save = Checkpointing.save
+
+    def saved(self: Checkpointing, trainer: Any) -> None:
+        save(self, trainer)
+        kept.append([path.name for path in checkpoint.committed(again / "checkpoints")])
+
+    monkeypatch.setattr(Checkpointing, "save", saved)
     resume(again)
+    assert kept[0][:2] == ["step-17", "step-16"], "damaged ones are none of those that are kept"
     said = capsys.readouterr()
     assert "step-17: tensors.safetensors is not what was written" in said.err and "step-16" in said.out
     assert left_by(again) == left_by(straight)

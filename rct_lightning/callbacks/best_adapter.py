@@ -7,6 +7,7 @@ from typing import Any
 
 import lightning as L
 
+from rct_lightning import processes
 from rct_lightning.callbacks.common import run_of, write_event
 from rct_lightning.module import RelationalModule, eval_metric
 
@@ -30,22 +31,24 @@ class BestAdapter(L.Callback):
         if trainer.global_step == 0 or trainer.sanity_checking or found is None:
             return
         if self.best is None or found < self.best:  # false where the figure is no number
-            self.best, self.step = found, trainer.global_step
-            if trainer.is_global_zero:
-                self._keep(trainer, pl_module)
+            is_kept = self._keep(trainer, pl_module, found) if trainer.is_global_zero else True
+            if all(processes.gather(is_kept)):
+                self.best, self.step = found, trainer.global_step
 
-    def _keep(self, trainer: L.Trainer, module: RelationalModule) -> None:
-        run = run_of(trainer)
+    def _keep(self, trainer: L.Trainer, module: RelationalModule, found: float) -> bool:
+        """Whether it was written; a full disk ends no run, and the former best is still there."""
+        run, step = run_of(trainer), trainer.global_step
         former = run.best_adapters()
         try:
-            module.save_adapter(run.best_adapter(self.step))
-        except OSError as error:  # a full disk ends no run; the former best is still there
-            print(f"\nbest adapter: step {self.step} could not be kept ({error.strerror})", flush=True)
-            return
+            module.save_adapter(run.best_adapter(step))
+        except OSError as error:
+            print(f"\nbest adapter: step {step} could not be kept ({error.strerror})", flush=True)
+            return False
         for folder in former:
-            if folder != run.best_adapter(self.step):
+            if folder != run.best_adapter(step):
                 shutil.rmtree(folder, ignore_errors=True)
-        write_event(trainer, "best", metric=self.metric, value=self.best)
+        write_event(trainer, "best", metric=self.metric, value=found)
+        return True
 
     def state_dict(self) -> dict[str, Any]:
         """Best figure and its step."""

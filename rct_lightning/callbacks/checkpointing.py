@@ -65,6 +65,10 @@ class Checkpointing(StepCallback, Checkpoint):
         super().on_train_start(trainer, pl_module)
         if self._random is not None:
             write_event(trainer, "resumed")
+            if trainer.is_global_zero:
+                for folder in checkpoint.committed(run_of(trainer).checkpoints):
+                    if checkpoint.step_of(folder) > trainer.global_step:  # damaged: it would count as one of those kept
+                        checkpoint.remove(folder)
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._remember) for number in SIGNALS}
 

@@ -145,6 +145,11 @@ class RelationalLoss:
         with torch.no_grad():
             return self._evaluate(model, batch, self.observed)
 
+    def counts(self, batch: Batch) -> dict[str, int]:
+        """What each term of a batch by itself is a mean over; continuity has two, which stand among the figures."""
+        own = batch.own
+        return {"lm": own.reply_tokens, "presence": own.pairs, "coherence": own.coherence_positions}
+
     def _evaluate(self, model: nn.Module, batch: Batch, drawn: Mapping[str, list[int]] | None) -> Outcome:
         """All that the drawn phrases allow; without any, what the rows' own pass gives."""
         chosen = [] if drawn is None else [index for bank in BANKS for index in drawn[bank]]

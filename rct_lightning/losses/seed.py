@@ -63,6 +63,10 @@ class SeedLoss:
         with torch.no_grad():
             return self(model, batch, 0)
 
+    def counts(self, batch: Batch) -> dict[str, int]:
+        """The constants are means over rows."""
+        return {"lm": batch.own.reply_tokens, "presence": batch.own.rows, "coherence": batch.own.rows}
+
     def _presence(self, batch: Batch) -> float:
         values = []
         for labels in batch.labels:
@@ -114,6 +118,10 @@ class TokenWeightedLoss:
         """The same figures without gradient."""
         with torch.no_grad():
             return self(model, batch, 0)
+
+    def counts(self, batch: Batch) -> dict[str, int]:
+        """Everything is a mean over reply tokens."""
+        return dict.fromkeys(("lm", "presence", "coherence"), batch.own.reply_tokens)
 
 
 def _unshifted(model: nn.Module, hidden: Tensor, batch: Batch) -> Tensor:

@@ -50,6 +50,10 @@ class Objective(Protocol):
         """Everything there is to see, without gradient."""
         ...
 
+    def counts(self, batch: Batch) -> dict[str, int]:
+        """What each term of a batch that is a step by itself was divided by, where terms of batches make a mean."""
+        ...
+
 
 class RelationalModule(L.LightningModule):
     """Wraps a :class:`Backbone`; its state holds adapter tensors only.
@@ -210,12 +214,7 @@ class RelationalModule(L.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """All terms, without gradient, and the loss of every single row."""
         outcome = self.objective.observe(self.model, batch)
-        counts = {
-            "lm": batch.own.reply_tokens,
-            "presence": batch.own.pairs,
-            "coherence": batch.own.coherence_positions,
-        }
-        for name, count in counts.items():
+        for name, count in self.objective.counts(batch).items():
             if name in outcome.terms and count > 0:
                 self._mean(name).update(outcome.terms[name], count)
         for name, (total, number) in outcome.figures.items():
