@@ -101,7 +101,7 @@ def _disk(folder: Path) -> Line:
 def _model(model: str) -> Line:
     from huggingface_hub import try_to_load_from_cache
 
-    if Path(model).is_dir():
+    if Path(model).is_dir() or (Path(__file__).parents[1] / model).is_dir():
         return Line("ok", "model", f"{model} is on this machine")
     try:
         cached = try_to_load_from_cache(model, "config.json")

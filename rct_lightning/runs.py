@@ -240,9 +240,11 @@ def find_run(name: str, logs: Path = LOGS) -> RunDir:
         return _without_links_outside(RunDir(max(configs, key=lambda path: path.stat().st_mtime_ns).parent))
     run = RunDir(Path(name))
     if not _is_file(run.config):
+        why = (
+            f"it has no {run.config.name}, or none that can be read" if _exists(run.root) else "there is no such folder"
+        )
         raise UserError(
-            f"{name or repr(name)}: not a run directory, it has no {run.config.name}, or none that can be read. Give "
-            f"the folder that train.py printed, or latest."
+            f"{name or repr(name)}: not a run directory, {why}. Give the folder that train.py printed, or latest."
         )
     return _without_links_outside(run)
 
@@ -259,6 +261,10 @@ def study_runs(name: str) -> list[RunDir]:
     Raises:
         UserError: There is none.
     """
+    if not _exists(Path(name)):
+        raise UserError(f"study={name}: there is no such folder. Give the directory of a multirun.")
+    if _is_file(RunDir(Path(name)).config):
+        raise UserError(f"study={name}: this is one run, evaluated with run={name}. Give the directory of a multirun.")
     found = [RunDir(path.parent) for path in sorted(Path(name).glob("**/config.yaml"))]
     if not found:
         raise UserError(f"study={name}: no finished run in this directory. Give the directory of a multirun.")
@@ -268,6 +274,13 @@ def study_runs(name: str) -> list[RunDir]:
 def jobs_in(multirun: Path) -> list[RunDir]:
     """The folders of a multirun in which a job wrote how it stands, in order of their names."""
     return [RunDir(path.parent) for path in sorted(multirun.glob(f"**/{RunDir(multirun).status.name}"))]
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _is_file(path: Path) -> bool:

@@ -71,9 +71,9 @@ def trained_on(run: RunDir) -> Literal["nf4", "full"] | None:
 
 
 def _base_of(run: RunDir, config: Config) -> str:
-    """A base's name or folder; the folder as seen from here, or from where the run was started, somewhere above it."""
+    """A base's name or folder, as seen from here, from where the run was started, somewhere above it, or as bundled."""
     name = config.model.name_or_path
-    above = [folder / name for folder in run.root.resolve().parents]
+    above = [folder / name for folder in (*run.root.resolve().parents, Path(__file__).parents[1])]
     found = [folder for folder in (Path(name), *above) if folder.is_dir()]
     return str(found[0]) if found else name
 

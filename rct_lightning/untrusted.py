@@ -56,7 +56,9 @@ def check_adapter(folder: Path) -> None:
         UserError: There is none, it is of another kind, or something in it could run code.
     """
     if not (folder / ADAPTER_FILE).is_file():
-        raise UserError(f"{folder}: no {ADAPTER_FILE} here. The run has no finished adapter; train it first.")
+        raise UserError(
+            f"{folder}: no {ADAPTER_FILE} here. The run is not finished: python train.py resume={folder.parent}"
+        )
     code = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in CODE)
     if code:
         raise UserError(

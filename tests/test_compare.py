@@ -141,7 +141,7 @@ def test_mistakes_are_told(pair: tuple[RunDir, RunDir], tmp_path: Path) -> None:
     one, two = roots(*pair)
     for words, told in (
         ([one], "nothing to compare with"),
-        ([one, one], "nothing to compare with"),
+        ([one, one], "These are the same run"),
         ([one, tmp_path], "not a run directory"),
         ([one, two, "--to", tmp_path / "x.pdf"], ".html, .md, .json"),
         ([one, two, "--to", Path(one) / "status.json" / "x.md"], "cannot be written"),

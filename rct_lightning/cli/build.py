@@ -18,7 +18,7 @@ def build(
     speakers: Annotated[Path | None, typer.Option(help="As for import: who speaks in text, Markdown and RTF.")] = None,
     names: Annotated[Path | None, typer.Option(help="As for clean: names to replace.")] = None,
     rules: Annotated[Path | None, typer.Option(help="As for split: own rules and markers (TOML).")] = None,
-    eval_size: Annotated[int, typer.Option(min=1, help="As for split: rows to hold out.")] = 82,
+    eval_size: Annotated[int | None, typer.Option(min=1, help="As for split: rows to hold out.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what these steps wrote before.")] = False,
 ) -> None:
     """Import, clean, split and audit, one after the other. Exit code 1: a line of the audit fails."""

@@ -16,7 +16,9 @@ def split(
     out: Annotated[
         Path | None, typer.Option(help="Folder of train.jsonl and eval.jsonl; by default that of PATH.")
     ] = None,
-    eval_size: Annotated[int, typer.Option(min=1, help="Rows to hold out.")] = 82,
+    eval_size: Annotated[
+        int | None, typer.Option(min=1, help="Rows to hold out: by default 82, or an eighth of a smaller corpus.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Another seed holds out other rows.")] = 0,
     rules: Annotated[Path | None, typer.Option(help="Own rules and markers (TOML) for rows without a type.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace train.jsonl and eval.jsonl.")] = False,
@@ -41,7 +43,8 @@ def split(
         raise UserError(f"{taken[0]} is there already. Give another folder with --out, or --force to replace it.")
     labels = labels_of(rules)
     rows = labels.fill(read_jsonl(source))
-    found = split_rows(rows, eval_size, seed, labels.lexicon)
+    held_out = min(82, max(1, len(rows) // 8)) if eval_size is None else eval_size
+    found = split_rows(rows, held_out, seed, labels.lexicon)
     put({folder.train: as_jsonl(found.train), folder.eval: as_jsonl(found.held)})
     typer.echo(printable(aligned(table(found, labels.lexicon))) + "\n")
     for line in lines(found):

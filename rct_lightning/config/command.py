@@ -72,12 +72,13 @@ def in_multirun() -> bool:
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
-def run_command(main: Callable[[], Any], after_multirun: Callable[[Path], bool] = lambda folder: True) -> None:
+def run_command(main: Callable[[], Any], after_multirun: Callable[[Path], bool] | None = None) -> None:
     """Call a Hydra entry point; what Hydra itself refuses is explained in the same way as by :func:`refusing`.
 
     Args:
         main: The entry point.
-        after_multirun: Says how the jobs in a multirun's directory ended; False where one of them broke.
+        after_multirun: Says how the jobs in a multirun's directory ended; False where one of them broke. None where the
+            command has no multirun.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints and exits itself
     script, composed = Path(inspect.unwrap(main).__code__.co_filename), list[DictConfig]()
@@ -87,9 +88,14 @@ def run_command(main: Callable[[], Any], after_multirun: Callable[[Path], bool] 
             typed = check_arguments(sys.argv[1:])
             _remember_folders(sys.argv[1:])
             search.register()
-            if typed.help and not (typed.multirun or typed.config_name or typed.config_path or typed.config_dir):
-                show(help_page(script, sys.modules[main.__module__].__doc__ or "", typed.overrides))
+            if typed.help and not (typed.config_name or typed.config_path or typed.config_dir):
+                overrides = () if typed.multirun else typed.overrides
+                show(help_page(script, sys.modules[main.__module__].__doc__ or "", overrides))
                 return
+            if typed.multirun and after_multirun is None:
+                raise UserError(
+                    f"{script.name} has no multirun. Leave -m out; study=DIR takes every run of a multirun."
+                )
         with looked_at() as composed:
             try:
                 main()
@@ -115,7 +121,7 @@ def run_command(main: Callable[[], Any], after_multirun: Callable[[Path], bool] 
         _refuse(explained)
 
 
-def _ended(composed: Sequence[DictConfig], after_multirun: Callable[[Path], bool]) -> bool:
+def _ended(composed: Sequence[DictConfig], after_multirun: Callable[[Path], bool] | None) -> bool:
     """Say how a multirun ended, whichever way it did; whether none of its jobs broke."""
     folders = set()
     for cfg in composed:  # each has a clock of its own, and that of the multirun is one of them
@@ -124,7 +130,7 @@ def _ended(composed: Sequence[DictConfig], after_multirun: Callable[[Path], bool
                 folders.add(Path(cfg.hydra.sweep.dir))
     unbroken = True
     for folder in filter(Path.is_dir, folders):
-        unbroken &= after_multirun(folder)
+        unbroken &= after_multirun is None or after_multirun(folder)
         _remove_empty(folder, Path.cwd())
     return unbroken
 
@@ -141,7 +147,8 @@ def _refuse(error: UserError) -> NoReturn:
 
 
 def _remember_folders(arguments: Sequence[str]) -> None:
-    """Note which folders on the way to a named run directory are there already: Hydra makes those that are not."""
+    """Note which folders on the way to a run directory are there already: Hydra makes those that are not."""
+    _stood.update(folder for folder in [Path("logs").absolute()] if folder.is_dir())
     for argument in arguments:
         if argument.startswith(("hydra.run.dir=", "hydra.sweep.dir=")):
             named = Path(argument.split("=", 1)[1].strip("'\"")).absolute()
@@ -157,7 +164,7 @@ def _remove_empty(output: Path, typed_in: Path) -> None:
     output = typed_in / output
     for folder in (output, *output.parents):
         made = folder == output or "logs" in folder.parts or any(folder in named.parents for named in _named)
-        if folder.name == "logs" or folder in (typed_in, *_stood) or not made or not folder.is_dir():
+        if folder in (typed_in, *_stood) or not made or not folder.is_dir():
             return
         if any(entry.name != SWEEP_RECORD for entry in folder.iterdir()):
             return

@@ -38,7 +38,8 @@ def check_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
     def refuse(message: str) -> None:
         raise UserError(
-            f"{message}. Settings are written without dashes, key=value (seed=1); python train.py --help shows them."
+            f"{message}. Settings are written without dashes, key=value (seed=1); python {_program()} --help shows "
+            f"them."
         )
 
     parser: argparse.ArgumentParser = get_args_parser()
@@ -46,7 +47,23 @@ def check_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     found = parser.parse_args(list(arguments))
     if found.experimental_rerun is not None:
         raise UserError("--experimental-rerun unpickles a file, which can run code. Type the settings again instead.")
+    _check_together(found)
     return found
+
+
+def _check_together(found: argparse.Namespace) -> None:
+    """Refuse options of Hydra that do not go together, for which it has a traceback or no word at all."""
+    options = {"--run": found.run, "--multirun": found.multirun, "--cfg": found.cfg, "--info": found.info,
+               "--shell-completion": found.shell_completion}  # fmt: skip
+    given = [name for name, value in options.items() if value not in (None, False)]
+    if len(given) > 1 and not found.help:
+        raise UserError(f"{' and '.join(given)}: each asks for something else. Give one of them.")
+    for name, value in (("--resolve", found.resolve), ("--package", found.package)):
+        if value and not (found.cfg or found.help):
+            raise UserError(f"{name} belongs to --cfg, which shows the settings and trains nothing: --cfg job {name}.")
+    asked = {override.split("=")[0] for override in found.overrides}
+    if found.shell_completion and len(asked & {"install", "uninstall", "query"}) != 1:
+        raise UserError("--shell-completion: Hydra wants to know of which shell. Write install=bash (or zsh, or fish).")
 
 
 def explain_composition_error(error: Exception, folder: Path = Path("conf")) -> UserError | None:
@@ -76,6 +93,12 @@ def explain_composition_error(error: Exception, folder: Path = Path("conf")) -> 
     if isinstance(error, HydraException | OmegaConfBaseException | ValueError | RuntimeError):
         return _of_words(error)
     return explain_unwritable(error) if isinstance(error, OSError) and error.filename else None
+
+
+def _program() -> str:
+    """The script that was typed."""
+    name = Path(sys.argv[0]).name
+    return name if name == "evaluate.py" else "train.py"
 
 
 def explain_unwritable(error: OSError) -> UserError:
@@ -129,6 +152,8 @@ def _near(file: Path, folder: Path) -> Path:
 def _of_syntax(override: str) -> UserError:
     place = f"{override if override.strip() else repr(override)}: not a readable setting."
     key, equals, value = override.partition("=")
+    if not equals and _program() == "evaluate.py" and Path(override).is_dir():
+        return UserError(f"{place} Write run={override}, or study={override} for the directory of a multirun.")
     if not equals and re.fullmatch(r"[\w./]+", key):
         return UserError(f"{place} Write {key}=VALUE.")
     if not equals and re.fullmatch(r"[\w.]+\s*:.*", key):
@@ -176,7 +201,7 @@ def _of_words(error: Exception) -> UserError | None:
         remedy = f" Leave {' '.join(taken)} out: something else needs it." if taken else " See conf/."
         return UserError(f"{error.full_key or 'the configuration'}: {lines[0].rstrip('.')}.{remedy}")
     if isinstance(error, HydraException):
-        return UserError(f"{lines[0].rstrip('.')}. See conf/ or python train.py --help.")
+        return UserError(f"{lines[0].rstrip('.')}. See conf/ or python {_program()} --help.")
     return None
 
 
@@ -194,7 +219,8 @@ def _unknown_key(key: str) -> str:
     if key in known_keys():
         return f"{key}: the chosen files of conf/ do not have this key. +{key}=VALUE adds it."
     return (
-        f"{key}: there is no such key.{_same_end(key) or hint(key, known_keys())} See conf/ or python train.py --help."
+        f"{key}: there is no such key.{_same_end(key) or hint(key, known_keys())} See conf/ or python {_program()} "
+        f"--help."
     )
 
 

@@ -223,7 +223,7 @@ def _problem(item: Mapping[str, Any], schema: type[BaseModel], above: tuple[str,
         )
     if kind == "extra_forbidden":
         prefix = "".join(f"{part}." for part in above)
-        return f"{key}: there is no such key.{hint(key, list(keys_of(schema, prefix)))}"
+        return f"{key}: there is no such key.{hint(key, list(keys_of(schema, prefix))) or ' Leave it out; see conf/.'}"
     if kind == "value_error" and isinstance(found, Mapping):  # of a whole section, which names its keys itself
         return message
     if found is None and (*above, *place)[0] in ("callbacks", "logger"):

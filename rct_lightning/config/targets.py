@@ -83,8 +83,9 @@ def looked_at() -> Iterator[list[DictConfig]]:
 
     def checked(self: ConfigLoaderImpl, *arguments: Any, **options: Any) -> DictConfig:
         cfg: DictConfig = load(self, *arguments, **options)
-        if len(cfg) == 1:  # Hydra's own section alone, and it would write its own files
-            raise UserError(f"conf/{options.get('config_name')}.yaml: this file is empty. Put it back as it was.")
+        name = options.get("config_name")  # none where Hydra is asked for its own help
+        if len(cfg) == 1 and name is not None:  # Hydra's own section alone, and it would write its own files
+            raise UserError(f"conf/{name}.yaml: this file is empty. Put it back as it was.")
         _check_hydras_own(OmegaConf.to_container(cfg.hydra, resolve=False), "hydra.")
         composed.append(cfg)
         return cfg

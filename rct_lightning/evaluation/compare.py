@@ -71,7 +71,8 @@ def read_runs(names: Sequence[str]) -> list[EvaluatedRun]:
     """
     runs = list({run.root.resolve(): run for run in map(find_run, names)}.values())
     if len(runs) < 2:
-        raise UserError("There is nothing to compare with. Give two runs or more, as train.py printed them.")
+        what = "These are the same run" if len(names) > 1 else "There is nothing to compare with"
+        raise UserError(f"{what}. Give two runs or more, as train.py printed them.")
     waiting = [run for run in runs if not run.metrics.is_file()]
     if waiting:
         listed = ", ".join(str(run.root) for run in waiting)

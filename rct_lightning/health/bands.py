@@ -12,6 +12,8 @@ from rct_lightning.health.rules import MEASUREMENTS, proportions
 BAND_EDGES = (0, 50, 100, 200, 400, 600)
 """Optimizer steps at which a row of the table of bands begins."""
 BANDS = ("lm", "presence", "coherence", "continuity", "total")
+LEAST = 1e-6
+"""Nothing is set in relation to a smaller figure of the base: there was nothing to be asked about."""
 
 
 def bands(runs: Sequence[Sequence[Mapping[str, Any]]]) -> str:
@@ -34,7 +36,7 @@ def bands(runs: Sequence[Sequence[Mapping[str, Any]]]) -> str:
             for kind, names in (("step", BANDS), ("eval", ("lm",))):
                 for name in names:
                     found = [event[name] for event in inside if event["event"] == kind and _is_figure(event.get(name))]
-                    if found and base.get(name) and _is_figure(base[name]):
+                    if found and _is_figure(base.get(name)) and abs(base[name]) > LEAST:
                         shares["eval lm" if kind == "eval" else name].append(mean(found) / base[name])
         if any(shares.values()):
             span = f"{start + 1}-{end}" if end < math.inf else f"from {start + 1}"

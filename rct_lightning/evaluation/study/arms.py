@@ -116,7 +116,8 @@ def check_arms(runs: Sequence[tuple[Arm, int]]) -> None:
     if len(names) < 2:
         raise UserError(
             f"A study needs runs with loss.lambda=0 and runs with another arm; found {', '.join(names) or 'none'}. "
-            f"Train them with: python train.py -m loss.lambda=0,0.3 seed=1,2,3,4,5,6,7,8"
+            f"Type the command of this multirun again where it was stopped, or train them with: python train.py -m "
+            f"loss.lambda=0,0.3 seed=1,2,3,4,5,6,7,8"
         )
     twice = [(arm.name, seed) for (arm, seed), count in Counter(runs).items() if count > 1]
     if twice:
