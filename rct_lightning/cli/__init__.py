@@ -43,16 +43,22 @@ app.command()(monitor)
 
 
 @app.command()
+@refusing
 def doctor(
-    model: Annotated[str, typer.Option(help="A model to look for: a folder, or a name on the hub.")] = "data/nano",
+    model: Annotated[
+        str | None, typer.Option(help="A model to look for: a folder, or a name on the hub.", show_default="data/nano")
+    ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Python, packages and disk alone, at once, and no model.")
     ] = False,
 ) -> None:
     """What this machine can do: Python, packages, devices, quantisation, disk, model. Exit code 1: it cannot train."""
     from rct_lightning.doctor import examine
+    from rct_lightning.errors import UserError
 
-    lines = examine(model, Path.cwd(), quick=quick)
+    if quick and model is not None:
+        raise UserError("--model: --quick looks for no model. Leave one of the two out.")
+    lines = examine(model or "data/nano", Path.cwd(), quick=quick)
     for line in lines:
         typer.echo(str(line))
     if any(line.status == "fail" for line in lines):

@@ -29,7 +29,7 @@ def board(
         int | None, typer.Option(min=0, max=65535, help="0 for any; by default the first free one.")
     ] = None,
 ) -> None:
-    """TensorBoard of all runs under logs/, or of some, for this machine alone. Ctrl-C ends it."""
+    """TensorBoard of all runs under logs/train, or of some, for this machine alone. Ctrl-C ends it."""
     from rct_lightning.runs import LOGS
     from rct_lightning.sanitize import printable
 

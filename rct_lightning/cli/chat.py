@@ -72,8 +72,11 @@ def chat(
         try:
             settings = settings.changed(name, value)
         except UserError as error:
-            raise UserError(f"--{name.replace('_', '-')}{str(error).removeprefix(name)}") from None
+            told = str(error).removeprefix(name).replace(", or new", "; left out, it is new each time")
+            raise UserError(f"--{name.replace('_', '-')}{told}") from None
     if prompt is not None:
+        if memory is not None:
+            raise UserError("--memory: nothing that was said before is fed to --prompt. Leave one of the two out.")
         typer.echo(_reply(run, adapter, accelerator, settings, prompt, base))
         return
     if base:

@@ -186,6 +186,7 @@ def job_directory(overrides: str) -> str:
     >>> job_directory("loss.lambda=0.3,seed=1")
     'loss.lambda-0.3_seed-1'
     """
+    overrides = overrides or "run"  # of a multirun with nothing to vary
     name = re.sub(r"[^\w.+-]+", "-", overrides.replace(",", "_"), flags=re.ASCII)
     if len(name) <= JOB_NAME_LENGTH and re.fullmatch(r"[\w.+=,-]+", overrides, re.ASCII):
         return name
