@@ -57,7 +57,8 @@ def check_adapter(folder: Path) -> None:
     """
     if not (folder / ADAPTER_FILE).is_file():
         raise UserError(
-            f"{folder}: no {ADAPTER_FILE} here. The run is not finished: python train.py resume={folder.parent}"
+            f"{folder}: no {ADAPTER_FILE} here. A run that is not finished goes on with python train.py "
+            f"resume={folder.parent}; otherwise train anew."
         )
     code = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in CODE)
     if code:

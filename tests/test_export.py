@@ -326,7 +326,7 @@ def test_a_base_of_the_hub_is_named_and_a_folder_is_not(run: RunDir, tmp_path: P
         (("{run}", "--to", "{to}", "--push", "a b"), "Give OWNER/NAME"),
         (("{run}", "--to", "{to}", "--push", "owner/name"), "no token for the hub"),
         (("{broken}", "--to", "{to}"), "adapter_model.safetensors is damaged"),
-        (("{empty}", "--to", "{to}"), "The run has no finished adapter"),
+        (("{empty}", "--to", "{to}"), "A run that is not finished goes on with"),
     ],
 )
 def test_what_cannot_be_is_refused_and_leaves_nothing(
