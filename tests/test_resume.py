@@ -19,6 +19,7 @@ from short_runs import ACCUMULATION, ROOT, Corpus, arguments, configured, cut
 from rct_lightning import checkpoint, experiment
 from rct_lightning.backbone import nf4_problem
 from rct_lightning.callbacks import Checkpointing
+from rct_lightning.callbacks.checkpointing import SIGNALS
 from rct_lightning.config import validate
 from rct_lightning.errors import Interrupted, UserError
 from rct_lightning.losses import RelationalLoss
@@ -167,6 +168,13 @@ def test_of_a_damaged_checkpoint_the_one_before_is_used(
     said = capsys.readouterr()
     assert "step-17: tensors.safetensors is not what was written" in said.err and "step-16" in said.out
     assert left_by(again) == left_by(straight)
+
+
+def test_signals_mean_behind_a_run_what_they_meant_before_it(corpus: Corpus, tmp_path: Path) -> None:
+    """Lightning's own handler of SIGTERM, put back when its trainer is gone, would swallow it between two jobs."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    experiment.train(configured(corpus, tmp_path / "run", *ACCUMULATION[1], "trainer.max_steps=1"))
+    assert {number: signal.getsignal(number) for number in SIGNALS} == before
 
 
 def test_what_cannot_be_gone_on_with_is_refused(whole: Any, corpus: Corpus, tmp_path: Path) -> None:

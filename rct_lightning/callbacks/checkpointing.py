@@ -110,9 +110,10 @@ class Checkpointing(StepCallback, Checkpoint):
             raise Interrupted(asked.why, trainer.global_step, self._how_to_go_on(trainer), asked.exit_code)
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Signals mean again what they meant before."""
+        """Signals mean again what they meant before; Lightning, which comes first, has put back those of before it."""
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) == self._remember:
+                signal.signal(number, handler)
         self._before = {}
 
     def save(self, trainer: L.Trainer) -> None:
