@@ -7,6 +7,7 @@ import os
 import re
 import runpy
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -616,12 +617,16 @@ def test_a_study_contrasts_the_arms(
 
 
 def test_a_study_without_a_reference_is_refused_before_it_is_evaluated(
-    sweeps: dict[str, RunDir], tiny_place: Place, type_in: Callable[..., Said]
+    sweeps: dict[str, RunDir], tiny_place: Place, type_in: Callable[..., Said], tmp_path: Path
 ) -> None:
     alone = sweeps["loss=relational"]
-    said = type_in(tiny_place.folder, "evaluate.py", f"study={alone.root}")
+    assert_refused(
+        type_in(tiny_place.folder, "evaluate.py", f"study={alone.root}"), "this is one run", f"run={alone.root}"
+    )
+    copied = RunDir(shutil.copytree(alone.root, tmp_path / "study" / "run"))
+    said = type_in(tiny_place.folder, "evaluate.py", f"study={tmp_path / 'study'}")
     assert_refused(said, "loss.lambda=0", "python train.py -m loss.lambda=0,0.3")
-    assert not alone.report.exists()
+    assert not alone.report.exists() and not copied.report.exists()
 
 
 # --- in this process ------------------------------------------------------------------------------------------------
