@@ -620,9 +620,7 @@ def test_a_study_without_a_reference_is_refused_before_it_is_evaluated(
     sweeps: dict[str, RunDir], tiny_place: Place, type_in: Callable[..., Said], tmp_path: Path
 ) -> None:
     alone = sweeps["loss=relational"]
-    assert_refused(
-        type_in(tiny_place.folder, "evaluate.py", f"study={alone.root}"), "this is one run", f"run={alone.root}"
-    )
+    assert_refused(type_in(tiny_place.folder, "evaluate.py", f"study={alone.root}"), "this is one run")
     copied = RunDir(shutil.copytree(alone.root, tmp_path / "study" / "run"))
     said = type_in(tiny_place.folder, "evaluate.py", f"study={tmp_path / 'study'}")
     assert_refused(said, "loss.lambda=0", "python train.py -m loss.lambda=0,0.3")
