@@ -448,6 +448,8 @@ def test_help_shows_what_there_is_and_what_was_typed() -> None:
     assert "\nmodel=pythia (or local, nano)\n" in page.stdout
     assert answer("--cfg", "job", *typed).stdout.strip() in page.stdout, "the configuration that Hydra composes"
     assert not {"hydra", "base"} & set(re.findall(r"[\w.]+", page.stdout.split("==")[2])), "no choice of anybody's"
+    called = answer("--help", "+hydra.callbacks.x._target_=os.system")
+    assert (called.returncode, called.stdout) == (2, "") and "Hydra would call this" in called.stderr
     wrong = answer("--help", "loss.lamda=1")
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "Did you mean loss.lambda?" in wrong.stderr

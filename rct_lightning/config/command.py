@@ -90,7 +90,8 @@ def run_command(main: Callable[[], Any], after_multirun: Callable[[Path], bool] 
             search.register()
             if typed.help and not (typed.config_name or typed.config_path or typed.config_dir):
                 overrides = () if typed.multirun else typed.overrides
-                show(help_page(script, sys.modules[main.__module__].__doc__ or "", overrides))
+                with looked_at():
+                    show(help_page(script, sys.modules[main.__module__].__doc__ or "", overrides))
                 return
             if typed.multirun and after_multirun is None:
                 raise UserError(
