@@ -164,9 +164,9 @@ def test_two_processes_do_not_train_one_run(corpus: Corpus, tmp_path: Path, fork
 
 
 def test_a_job_that_is_refused_is_named_and_leaves_nothing(corpus: Corpus, tmp_path: Path, forker: Forker) -> None:
-    line = study_line(corpus, tmp_path / "study", "loss.lambda=-1", arms="rct")
+    line = study_line(corpus, tmp_path / "study", "data.max_seq_length=16", arms="rct")
     code, out, err = forker.type_in(tmp_path, *line)
-    assert code == 2 and "loss.lambda=-1" in err and "rct_seed-1  refused: loss.lambda=-1" in out
+    assert code == 2 and "data.max_seq_length=16" in err and "rct_seed-1  refused: data.max_seq_length=16" in out
     assert not (tmp_path / "study" / "rct_seed-1").exists()
 
 

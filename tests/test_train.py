@@ -755,17 +755,21 @@ def test_a_named_run_directory_is_not_made_for_a_refusal(tiny_place: Place) -> N
     assert not (tiny_place.folder / "refused" / "run").exists()
 
 
-def test_a_refused_sweep_leaves_nothing_behind(tiny_place: Place) -> None:
-    said = tiny_place.command("train.py", "-m", "loss.lambda=-1,-2")  # Hydra itself says which jobs it launches
-    assert_refused(replace(said, out=""), "loss.lambda=-1", "loss.lambda=-2")
-    assert files_in_logs(tiny_place.folder) == []
+def test_a_wrong_value_of_any_job_is_refused_before_the_first(tiny_place: Place) -> None:
+    said = tiny_place.command("train.py", "-m", *SHORT, "loss.lambda=0,-1", "seed=1,x", "hydra.sweep.dir=half")
+    assert_refused(said, "loss.lambda=-1", "seed='x'", "No job was begun")
+    assert said.err.count("loss.lambda=-1") == 1, "four jobs, two mistakes"
+    assert files_in_logs(tiny_place.folder) == [] and not (tiny_place.folder / "half").exists()
 
 
 def test_a_refused_job_does_not_keep_the_others_from_training(tiny_place: Place, forker: Forker) -> None:
-    said = tiny_place.forked(forker, "train.py", "-m", "loss.lambda=-1,0", "hydra.sweep.dir=half", *SHORT)
-    assert_refused(replace(said, out=""), "loss.lambda=-1")
+    """What only a look at the corpus can tell is told at the job's turn."""
+    line = ["train.py", "-m", "data.max_seq_length=16,256", "loss=lm", "hydra.sweep.dir=half", *SHORT]
+    said = tiny_place.forked(forker, *line)
+    assert_refused(replace(said, out=""), "data.max_seq_length=16")  # Hydra itself says which jobs it launches
     (path,) = (tiny_place.folder / "half").glob("*/config.yaml")
-    assert load_run_config(path).loss.lambda_ == 0 and RunDir(path.parent).read_status()["state"] == "finished"
+    assert load_run_config(path).data.max_seq_length == 256
+    assert RunDir(path.parent).read_status()["state"] == "finished"
 
 
 def test_a_folder_that_holds_a_run_is_left_alone(sweeps: dict[str, RunDir], tiny_place: Place, type_in: Any) -> None:

@@ -20,7 +20,6 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rct_lightning.config import search
 from rct_lightning.config.explaining import check_arguments, explain_composition_error, explain_unwritable
 from rct_lightning.config.helping import help_page
 from rct_lightning.config.targets import looked_at
@@ -87,7 +86,9 @@ def run_command(main: Callable[[], Any], after_multirun: Callable[[Path], bool] 
         if hasattr(main, "__wrapped__"):  # made by Hydra, which reads the command line
             typed = check_arguments(sys.argv[1:])
             _remember_folders(sys.argv[1:])
-            search.register()
+            from rct_lightning.config.sweeper import register_sweepers
+
+            register_sweepers()
             if typed.help and not (typed.config_name or typed.config_path or typed.config_dir):
                 overrides = () if typed.multirun else typed.overrides
                 with looked_at():

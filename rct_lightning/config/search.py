@@ -22,17 +22,11 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from rct_lightning.config.targets import SWEEPER
 from rct_lightning.errors import UserError
 
 BROKEN = 1000.0
 """An objective from here on says that guardrails were broken, and by how much."""
 STUDY_NAME, DATABASE, RESULT, RECORD = "search", "search.db", "search.json", "multirun.yaml"
-
-
-def register() -> None:
-    """Make the sweeper known to Hydra under the name that ``conf/hydra/sweeper/optuna.yaml`` has."""
-    Plugins.instance().class_name_to_class[SWEEPER] = OptunaSweeper
 
 
 class OptunaSweeper(Sweeper):

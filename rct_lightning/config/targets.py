@@ -15,7 +15,8 @@ from rct_lightning.reading import shown
 
 HYDRAS_OWN = ("hydra._internal.core_plugins.", "hydra._internal.BasicLauncher", "hydra._internal.BasicSweeper")
 SWEEPER = "hydra_plugins.rct_lightning.OptunaSweeper"
-"""What this program's own sweeper is called: Hydra looks plugins up by names of that package alone."""
+"""What the sweeper of a search is called: Hydra looks plugins up by names of that package alone."""
+HYDRAS_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 PLUGINS = frozenset(
     {
         SWEEPER,
