@@ -231,7 +231,7 @@ def _check_corpus(config: Config) -> None:
         _check_can_be_split(train, data.eval_size)
     else:
         held = read_jsonl(Path(data.eval_file), rebuild_context=data.rebuild_context)
-    if config.check is False or config.loss.name == "seed":  # it is there to show what faults do
+    if config.check is False or config.loss.is_original:  # they are there to show what faults do
         return
     for problem in (_forged(config, train, held), _unmarked(config, train), _leaking(config, train, held)):
         if problem:

@@ -32,13 +32,15 @@ from typer.testing import CliRunner
 from rct_lightning import experiment
 from rct_lightning.backbone import available_accelerators
 from rct_lightning.cli import app
-from rct_lightning.config import as_override, load_run_config
+from rct_lightning.config import Config, as_override, load_run_config, validate
 from rct_lightning.config.command import job_directory
+from rct_lightning.config.schema import ORIGINAL_LOSSES
 from rct_lightning.dialogue import content_hash
 from rct_lightning.errors import UserError
 from rct_lightning.generation import SAMPLE_PROMPTS
 from rct_lightning.losses import TERMS
 from rct_lightning.module import RelationalModule
+from rct_lightning.preflight import before_training
 from rct_lightning.runs import RunDir
 from rct_lightning.template import DialogueTemplate
 from rct_lightning.untrusted import load_template
@@ -693,6 +695,18 @@ def test_the_originals_formulas_are_named_and_run_all_the_same(
     found = json.loads(RunDir(tmp_path / "run").checks.read_text(encoding="utf-8"))
     assert {"next token", "text", "gradients"} <= {one["guard"] for one in found if one["status"] == "stop"}
     assert "loss=seed goes on" in capsys.readouterr().out
+
+
+def test_no_original_is_refused_for_what_a_relational_run_is(tmp_path: Path) -> None:
+    def own_config(run: Path, *overrides: str) -> Config:
+        return validate(composed(run, *overrides))
+
+    file = write(tmp_path / "own.jsonl", [{"input": f"Is it warm, {i}?", "output": f"Yes, {i}."} for i in range(20)])
+    own = ["data=jsonl", f"data.train_file={file}", "data.eval_size=4"]
+    with pytest.raises(UserError, match="0% of the rows address"):
+        before_training(own_config(tmp_path / "relational", *own))
+    for loss in ORIGINAL_LOSSES:
+        before_training(own_config(tmp_path / loss, *own, f"loss={loss}"))
 
 
 @pytest.mark.parametrize("check", ["true", "only"])

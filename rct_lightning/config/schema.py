@@ -24,6 +24,8 @@ from rct_lightning.config.values import (
     Word,
 )
 
+ORIGINAL_LOSSES = ("seed", "original_v1", "original_v2")
+"""Formulas of the original project, kept to show what they do."""
 PYTHIA_SIZES = ("70m", "160m", "410m", "1b", "1.4b", "2.8b", "6.9b", "12b")
 
 
@@ -132,9 +134,9 @@ class LossConfig(Section):
     human_name: SlotlessWord | None
 
     @property
-    def is_an_originals(self) -> bool:
+    def is_original(self) -> bool:
         """Whether these are formulas of the original project, kept to show what they do."""
-        return self.name in ("seed", "original_v1", "original_v2")
+        return self.name in ORIGINAL_LOSSES
 
     @model_validator(mode="after")
     def _lm_is_alone(self) -> LossConfig:

@@ -69,7 +69,7 @@ def make_counterfactual(config: Config) -> Counterfactual:
     loss, share = config.loss, config.loss.counterfactual
     if loss.name == "positives" and loss.lambda_ * loss.weights.presence > 0:
         return Counterfactual(share.rename_share, share.readdress_share, config.seed)
-    scale = 0.0 if loss.is_an_originals else loss.lambda_
+    scale = 0.0 if loss.is_original else loss.lambda_
     trains_history = scale * (loss.weights.coherence + loss.weights.continuity) > 0
     trains_phrases = scale * (loss.weights.presence + loss.weights.continuity) > 0
     return Counterfactual(

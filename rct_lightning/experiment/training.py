@@ -187,7 +187,7 @@ def inspect(config: Config, prepared: Prepared) -> list[guards.Finding]:
     )
     print(f"checks before step 0:\n{guards.checklist(findings)}", flush=True)
     stops = [finding for finding in findings if finding.status == "stop"]
-    if stops and config.loss.is_an_originals:
+    if stops and config.loss.is_original:
         print(f"loss={config.loss.name} goes on all the same: it is there to show what these faults do.", flush=True)
     elif stops:
         raise UserError(

@@ -236,7 +236,7 @@ class RelationalModule(L.LightningModule):
         values["total"] = weighted_total(values, self.objective.settings)
         nll, tokens = (sum(column) for column in zip(*self.eval_rows.values(), strict=True))
         values["next_token"] = nll / tokens
-        self.eval_values = values | {"perplexity": math.exp(min(values["lm"], 50.0))}
+        self.eval_values = values | {"perplexity": perplexity(values["next_token"])}
         self.evaluated_at = self.global_step
         for name, value in self.eval_values.items():
             self.log(eval_metric(name), value, logger=False, prog_bar=name == "lm", sync_dist=False)
@@ -311,6 +311,14 @@ class RelationalModule(L.LightningModule):
 def eval_metric(name: str) -> str:
     """The logged name of an evaluation figure: ``eval/lm_loss`` for the terms, ``eval/NAME`` for the rest."""
     return f"eval/{name}_loss" if name in ("lm", "total", "next_token", *TERMS) else f"eval/{name}"
+
+
+def perplexity(nats: float) -> float:
+    """exp of a mean negative log-likelihood in nats per token; infinite where no float holds it."""
+    try:
+        return math.exp(nats)
+    except OverflowError:
+        return math.inf
 
 
 def _due(step: int, every: int) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rct_lightning.config.schema import ORIGINAL_LOSSES
 from rct_lightning.errors import UserError
 from rct_lightning.evaluation.metrics import flat
 
@@ -103,7 +104,7 @@ def _arm_keys(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_reference(keys: Mapping[str, Any]) -> bool:
-    return not keys["loss.lambda"] and keys.get("loss.name") not in ("seed", "original_v1", "original_v2")
+    return not keys["loss.lambda"] and keys.get("loss.name") not in ORIGINAL_LOSSES
 
 
 def check_arms(runs: Sequence[tuple[Arm, int]]) -> None:
