@@ -314,7 +314,7 @@ def eval_metric(name: str) -> str:
 
 
 def perplexity(nats: float) -> float:
-    """exp of a mean negative log-likelihood in nats per token; infinite where no float holds it."""
+    """The exponential of a mean negative log-likelihood in nats per token; infinite where no float holds it."""
     try:
         return math.exp(nats)
     except OverflowError:
