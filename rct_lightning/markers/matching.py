@@ -6,6 +6,10 @@ import re
 from collections.abc import Iterable
 
 
+GAP = "\0"
+"""Where a phrase was, while what it leaves behind is tidied."""
+
+
 class PhraseMatcher:
     """Finds whole-word occurrences of any of several phrases, ignoring case and kind of apostrophe."""
 
@@ -14,6 +18,8 @@ class PhraseMatcher:
         longest_first = sorted(self.phrases, key=len, reverse=True)
         alternatives = "|".join(re.escape(phrase) for phrase in longest_first)
         self._pattern = re.compile(rf"(?<![\w'])(?:{alternatives})(?!\w)") if self.phrases else None
+        as_typed = alternatives.replace(r"\ ", r"\s+").replace("'", "['\u2018\u2019]")
+        self._as_typed = re.compile(rf"(?:,\s*)?(?<![\w'\u2018\u2019])(?:{as_typed})(?!\w)", re.IGNORECASE)
 
     def find(self, text: str) -> list[str]:
         """The phrases that occur, in order of occurrence, overlapping ones once."""
@@ -24,14 +30,18 @@ class PhraseMatcher:
         return bool(self._pattern and self._pattern.search(normalise(text)))
 
     def remove_from(self, text: str) -> str:
-        """The text without the phrases, the comma before them and the punctuation that they leave alone."""
-        if self._pattern is None:
+        """The text without the phrases, the comma before them and the punctuation that they leave alone.
+
+        Lines, blanks and letters elsewhere stay as they are: what tells the two texts apart is to be the phrase alone.
+        """
+        left = self._as_typed.sub(GAP, text.strip()) if self.phrases else text
+        if GAP not in left:
             return text
-        straight = " ".join(text.replace("\u2019", "'").replace("\u2018", "'").split())
-        left = re.sub(rf"(?:,\s*)?{self._pattern.pattern}", " ", straight, flags=re.IGNORECASE)
-        left = re.sub(r"\s+([.,!?;:])", r"\1", " ".join(left.split()))
-        left = re.sub(r"(^|(?<=[.!?]))\s*[.,!?;:]+", "", left).strip()
-        return f"{left[:1].upper()}{left[1:]}"
+        begins = left.startswith(GAP)
+        left = re.sub(rf"[^\S\n]*{GAP}(?:[^\S\n]*{GAP})*[^\S\n]*", GAP, left)
+        left = re.sub(rf"(^|[\n.!?]){GAP}[.,!?;:]+[^\S\n]*", rf"\1{GAP}", left)
+        left = re.sub(rf"{GAP}(?=[.,!?;:\n]|$)|(?<=\n){GAP}|^{GAP}", "", left).replace(GAP, " ").strip()
+        return f"{left[:1].upper()}{left[1:]}" if begins else left
 
 
 def normalise(text: str) -> str:
