@@ -3,11 +3,11 @@
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from rct_lightning.errors import UserError
 from rct_lightning.evaluation.endpoints import MEANINGS, SIDES, Comparison, Endpoint
 from rct_lightning.evaluation.evaluator import (
     Evaluator,
+    chosen,
     groups_of,
     nearest_other_history,
     with_assistant_of,
@@ -402,6 +403,36 @@ def test_only_the_held_out_half_of_the_phrases_is_asked_about(
     for bank in ("bond", "rupture"):
         changed = replace(mine, **{bank: replace(getattr(mine, bank), heldout=other)})
         assert (subject.separation(asked, changed) != usual).all()
+
+
+def test_a_model_that_says_nothing_of_candidates_recalls_none() -> None:
+    assert chosen(np.array([-1.0, -2.0, -3.0, -3.0]), 0) == 1 and chosen(np.array([-1.0, -2.0]), 1) == 0
+    assert chosen(np.full(4, -2.0), 0) == 0.25, "the answer stands first in every probe"
+    assert chosen(np.array([-1.0, -1.0, -9.0]), 1) == 0.5
+    assert np.isnan(chosen(np.array([np.nan, -1.0]), 0)) and np.isnan(chosen(np.array([-1.0, np.nan]), 0))
+
+
+class Measured(Subject):
+    """Keeps how long what it is asked is."""
+
+    lengths: ClassVar[list[int]] = []
+
+    def likelihood(self, pairs: Sequence[tuple[list[int], list[int]]]) -> np.ndarray:
+        self.lengths.extend(len(prompt) + len(reply) for prompt, reply in pairs)
+        return super().likelihood(pairs)
+
+
+def test_nothing_is_asked_beyond_the_length_that_training_has(
+    make_backbone: Callable[..., Any], tokenizer: Any, probes_file: Path
+) -> None:
+    """Learnt positions end there, and a rotary base would be asked what no row of training asked it."""
+    long = "It was raining, and the miller came home with a sack of flour on his back. " * 12
+    context = (Turn("human", long), Turn("assistant", long), Turn("human", long), Turn("assistant", "Home again."))
+    rows = [replace(row, input=f"{long}{row.input}", output=f"{row.output} {long}", context=context) for row in ROWS]
+    subject = Measured(make_backbone().model, tokenizer, DialogueTemplate(), "cpu", 64)
+    found = Evaluator(subject, [*ROWS, *rows], probes_file, Lexicon()).compare(SAMPLES)
+    assert max(subject.lengths) == 64
+    assert all(np.isfinite(each.values["tuned"]).all() for each in found.endpoints)
 
 
 # --- planted effects ------------------------------------------------------------------------------------------------

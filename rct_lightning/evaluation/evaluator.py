@@ -104,7 +104,7 @@ class Evaluator:
         groups = [self.groups[row.conversation] for row in self.rows]
         self.found.add(side, "language/eval_lm_loss", -self._likelihood(pairs), groups, tokens)
         ordinary = self._kind("ordinary")
-        texts = [subject.reply_ids(probe.fields["text"]) for probe in ordinary]
+        texts = [subject.reply_ids(probe.fields["text"])[: subject.max_length] for probe in ordinary]
         loss = -self._likelihood([(text[:1], text[1:]) for text in texts])
         lengths = [float(len(text) - 1) for text in texts]
         self.found.add(side, "guardrail/ordinary_lm_loss", loss, _ids(ordinary), lengths)
@@ -128,13 +128,17 @@ class Evaluator:
         """How much likelier replies are after their own history than after a wrong one, where there is a wrong one."""
         subject, kept = self.subject, [row for row in rows if wrong[row.id]]
         replies = [subject.reply_ids(row.output) for row in kept]
-        own = [subject.prompt_ids((row.context, row.input)) for row in kept]
-        other = [subject.prompt_ids((wrong[row.id], row.input)) for row in kept]
-        right = self._likelihood(list(zip(own, replies, strict=True)))
-        gain = right - self._likelihood(list(zip(other, replies, strict=True)))
+
+        def after(histories: Sequence[History]) -> np.ndarray:
+            asked = zip(kept, histories, replies, strict=True)
+            return self._likelihood(
+                [p for row, told, reply in asked for p in subject.pairs((told, row.input), [reply])]
+            )
+
+        gain = after([row.context for row in kept]) - after([wrong[row.id] for row in kept])
         groups = [self.groups[row.conversation] for row in kept]
         self.found.add(side, key, gain, groups)
-        self.found.add(side, f"{key}_share", gain > 0, groups)
+        self.found.add(side, f"{key}_share", np.where(np.isnan(gain), np.nan, gain > 0), groups)
 
     def _recall(self, side: Side) -> None:
         probes = self._kind("recall")
@@ -153,14 +157,15 @@ class Evaluator:
     def _options(self, probe: Probe, context: History) -> list[tuple[list[int], list[int]]]:
         """The beginning of the answer after a history, with each candidate."""
         prefix = self.subject.reply_ids(probe.fields["prefix"], ends=False)
-        prompt = self.subject.prompt_ids((context, probe.input)) + prefix
-        return [(prompt, self.subject.reply_ids(option, ends=False)) for option in probe.fields["candidates"]]
+        options = [self.subject.reply_ids(option, ends=False) for option in probe.fields["candidates"]]
+        prompt = self.subject.prompt_ids((context, probe.input), len(prefix) + max(map(len, options))) + prefix
+        return [(prompt, option) for option in options]
 
     def _answer(self, probe: Probe, options: Sequence[tuple[list[int], list[int]]]) -> tuple[float, float]:
         """Whether the right candidate is the likeliest, and its share of the candidates' probability (by s)."""
         scores = self._likelihood(options)
         right = probe.fields["candidates"].index(probe.fields["answer"])
-        return float(scores.argmax() == right), float(np.exp(scores[right] - np.logaddexp.reduce(scores)))
+        return chosen(scores, right), float(np.exp(scores[right] - np.logaddexp.reduce(scores)))
 
     def _choices(self, side: Side) -> None:
         """Staying oneself over giving in; refusing over complying."""
@@ -172,12 +177,12 @@ class Evaluator:
             self._margin(side, f"guardrail/refusal_margin_{word}", probes, "refuse", "comply", pairs)
 
     def _margin(self, side: Side, key: str, probes: Sequence[Probe], good: str, bad: str, groups: list[str]) -> None:
-        prompts = [self.subject.prompt_ids((probe.context, probe.input)) for probe in probes]
-        scores = {}
-        for name in (good, bad):
-            replies = [self.subject.reply_ids(probe.fields[name]) for probe in probes]
-            scores[name] = self._likelihood(list(zip(prompts, replies, strict=True)))
-        self.found.add(side, key, scores[good] - scores[bad], groups)
+        pairs = []
+        for probe in probes:
+            replies = [self.subject.reply_ids(probe.fields[name]) for name in (good, bad)]
+            pairs += self.subject.pairs((probe.context, probe.input), replies)
+        scores = self._likelihood(pairs)
+        self.found.add(side, key, scores[0::2] - scores[1::2], groups)
 
     def _asked(self) -> dict[str, list[Spoken]]:
         """Everything that is asked for a reply of its own, by kind; nothing is answered yet."""
@@ -245,6 +250,19 @@ class Evaluator:
                 marked = self.lexicon.strength(row.input) > 0
                 pairs.setdefault(_name_of_pair(row), {})[marked] = (row.context, row.input)
         return {name: sides for name, sides in pairs.items() if set(sides) == {True, False}}
+
+
+def chosen(scores: np.ndarray, right: int) -> float:
+    """1 where the right one of several is the likeliest, its share where several are alike; NaN if any is no number.
+
+    Args:
+        scores: [N].
+        right: Which of them.
+    """
+    if np.isnan(scores).any():
+        return float("nan")
+    best = scores == scores.max()
+    return float(best[right] / best.sum())
 
 
 def groups_of(rows: Sequence[Example]) -> dict[str, str]:

@@ -39,11 +39,27 @@ class Subject:
         """Context in which the model is the base (adapters off) or the tuned one."""
         return base_model(self.model) if side == "base" else nullcontext()
 
-    def prompt_ids(self, asked: Asked) -> list[int]:
-        """The tokens of a prompt, oldest turns dropped so that a reply fits behind it."""
+    @property
+    def prompt_room(self) -> int:
+        """Tokens of max_length that a prompt can take when a reply of ordinary length is to follow."""
+        return max(self.max_length - REPLY_ROOM, self.max_length // 2)
+
+    def prompt_ids(self, asked: Asked, behind: int = 0) -> list[int]:
+        """The tokens of a prompt, oldest turns dropped so that a reply fits behind it.
+
+        Args:
+            asked: History and text.
+            behind: Tokens that are known to follow, at most half of max_length.
+        """
         context, text = asked
-        room = max(self.max_length - REPLY_ROOM, self.max_length // 2)
+        room = min(self.prompt_room, self.max_length - behind)
         return self.template.encode_prompt(text, self.tokenizer, room, context).ids
+
+    def pairs(self, asked: Asked, replies: Sequence[list[int]]) -> list[tuple[list[int], list[int]]]:
+        """One prompt with each of several replies, in at most max_length tokens; replies keep at most half of them."""
+        kept = [reply[: self.max_length - self.max_length // 2] for reply in replies]
+        prompt = self.prompt_ids(asked, max(map(len, kept)))
+        return [(prompt, reply) for reply in kept]
 
     def reply_ids(self, text: str, *, ends: bool = True) -> list[int]:
         """A reply as it follows the prompt, with EOS where it ends."""
@@ -66,5 +82,4 @@ class Subject:
 
     def replies(self, asked: Sequence[Asked]) -> list[Reply]:
         """Greedy replies of at most 60 tokens."""
-        room = max(self.max_length - REPLY_ROOM, self.max_length // 2)
-        return generate(self.model, self.tokenizer, self.template, asked, GREEDY, max_length=room)
+        return generate(self.model, self.tokenizer, self.template, asked, GREEDY, max_length=self.prompt_room)
