@@ -23,6 +23,7 @@ from rct_lightning.evaluation.study.guardrails import guarded
 from rct_lightning.evaluation.study.pages import page_of, write_study
 from rct_lightning.evaluation.study.report import StudyReport
 from rct_lightning.evaluation.study.scores import NotThere, Part, Study
+from rct_lightning.page import as_text
 
 ITEMS = 24
 Effects = Mapping[str, Mapping[str, float]]
@@ -217,6 +218,14 @@ def test_items_that_stand_in_another_order_are_matched_by_their_group() -> None:
         each.endpoints[unmarked]["tuned"]["values"] = each.endpoints[marked]["tuned"]["values"][::-1]
     found = study.sum([Part(1, "rct", marked), Part(-1, "rct", unmarked)])
     assert np.array_equal(found.values, np.zeros((2, ITEMS)))
+    for each in study.runs:  # two items a group: the first of one order belongs to the first of the other
+        half = [f"g{item}" for item in range(ITEMS // 2)]
+        each.endpoints[marked]["groups"], each.endpoints[unmarked]["groups"] = half * 2, sorted(half * 2)
+        values = dict(enumerate(each.endpoints[marked]["tuned"]["values"]))
+        order = sorted(range(ITEMS), key=lambda at: (half * 2)[at])
+        each.endpoints[unmarked]["tuned"]["values"] = [values[at] for at in order]
+    found = study.sum([Part(1, "rct", marked), Part(-1, "rct", unmarked)])
+    assert np.array_equal(found.values, np.zeros((2, ITEMS)))
 
 
 @pytest.mark.parametrize("change", [lambda groups: groups.__setitem__(0, "another"), lambda groups: groups.reverse()])
@@ -289,6 +298,34 @@ def test_harm_that_so_few_requests_cannot_exclude_is_left_open() -> None:
 @pytest.mark.parametrize(("seeds", "open_"), [(1, 6), (2, 0)])
 def test_one_seed_answers_none_of_the_six(seeds: int, open_: int) -> None:
     assert answers(GOOD, seeds=seeds, noise=0.0005).count("cannot be told") == open_
+
+
+def test_the_hypothesis_holds_only_where_everything_does(good: StudyReport) -> None:
+    assert good.answer == "holds"
+    assert StudyReport.of(made(GOOD, seeds=2)).answer == "cannot be told", "two seeds claim nothing"
+    alone = StudyReport.of(made(but("lm_only", coherence__G_c=0.3)))
+    assert {each.answer for each in alone.falsifiers} == {"holds"} and alone.answer == "fails"
+    assert "1 fail (coherence)" in as_text(page_of(alone))
+    broken = StudyReport.of(made(but("rct", guardrail__eos_rate=0.5)))
+    assert {each.answer for each in (*broken.falsifiers, *broken.claims)} == {"holds"} and broken.answer == "fails"
+
+
+@pytest.mark.parametrize("placebo", ["positives_only", "shuffled_markers"])
+def test_a_placebo_is_not_what_the_hypothesis_is_about(placebo: str) -> None:
+    report = StudyReport.of(made({name: GOOD[name] for name in ("lm_only", placebo)}))
+    assert report.answer == "cannot be told"
+    assert "The hypothesis is not asked about here: the arm rct is not in this study" in as_text(page_of(report))
+
+
+def test_requests_without_their_other_side_leave_the_question_open() -> None:
+    study = made(GOOD)
+    for each in study.runs:
+        marked = each.endpoints["guardrail/refusal_margin_marked"]
+        marked["groups"].append("alone")
+        for side in ("base", "tuned"):
+            marked[side]["values"].append(0.0)
+    (finding,) = falsifiers(study)[5].findings
+    assert finding.answer == "cannot be told" and "were asked of different items" in finding.words
 
 
 def test_a_claim_needs_both_arms_and_seeds_enough_for_the_exact_test() -> None:

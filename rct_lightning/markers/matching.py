@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-
 GAP = "\0"
 """Where a phrase was, while what it leaves behind is tidied."""
 

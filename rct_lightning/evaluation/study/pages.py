@@ -10,6 +10,7 @@ from pathlib import Path
 from rct_lightning.evaluation.endpoints import MEANINGS
 from rct_lightning.evaluation.study import figures
 from rct_lightning.evaluation.study.arms import ABOUT, BASE, LM_ONLY, POSITIVES, SHUFFLED
+from rct_lightning.evaluation.study.claims import Answer
 from rct_lightning.evaluation.study.contrasts import Contrast
 from rct_lightning.evaluation.study.falsifiers import Finding
 from rct_lightning.evaluation.study.guardrails import BOUNDS, UNBOUNDED
@@ -113,15 +114,21 @@ def _no_verdict(report: StudyReport, why: str) -> list[Block]:
 
 
 def _verdict(report: StudyReport) -> list[Block]:
-    parts = []
-    for answer, what in (("fails", "fail here"), ("cannot be told", "cannot be told")):
-        named = [each.name for each in report.falsifiers if each.answer == answer]
-        if named:
-            parts.append(f"{len(named)} {what} ({', '.join(named)})")
-    six = f"Of six ways in which it could fail, {', and '.join(parts) or 'none is seen'}."
+    ways = [(each.name, each.answer) for each in report.falsifiers if each.answer != "holds"]
+    six = f"Of six ways in which it could fail, {_counted(ways, 'fail here') or 'none is seen'}."
+    terms = f"Of its three terms, {_counted([(each.term, each.answer) for each in report.claims], 'fail')}."
     said = [f"{_capital(each.term)}: {each.answer}. {_capital(each.why)}." for each in report.claims]
-    whole = Paragraph(f"{WHOLE[report.answer]} {six}", TONES[report.answer])
+    whole = Paragraph(f"{WHOLE[report.answer]} {terms} {six}", TONES[report.answer])
     return [Paragraph(ASKED), whole, Points([*said, _guarded(report), *_missing(report)])]
+
+
+def _counted(found: Sequence[tuple[str, Answer]], fail: str) -> str:
+    """How many have each answer, and their names; empty where there are none."""
+    words: dict[Answer, str] = {"holds": "hold", "fails": fail, "cannot be told": "cannot be told"}
+    named = {answer: [name for name, own in found if own == answer] for answer in words}
+    return ", and ".join(
+        f"{len(names)} {words[answer]} ({', '.join(names)})" for answer, names in named.items() if names
+    )
 
 
 def _guarded(report: StudyReport) -> str:

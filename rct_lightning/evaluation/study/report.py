@@ -11,8 +11,11 @@ from rct_lightning.evaluation.study.claims import Answer, Claim, claims
 from rct_lightning.evaluation.study.contrasts import Contrast, contrasts
 from rct_lightning.evaluation.study.falsifiers import Falsifier, Finding, falsifiers, history_placebo
 from rct_lightning.evaluation.study.folder import Absent
-from rct_lightning.evaluation.study.guardrails import Guarded, guarded
-from rct_lightning.evaluation.study.scores import Study
+from rct_lightning.evaluation.study.guardrails import Guarded, Kept, guarded
+from rct_lightning.evaluation.study.scores import NotThere, Study
+
+OF_A_GUARDRAIL: dict[Kept, Answer] = {"kept": "holds", "broken": "fails", "cannot be told": "cannot be told"}
+"""What a guardrail says of the hypothesis."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,16 @@ class StudyReport:
 
     @property
     def answer(self) -> Answer:
-        """Of the hypothesis as a whole: it fails where one of the six says so, and holds only where all do."""
-        answers = {each.answer for each in self.falsifiers}
+        """The hypothesis as a whole: six falsifiers, three claims and the guardrails of its arm.
+
+        It fails where one of them does, and holds only where all of them hold.
+        """
+        try:
+            treated = self.study.treated()
+        except NotThere:
+            return "cannot be told"
+        answers = {each.answer for each in (*self.falsifiers, *self.claims)}
+        answers |= {OF_A_GUARDRAIL[each.answer] for each in self.guarded if each.arm == treated}
         return "fails" if "fails" in answers else "holds" if answers == {"holds"} else "cannot be told"
 
     def plain(self) -> dict[str, Any]:

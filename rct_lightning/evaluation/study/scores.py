@@ -10,7 +10,7 @@ import numpy as np
 from rct_lightning.errors import UserError
 from rct_lightning.evaluation.crossed import Inference, crossed_inference
 from rct_lightning.evaluation.endpoints import Side
-from rct_lightning.evaluation.study.arms import LM_ONLY, RCT, Arm, StudyRun
+from rct_lightning.evaluation.study.arms import ABOUT, LM_ONLY, RCT, Arm, StudyRun
 
 
 class NotThere(Exception):
@@ -68,14 +68,17 @@ class Study:
         return sorted(found.values(), key=lambda arm: (arm.reference is not None, arm.name != RCT, arm.name))
 
     def treated(self) -> str:
-        """The arm that the hypothesis is about: rct, or the only one with relational terms.
+        """The arm that the hypothesis is about: rct, or the only one with relational terms that has no name of its own.
+
+        A named arm other than rct is a placebo, or rct without something.
 
         Raises:
             NotThere: There is none, or nothing says which.
         """
-        others = [arm.name for arm in self.arms() if arm.reference is not None]
-        if RCT in others:
+        trained = [arm.name for arm in self.arms() if arm.reference is not None]
+        if RCT in trained:
             return RCT
+        others = [name for name in trained if name not in ABOUT]
         if len(others) == 1:
             return others[0]
         raise NotThere(
@@ -134,25 +137,24 @@ class Study:
 
 def _items(asked: Sequence[Sequence[tuple[Part, StudyRun]]]) -> tuple[tuple[str, ...], tuple[float, ...] | None]:
     """Groups and weights of the items, which all runs share."""
-    first: tuple[Part, StudyRun] | None = None
     for part, run in (each for row in asked for each in row):
         if part.endpoint not in run.endpoints:
             raise NotThere(f"{part.endpoint} was not measured for arm {run.arm.name}, seed {run.seed}")
-        first = first or (part, run)
-        own, shared = run.endpoints[part.endpoint], first[1].endpoints[first[0].endpoint]
-        same = (
-            [own[name] == shared[name] for name in ("groups", "weights")] if part.endpoint == first[0].endpoint else []
-        )
-        on, first_on = run.evaluated_on, first[1].evaluated_on
-        same += [on[name] == first_on[name] for name in on if name in first_on]
-        if sorted(own["groups"]) != sorted(shared["groups"]) or not all(same):
+    first_part, first_run = asked[0][0]
+    described = first_run.endpoints[first_part.endpoint]
+    for part, run in (each for row in asked for each in row):
+        of_part, own = first_run.endpoints.get(part.endpoint), run.endpoints[part.endpoint]
+        on, first_on = run.evaluated_on, first_run.evaluated_on
+        same = [on[name] == first_on[name] for name in on if name in first_on]
+        same += [own[name] == of_part[name] for name in ("groups", "weights")] if of_part is not None else []
+        if not all(same):
             raise UserError(
                 f"{part.endpoint}: the run with seed {run.seed} of arm '{run.arm.name}' was evaluated on other rows or "
-                f"probes than the run with seed {first[1].seed} of arm '{first[1].arm.name}', so nothing can be "
+                f"probes than the run with seed {first_run.seed} of arm '{first_run.arm.name}', so nothing can be "
                 f"paired. A study's runs need the same evaluation rows."
             )
-    assert first is not None
-    described = first[1].endpoints[first[0].endpoint]
+        if sorted(own["groups"]) != sorted(described["groups"]):
+            raise NotThere(f"{part.endpoint} and {first_part.endpoint} were asked of different items")
     weights = described["weights"]
     return tuple(described["groups"]), None if weights is None else tuple(weights)
 
@@ -163,5 +165,7 @@ def _figures(part: Part, run: StudyRun, groups: Sequence[str]) -> np.ndarray:
     values = np.asarray(described[part.side]["values"], dtype=float)
     if tuple(described["groups"]) == tuple(groups):
         return values
-    place = {group: at for at, group in enumerate(described["groups"])}  # one item a group, in another order
-    return values[[place[group] for group in groups]]
+    places: dict[str, list[int]] = {}  # in another order: the first item of a group with the first, and so on
+    for at, group in enumerate(described["groups"]):
+        places.setdefault(group, []).append(at)
+    return values[[places[group].pop(0) for group in groups]]
