@@ -45,7 +45,7 @@ class AdapterDropout(nn.Module):
 
 
 class _Masked(torch.autograd.Function):
-    """x * kept * scale; the mask saved for the backward pass takes one byte per element, where a product would keep four.
+    """x * kept * scale; the mask kept for the backward pass takes one byte per element, a product would keep four.
 
     Comparisons write directly into numeric tensors: torch vectorises neither a comparison that returns booleans nor a
     product with them, and either takes several times as long.
