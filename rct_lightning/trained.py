@@ -62,7 +62,7 @@ class TrainedModel:
 
 
 def trained_on(run: RunDir) -> Literal["nf4", "full"] | None:
-    """Return the base's weight format recorded by the run, as ``auto`` may choose another here; None if not recorded."""
+    """Return the base's weight format recorded by the run (``auto`` may choose another here); None without a record."""
     try:
         dequantize = read_object(run.environment)["chosen"]["dequantize"]
     except (UserError, KeyError, TypeError):

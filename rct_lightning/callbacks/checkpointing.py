@@ -33,7 +33,7 @@ class Checkpointing(StepCallback, Checkpoint):
     SIGINT, SIGTERM and SIGUSR1 end the run within one optimizer step, with a checkpoint.
 
     Args:
-        every_n_steps: Optimizer steps between checkpoints; 0 for checkpoints on signals only.
+        every_n_steps: Optimizer steps between checkpoints; 0 for one only when the run is interrupted.
         keep_last: Number of checkpoints kept.
     """
 

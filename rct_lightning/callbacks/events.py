@@ -112,7 +112,7 @@ class Events(StepCallback):
         self._status(trainer, state)
 
     def _is_logged(self, step: int, module: RelationalModule) -> bool:
-        return step % self.every_n_steps == 0 or bool(module.record.gradients)  # so that no gradient measurement is lost
+        return step % self.every_n_steps == 0 or bool(module.record.gradients)  # no gradient measurement is lost
 
     def _beat(self, trainer: L.Trainer) -> None:
         if time.monotonic() - self.beaten >= BETWEEN_HEARTBEATS:

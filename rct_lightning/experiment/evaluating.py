@@ -50,8 +50,8 @@ def evaluate(config: EvaluateConfig) -> None:
 def evaluate_study(config: EvaluateConfig, folder: str) -> StudyReport:
     """Evaluate every finished run of a study, then its arms against each other.
 
-    A report that would come out the same is kept. Base and rows stay in memory from run to run, and the base is measured
-    once; its results are stored in the study's directory.
+    A report that would come out the same is kept. Base and rows stay in memory from run to run, and the base is
+    measured once; its results are stored in the study's directory.
     """
     found = read_study(folder)
     for absent in found.absent:

@@ -148,7 +148,7 @@ def make_trainer(config: Config, accelerator: str, run: RunDir, *, purge_step: i
             plugins=[RunCheckpointIO()],
             logger=loggers or False,
             default_root_dir=str(run.root),
-            enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),  # Lightning's own is never used
+            enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),  # not Lightning's
             use_distributed_sampler=False,
         )
     except (MisconfigurationException, TypeError, ValueError) as error:

@@ -62,7 +62,7 @@ def prepare(config: Config) -> Prepared:
     module.step_bytes = step_memory.footprint.total
     if step_memory.footprint.checkpointing:
         backbone.checkpoint_activations(base.model)
-    if not processes.is_first(config.trainer.processes):  # the first keeps a single process's random state; the others need other dropout
+    if not processes.is_first(config.trainer.processes):  # dropout must differ between them
         torch.manual_seed(config.seed + processes.number())
     return Prepared(accelerator, device, data, base, step_memory, module)
 

@@ -131,7 +131,7 @@ def resume(config: Config) -> Trained:
         print(f"run: {run.root}\nresumed behind step {state['global_step']} ({folder})")
         _announce(stored, prepared)
     trainer.fit(prepared.module, prepared.data, ckpt_path=str(folder))
-    if trainer.global_step == state["global_step"]:  # nothing was left to train, so Lightning does not call on_train_end
+    if trainer.global_step == state["global_step"]:  # nothing left to train: Lightning does not call on_train_end
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             callback.on_train_end(trainer, prepared.module)
     return _finish(stored, trainer, prepared.module, run)

@@ -45,7 +45,7 @@ def _wrong_labels(rows: RelationalDataset, index: int, run: Run) -> str:
     if not cut and kept[-1] != eos:
         return "its end-of-sequence token carries no label"
     reply = run.module.template.reply(rows.examples[index].output)
-    expected = [*tokenizer(reply, add_special_tokens=False)["input_ids"], eos]  # token ids, since decoded text can lack spaces
+    expected = [*tokenizer(reply, add_special_tokens=False)["input_ids"], eos]  # decoded text can lack spaces
     if kept != (expected[: len(kept)] if cut else expected):
         return f"labels decode to {tokenizer.decode(kept)[:40]!r}, the reply is {reply[:40]!r}"
     places = torch.nonzero(labels != IGNORE).flatten()

@@ -16,7 +16,7 @@ from rct_lightning.dialogue import Example
 from rct_lightning.guards.finding import Finding, Run, ok, spread, stop, warn
 
 NUDGE = 0.02
-"""Standard deviation of the noise added to the adapters during the guards: while B is zero, the gradient of A is zero."""
+"""Standard deviation of the noise that guards add to the adapters: while B is zero, the gradient of A is zero."""
 ROWS = 8
 WHAT_A_STEP_RAISES = {
     "presence": "bond language where one is addressed (over bond language where one is not)",

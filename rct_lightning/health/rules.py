@@ -14,7 +14,7 @@ WINDOW = 50
 """Optimizer steps within which a term must change."""
 RATIO = (0.01, 10.0)
 """Allowed ratio of a term's weighted gradient norm to the LM gradient norm, in one step. Healthy runs reach 5 in three
-measurements in a row: a step has few recurrent words and few pairs, so that its gradient is mostly noise."""
+measurements in a row: a step has few recurrent words and few pairs, so its gradient is mostly noise."""
 MEASUREMENTS = 3
 """Consecutive gradient measurements, or evaluations, that count as a trend."""
 OPPOSED = -0.5
@@ -26,9 +26,9 @@ TOO_GOOD = 0.4
 """Share of the base's LM loss below which no adapter gets on unseen rows; for a small corpus the bigram floor is too
 low to catch it."""
 REPETITION = 0.8
-"""Mean share of repeated 4-grams. A reply of sixty words that is a loop of ten has 0.82; if that is the mean, nearly all
-replies are such loops. Greedy replies of small models partly loop in any case (Holtzman et al. 2020), most of all in
-runs that stop early: those of nano reach 0.73 after sixty steps."""
+"""Mean share of repeated 4-grams. A reply of sixty words that is a loop of ten has 0.82; if that is the mean, nearly
+all replies are such loops. Greedy replies of small models partly loop in any case (Holtzman et al. 2020), most of all
+in runs that stop early: those of nano reach 0.73 after sixty steps."""
 ENDED, OPENINGS, WARM = 0.05, 0.5, 0.5
 ROOM = 1.5
 """Factor by which the token limit of replies must exceed the corpus's mean reply for their endings to be judged."""
@@ -185,7 +185,7 @@ def _repeats(history: History) -> Seen:
 
 
 def _lasts(history: History, wrong: Callable[[RepliesSeen], bool]) -> bool:
-    """Return whether two consecutive rounds of replies in the second half of the run are wrong: one round is few replies.
+    """Return whether two consecutive rounds of replies in the second half of the run are wrong; one holds few replies.
 
     At the end, one round is enough if there was no other in that half.
     """

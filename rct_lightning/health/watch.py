@@ -37,10 +37,10 @@ class Alert:
 
 @dataclass
 class Health:
-    """Applies the rules after every report; each alerts once, and again only if the condition had cleared in between."""
+    """Applies the rules after every report; each alerts once, and again only if its condition cleared in between."""
 
     history: History
-    standing: set[tuple[str, str]] = field(default_factory=set)  # alerts that were raised and still hold: (rule, subject)
+    standing: set[tuple[str, str]] = field(default_factory=set)  # (rule, subject) of alerts that still hold
 
     def state_dict(self) -> dict[str, Any]:
         """Return all reports and standing alerts, as plain values."""
