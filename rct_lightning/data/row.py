@@ -254,6 +254,6 @@ def renamed(row: Row, vocabulary: ContentVocabulary, random: np.random.Generator
 
 
 def _compete(new: int, candidates: np.ndarray) -> np.ndarray:
-    """Put the new word's piece before the former candidates and drop the last: [K] -> [K]."""
+    """Put the new word's piece before the former candidates, cut to K: [K] -> [K]."""
     others: Sequence[int] = [token for token in candidates.tolist() if token != new]
     return np.array([new, *others][: len(candidates)], dtype=np.int64)
