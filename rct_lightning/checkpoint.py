@@ -1,8 +1,8 @@
-"""Training state on disk: whole or not at all, checked when read, and nothing in it is ever executed.
+"""Training state on disk: written atomically, verified when read, and never executed.
 
-A checkpoint is a directory of tensors (safetensors) and JSON. It is written beside its final place, listed with SHA-256
-sums in a manifest, moved into place in one step and then marked as committed. A process may be killed anywhere in
-between: what has no marker, or is not what the manifest says, is not a checkpoint.
+A checkpoint is a directory of tensors (safetensors) and JSON. It is written next to its final location, listed with
+SHA-256 sums in a manifest, moved into place in one step and then marked as committed. The process may be killed at any
+point: a directory that has no marker, or does not match its manifest, is not a checkpoint.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ from rct_lightning.errors import UserError
 from rct_lightning.reading import read_object, shown
 from rct_lightning.runs import STEP
 
-if TYPE_CHECKING:  # whether there is a whole checkpoint is known before torch is imported
+if TYPE_CHECKING:  # checkpoints are verified without importing torch
     import torch
 
 TENSORS, STATE, MANIFEST, MARKER = "tensors.safetensors", "state.json", "manifest.json", "COMMITTED"
 PART = ".part"
-"""End of the name of a directory that is still being written."""
+"""Suffix of what is still being written."""
 FAULT = "RCT_FAULT_AT"
-"""Environment variable that tests set: where this process is to be killed, or the disk to be full."""
+"""Environment variable set by tests: the point at which this process is killed, or the disk is full."""
 
 Tree = Any
 """Dicts, lists, tuples, numbers, strings, None and tensors."""
 
 
 class CheckpointError(Exception):
-    """A checkpoint cannot be written or read; the message says which, why and what to do."""
+    """A checkpoint cannot be written or read; the message says which and why."""
 
 
 def write(folder: Path, state: Mapping[str, Tree]) -> None:
-    """Write a checkpoint; where one of this name stands already, it is replaced.
+    """Write a checkpoint; an existing one of this name is replaced.
 
     Args:
-        folder: Its place; the directory above is made where there is none.
-        state: What to keep.
+        folder: Its location; the parent directory is created if missing.
+        state: What to save.
 
     Raises:
-        CheckpointError: It could not be written. Other checkpoints are as they were, and nothing half-written is left.
+        CheckpointError: It could not be written. Other checkpoints are unchanged, and nothing incomplete is left.
     """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
@@ -85,7 +85,7 @@ def write(folder: Path, state: Mapping[str, Tree]) -> None:
 
 
 def check(folder: Path) -> None:
-    """Compare every byte of a checkpoint with its manifest; nothing of it is loaded.
+    """Compare every byte of a checkpoint with its manifest, without loading it.
 
     Raises:
         CheckpointError: It is damaged or was never finished.
@@ -107,10 +107,10 @@ def check(folder: Path) -> None:
 
 
 def read(folder: Path) -> dict[str, Tree]:
-    """A checkpoint's state, checked as by :func:`check`.
+    """Return a checkpoint's state, after :func:`check`.
 
     Raises:
-        CheckpointError: It is damaged, was never finished, or is no state of a run.
+        CheckpointError: It is damaged, was never finished, or does not contain the state of a run.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -126,18 +126,18 @@ def read(folder: Path) -> dict[str, Tree]:
 
 
 def committed(parent: Path) -> list[Path]:
-    """The finished checkpoints in a directory, the newest first, by the number in their names."""
+    """Return the committed checkpoints in a directory, newest first by the number in their names."""
     found = [path for path in parent.glob("step-*") if STEP.fullmatch(path.name) and (path / MARKER).is_file()]
     return sorted(found, key=step_of, reverse=True)
 
 
 def step_of(folder: Path) -> int:
-    """The optimizer step behind which a checkpoint was taken."""
+    """Return the optimizer step after which a checkpoint was taken."""
     return int(folder.name.split("-")[1])
 
 
 def remove(folder: Path) -> None:
-    """Take a checkpoint away, its marker first: half a checkpoint is none."""
+    """Remove a checkpoint, its marker first, so that a partly removed one does not count."""
     (folder / MARKER).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -152,7 +152,7 @@ def _commit(folder: Path) -> None:
 
 
 def _describe(tree: Tree, tensors: dict[str, torch.Tensor]) -> Tree:
-    """The tree as JSON; tensors are collected and named in it."""
+    """Return the tree as JSON; tensors are collected in ``tensors`` and replaced by their names."""
     import torch
 
     if isinstance(tree, torch.Tensor):
@@ -194,7 +194,7 @@ def _sum(file: Path) -> str:
 
 
 def _sync(path: Path) -> None:
-    """Wait until the disk has it. Directories can be waited for where the system knows that."""
+    """Flush a file to disk, or a directory on systems that support it."""
     try:
         handle = os.open(path, os.O_RDONLY)
     except PermissionError:  # a directory, on Windows
@@ -212,7 +212,7 @@ def _reason(error: Exception) -> str:
 
 
 def _fault(place: str) -> None:
-    """Where a test wants this process to end for good, or its disk to be full."""
+    """Kill this process, or raise a full disk, if a test asks for it at this point."""
     wanted = os.environ.get(FAULT, "")
     if wanted == f"kill:{place}":
         os.kill(os.getpid(), 9)

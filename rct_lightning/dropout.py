@@ -1,4 +1,4 @@
-"""Dropout on the input of an adapter, quick on processors."""
+"""Dropout on the input of an adapter, fast on CPUs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _LEVELS = 1 << 16
 
 
 class AdapterDropout(nn.Module):
-    """Inverted dropout (Srivastava et al. 2014) that draws 16 random bits an element on a CPU.
+    """Inverted dropout (Srivastava et al. 2014) that draws 16 random bits per element on a CPU.
 
-    torch draws a float32 an element there, which took a seventh of a training step of the bundled model; one 64-bit
-    number decides four elements here. The probability is rounded to a multiple of 2^-16. Elsewhere this is torch's own
-    dropout. Random numbers come from torch's generator.
+    torch draws a float32 per element there, which took a seventh of a training step of the bundled model; here one
+    64-bit number decides four elements. The probability is rounded to a multiple of 2^-16. On other devices this is
+    torch's own dropout. Random numbers come from torch's generator.
 
     Args:
-        p: Probability of an element to be zeroed, in [0, 1).
+        p: Probability that an element is zeroed, in [0, 1).
     """
 
     def __init__(self, p: float) -> None:
@@ -29,7 +29,7 @@ class AdapterDropout(nn.Module):
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
-        """Zero some elements of x and scale the others by 1/(1-p); in evaluation mode, x itself."""
+        """Zero some elements of x and scale the others by 1/(1-p); in evaluation mode, return x itself."""
         if not self.training or self.p == 0:
             return x
         if x.device.type != "cpu":
@@ -40,15 +40,15 @@ class AdapterDropout(nn.Module):
         return _Masked.apply(x, drawn, dropped - _LEVELS // 2, _LEVELS / (_LEVELS - dropped))
 
     def extra_repr(self) -> str:
-        """The probability."""
+        """Return the probability, for ``repr``."""
         return f"p={self.p}"
 
 
 class _Masked(torch.autograd.Function):
-    """x * kept * scale that keeps the mask for the backward pass in one byte an element: a product keeps four.
+    """x * kept * scale; the mask kept for the backward pass takes one byte per element, a product would keep four.
 
-    Comparisons go straight into numbers: torch vectorises neither one that gives booleans nor a product with them, and
-    either takes several times as long.
+    Comparisons write directly into numeric tensors: torch vectorises neither a comparison that returns booleans nor a
+    product with them, and either takes several times as long.
     """
 
     @staticmethod

@@ -1,7 +1,7 @@
-"""How much memory a training step takes, told before the first one, and whether activations can be kept for it.
+"""Estimate of a training step's memory before the first step, and of whether activations fit into it.
 
-What autograd keeps of a pass grows with the tokens of the batch alone. So it is counted on two short passes of the very
-model, whatever its architecture, adapters and precision, and carried over to the widest batches of the run.
+What autograd keeps of a pass grows linearly with the tokens of the batch. So it is measured on two short passes of the
+actual model, whatever its architecture, adapters and precision, and extrapolated to the widest batches of the run.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from rct_lightning.scoring import HEAD_LOGITS, hidden_states, trunk_and_head
 
 PROBE_TOKENS = (16, 32)
 USABLE = 0.9
-"""Share of the free memory that a step may be expected to take."""
+"""Share of the free memory that the estimate of a step may reach."""
 LOGITS_HELD = 3
-"""Log-probabilities that the forward pass keeps, and two gradients of their size in the backward pass."""
+"""Copies of the logits' size: log-probabilities kept by the forward pass, and two gradients in the backward pass."""
 
 LAYER_HELD = 1.75
-"""A layer that is made again holds what autograd keeps of it, and about three quarters as much in gradients."""
+"""A recomputed layer holds what autograd keeps of it, and about three quarters as much in gradients."""
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What autograd keeps of one token.
+    """Memory that autograd keeps per token.
 
     Attributes:
         token: Bytes, over all layers.
-        boundary: Bytes, where nothing but each layer's input is kept.
-        layers: How many of them.
+        boundary: Bytes, if only each layer's input is kept.
+        layers: Number of layers.
     """
 
     token: float
@@ -45,15 +45,15 @@ class Kept:
 
 @dataclass(frozen=True)
 class Footprint:
-    """Bytes that a training step holds at its peak, beside the weights.
+    """Bytes that a training step holds at its peak, in addition to the weights.
 
     Attributes:
-        tokens: Of the batch, with padding, twins and phrases.
-        activations: Kept for the backward pass, and made again where they are not.
-        masks: Of sequences with phrases behind them.
-        logits: See :func:`rct_lightning.scoring.token_log_probs`.
-        optimizer: Gradients and AdamW's two moments of the adapters.
-        checkpointing: Whether activations are made again in the backward pass.
+        tokens: Number of tokens of the batch, with padding, twins and phrases.
+        activations: Activations kept for the backward pass, or recomputed in it.
+        masks: Attention masks of sequences with phrases.
+        logits: Logits; see :func:`rct_lightning.scoring.token_log_probs`.
+        optimizer: Gradients of the adapters, and AdamW's two moments.
+        checkpointing: Whether activations are recomputed in the backward pass.
     """
 
     tokens: int
@@ -65,11 +65,11 @@ class Footprint:
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """The sum of all parts."""
         return self.activations + self.masks + self.logits + self.optimizer
 
     def line(self, free: int, why: str) -> str:
-        """One line for the console and the run's environment."""
+        """Return one line for the console and the run's environment file."""
         how = "made again in the backward pass" if self.checkpointing else "kept"
         parts = (("activations", self.activations), ("masks", self.masks), ("logits", self.logits))
         shown = ", ".join(f"{name} {_mib(size)}" for name, size in (*parts, ("optimizer", self.optimizer)))
@@ -81,14 +81,14 @@ class Footprint:
 
 @dataclass(frozen=True)
 class Choice:
-    """What a run's largest step takes, and how that was settled."""
+    """The estimate for a run's largest step, and the reason for keeping or recomputing activations."""
 
     footprint: Footprint
     free: int
     why: str
 
     def line(self) -> str:
-        """One line for the console and the run's environment; two where memory will not do."""
+        """Return one line for the console and the run's environment file; two if memory may not suffice."""
         line = self.footprint.line(self.free, self.why)
         if self.footprint.total > self.free:
             line += (
@@ -99,14 +99,14 @@ class Choice:
 
 
 def choose(asked: bool | str, model: nn.Module, batches: Iterable[Batch], phrase_tokens: int, free: int) -> Choice:
-    """Whether to make activations again in the backward pass, which takes a third more time.
+    """Decide whether to recompute activations in the backward pass, which takes a third more time.
 
     Args:
-        asked: True, False, or ``auto``: only where keeping them would not fit.
-        model: With its adapters.
-        batches: Among them the largest of the run.
-        phrase_tokens: Of the phrases that a step asks after each prompt.
-        free: Bytes that can still be allocated on its device.
+        asked: True, False, or ``auto``: only if keeping them would not fit.
+        model: The model with its adapters.
+        batches: Batches that include the largest of the run.
+        phrase_tokens: Tokens of the phrases that a step scores after each prompt.
+        free: Bytes that can still be allocated on the model's device.
     """
     kept = measure_kept(model)
     of = partial(estimate, model, kept, phrase_tokens=phrase_tokens)
@@ -120,7 +120,7 @@ def choose(asked: bool | str, model: nn.Module, batches: Iterable[Batch], phrase
 
 
 def measure_kept(model: nn.Module) -> Kept:
-    """Count what two short passes keep; parameters, mode and random state are as before."""
+    """Measure what two short passes keep; parameters, mode and random state are left unchanged."""
     few, more = (_kept_bytes(model, tokens) for tokens in PROBE_TOKENS)
     trunk: Any = trunk_and_head(model)[0]
     layers: int = trunk.config.num_hidden_layers
@@ -131,14 +131,14 @@ def measure_kept(model: nn.Module) -> Kept:
 def estimate(
     model: nn.Module, kept: Kept, batch: Batch, *, phrase_tokens: int, checkpointing: bool = False
 ) -> Footprint:
-    """The peak of one training step on a batch.
+    """Estimate the peak memory of one training step on a batch.
 
     Args:
-        model: With its adapters.
-        kept: As :func:`measure_kept` gives it.
-        batch: Whose shapes count.
-        phrase_tokens: L, of the phrases asked after each prompt.
-        checkpointing: Whether activations are made again in the backward pass.
+        model: The model with its adapters.
+        kept: Result of :func:`measure_kept`.
+        batch: The batch; only its shapes matter.
+        phrase_tokens: L, tokens of the phrases scored after each prompt.
+        checkpointing: Whether activations are recomputed in the backward pass.
     """
     (rows, length), pairs, own = batch.input_ids.shape, len(batch.twin_of), batch.twin_ids.shape[1]
     phrases = phrase_tokens if pairs else 0
@@ -150,7 +150,7 @@ def estimate(
     asked = (int((batch.labels != IGNORE).sum()), len(batch.recurrent_row), pairs * phrases, pairs * phrases)
     logits = _logit_bytes(asked, len(head.weight))
     activations = kept.token * tokens
-    if checkpointing:  # logits are gone when a layer is made again
+    if checkpointing:  # logits are freed before layers are recomputed
         layer = LAYER_HELD * kept.token / kept.layers * max(passes)
         activations = kept.boundary * tokens + max(layer - logits, 0)
     return Footprint(
@@ -164,14 +164,17 @@ def estimate(
 
 
 def _logit_bytes(asked: Iterable[int], vocabulary: int) -> int:
-    """What is kept of each kind of positions, and what the largest takes beside that; larger ones come in portions."""
+    """Return bytes of the logits kept for each kind of position, plus gradients of the largest kind.
+
+    Above :data:`HEAD_LOGITS`, logits are computed in portions.
+    """
     sizes = [positions * vocabulary for positions in asked]
     held = sum(size for size in sizes if size <= HEAD_LOGITS)
     return 4 * (held + (LOGITS_HELD - 1) * min(max(sizes), HEAD_LOGITS) + (HEAD_LOGITS if held < sum(sizes) else 0))
 
 
 def _kept_bytes(model: nn.Module, tokens: int) -> int:
-    """Bytes of all that autograd keeps of one row but the parameters."""
+    """Return the bytes that autograd keeps for one row, without the parameters."""
     parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
     kept: dict[int, int] = {}
 
@@ -187,14 +190,14 @@ def _kept_bytes(model: nn.Module, tokens: int) -> int:
         model.train()
         with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
             states = hidden_states(model, torch.zeros(1, tokens, dtype=torch.int64, device=device))
-        del states  # alive until here, or its graph would be gone and storages be counted twice
+        del states  # kept until here: otherwise its graph would be freed and storages miscounted
     for module, training in modes.items():
         module.training = training
     return sum(kept.values())
 
 
 def free_for_training(device: str, free: int) -> int:
-    """Of the free memory, what a step may take: on a processor, freed blocks of former batches are held as well."""
+    """Return the free memory available to a step: on a CPU, freed blocks of earlier batches are held as well."""
     return free if device != "cpu" else max(free - memory.HEADROOM, 0)
 
 

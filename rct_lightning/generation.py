@@ -1,4 +1,4 @@
-"""Sampling replies without leaving a trace: mode, random state and cache are as before when it is done."""
+"""Sampling of replies without side effects: mode, random state and cache are restored afterwards."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class Reply:
     """A generated reply.
 
     Attributes:
-        text: Up to where a next turn would begin, without anything that commands a terminal.
+        text: The reply up to where a next turn would begin, without terminal control sequences.
         tokens: Number of new tokens, EOS not counted.
-        ended: Whether the model ended it itself with EOS.
+        ended: Whether the model ended the reply with EOS.
     """
 
     text: str
@@ -56,10 +56,10 @@ class Reply:
 
 @dataclass(frozen=True)
 class Piece:
-    """What one more token gave.
+    """The part of a streamed reply added by one more token.
 
     Attributes:
-        text: What can be shown now; empty while it may be the beginning of a control sequence or of a next turn.
+        text: Text that can be shown now; empty while it may be the start of a control sequence or of a next turn.
         tokens: Tokens so far, EOS not counted.
         ended: Whether the model has ended the reply with EOS.
     """
@@ -71,7 +71,7 @@ class Piece:
 
 @contextmanager
 def undisturbed(model: nn.Module, seed: int) -> Iterator[None]:
-    """Evaluation mode and a seeded random state inside; the former mode and state outside, whatever happens."""
+    """Use evaluation mode and a seeded random state inside; restore the former mode and state in any case."""
     modes = {module: module.training for module in model.modules()}
     device = next(model.parameters()).device
     devices = [device] if device.type == "cuda" else []
@@ -99,17 +99,17 @@ def generate(
     max_length: int = 512,
     batch_size: int = 32,
 ) -> list[Reply]:
-    """Replies to (earlier turns, user text) prompts, batched with left padding and a KV cache.
+    """Generate replies to (earlier turns, user text) prompts, batched with left padding and a KV cache.
 
     Args:
-        model: The (PEFT) causal LM; wrap the call in ``scoring.base_model`` to ask the base.
-        tokenizer: Of the model; its own padding side is not touched.
+        model: The (PEFT) causal LM; wrap the call in ``scoring.base_model`` to sample from the base.
+        tokenizer: Tokenizer of the model; its padding side is not changed.
         template: Role names.
-        prompts: What to answer.
+        prompts: The prompts to answer.
         sampling: How tokens are chosen.
         seed: The same seed gives the same replies; the surrounding random state is not advanced.
-        max_length: Tokens a prompt keeps at most; the oldest turns are dropped.
-        batch_size: Prompts a pass.
+        max_length: Maximum tokens of a prompt; the oldest turns are dropped first.
+        batch_size: Prompts per pass.
     """
     encoded = [template.encode_prompt(text, tokenizer, max_length, context).ids for context, text in prompts]
     order = sorted(range(len(encoded)), key=lambda i: len(encoded[i]))
@@ -134,20 +134,20 @@ def stream(
     seed: int = 0,
     max_length: int = 512,
 ) -> Iterator[Piece]:
-    """A reply as it is written: what :func:`generate` gives for this prompt alone, one piece a token.
+    """Yield a reply while it is generated: what :func:`generate` returns for this prompt alone, one piece per token.
 
-    It ends where a next turn begins, and can be left after any piece: between two of them mode, gradients and random
-    state are the surrounding ones, and the reply's own random state waits.
+    It ends where a next turn begins, and can be abandoned after any piece: between pieces, mode, gradients and random
+    state are those of the caller, and the reply's own random state is saved.
 
     Args:
-        model: As for :func:`generate`, and so are all others.
-        tokenizer: Of the model.
+        model: As for :func:`generate`.
+        tokenizer: Tokenizer of the model.
         template: Role names.
-        text: What to answer.
+        text: The user text to answer.
         context: Earlier turns.
         sampling: How tokens are chosen.
         seed: The same seed gives the same reply.
-        max_length: Tokens the prompt keeps at most; the oldest turns are dropped.
+        max_length: Maximum tokens of the prompt; the oldest turns are dropped first.
     """
     from transformers import DynamicCache
 
@@ -171,16 +171,16 @@ def stream(
 
 
 class _Writing:
-    """The text of a growing list of tokens, handed out as far as it can be shown."""
+    """Decodes a growing list of tokens, and returns text as soon as it can be shown."""
 
     def __init__(self, tokenizer: Any, template: DialogueTemplate) -> None:
         self.tokenizer, self.template, self.sanitizer = tokenizer, template, Stream()
         self.decoded, self.clean, self.shown = "", "", ""
 
     def more(self, tokens: list[int], *, last: bool) -> tuple[str, bool]:
-        """What is new, and whether a next turn has begun; after the last token nothing is held back."""
+        """Return the new text, and whether a next turn has begun; after the last token nothing is held back."""
         decoded = self.tokenizer.decode(tokens, skip_special_tokens=True)
-        if last or not decoded.endswith("\ufffd"):  # else a character whose other bytes are to come
+        if last or not decoded.endswith("\ufffd"):  # otherwise a character whose other bytes are still to come
             self.clean += self.sanitizer.feed(decoded[len(self.decoded) :])
             self.decoded = decoded
         if last:
@@ -192,7 +192,7 @@ class _Writing:
 
 
 def repeated_4grams(text: str) -> float:
-    """Share of a text's word 4-grams that occurred before in it."""
+    """Return the share of a text's word 4-grams that occurred earlier in it."""
     words = text.lower().split()
     grams = [tuple(words[i : i + 4]) for i in range(len(words) - 3)]
     return 1 - len(set(grams)) / len(grams) if grams else 0.0
@@ -215,7 +215,7 @@ def _generate_batch(
 def _continue(
     model: Any, tokenizer: Any, ids: Tensor, mask: Tensor, sampling: Sampling, *, max_new_tokens: int, **cache: Any
 ) -> Tensor:
-    """Rows and what the model says next: int64 [B, T] -> [B, T + new]."""
+    """Return rows with the model's continuation: int64 [B, T] -> [B, T + new]."""
     choice: dict[str, Any] = {"do_sample": sampling.temperature > 0, "top_k": None}
     if sampling.temperature > 0:
         choice |= {"temperature": sampling.temperature, "top_p": sampling.top_p}
@@ -233,7 +233,7 @@ def _continue(
 
 
 def _random_state(device: torch.device) -> list[Tensor]:
-    """Of the CPU, and of the accelerator that draws with its own."""
+    """Return the random state of the CPU, and of the accelerator if it has its own."""
     states = [torch.get_rng_state()]
     if device.type == "cuda":
         states.append(torch.cuda.get_rng_state(device))

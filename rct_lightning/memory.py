@@ -1,4 +1,4 @@
-"""Memory of a process that trains on its processor: glibc keeps what is freed, and this bounds how much."""
+"""Memory of a process that trains on the CPU: glibc keeps freed memory, and this limits how much."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ import sys
 from pathlib import Path
 
 HEADROOM = 896 << 20
-"""Bytes by which a process may outgrow what it held after its heap was last trimmed."""
+"""Bytes by which a process may grow beyond its size after the last trim of its heap."""
 STEPS_OF_ROOM = 2
-"""And at least so many times what a training step takes: less, and each step would empty what the next one needs."""
+"""The headroom is at least this multiple of a training step's memory: with less, every step would trim what the next
+one needs."""
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h
-_LARGEST = 32 << 20  # glibc takes no higher threshold
+_LARGEST = 32 << 20  # glibc accepts no higher threshold
 
 
 class Heap:
-    """Keeps freed memory at hand for the next batch, and gives it back once the process has grown by ``headroom``.
+    """Keeps freed memory for the next batch, and returns it to the system once the process has grown by ``headroom``.
 
-    A block that is mapped on its own is faulted in anew, page by page, each time; kept in the heap it costs nothing.
-    But since each batch has other lengths, the heap then has ever more holes, and a run grows for hours although
-    nothing is held. So blocks are kept, and the holes are emptied when they have become too many. With another C
-    library than glibc this does nothing.
+    A block mapped on its own is faulted in again, page by page, each time; kept in the heap it costs nothing. But since
+    every batch has different lengths, the heap then fragments, and a run grows for hours although nothing is held. So
+    blocks are kept, and the heap is trimmed when its holes have become too many. With a C library other than glibc this
+    does nothing.
 
     Args:
-        step: Bytes that a training step takes, where that is known.
-        headroom: Bytes, at least.
+        step: Bytes that a training step takes, if known.
+        headroom: Minimum headroom in bytes.
     """
 
     def __init__(self, step: int = 0, *, headroom: int = HEADROOM) -> None:
@@ -36,7 +37,7 @@ class Heap:
         self._trim()
 
     def tidy(self) -> bool:
-        """To be called between batches; whether memory was given back."""
+        """Trim the heap if it has grown too much; call between batches. Return whether memory was given back."""
         if resident_bytes() <= self.held + self.headroom:
             return False
         self._trim()
@@ -48,12 +49,12 @@ class Heap:
 
 
 def keep_heap_whole() -> None:
-    """Have torch's own kernels compute in float32 on the processor, not oneDNN's.
+    """Disable oneDNN, so that torch's own kernels compute in float32 on the CPU.
 
-    oneDNN compiles a GELU for every new shape and keeps a thousand of them, each in some fifty small blocks that stay
-    where there was room in the midst of a step. Batches always have new lengths, so a run gained 250 holes a step until
-    nothing large fitted between them: the heap grew, was emptied and faulted in anew, ever more often. In halved
-    precision oneDNN computes the matrix products as well, and is worth its blocks.
+    oneDNN compiles a GELU for every new shape and caches a thousand of them, each in some fifty small blocks that are
+    allocated wherever there is room in the middle of a step. Batches always have new lengths, so a run gained 250 holes
+    per step until nothing large fitted between them: the heap grew, was trimmed and faulted in again, ever more often.
+    In 16-bit precision oneDNN also computes the matrix products, which is worth the fragmentation.
     """
     import torch
 
@@ -61,7 +62,7 @@ def keep_heap_whole() -> None:
 
 
 def resident_bytes() -> int:
-    """Memory of this process that is in RAM now; 0 where the system does not tell (only Linux does here)."""
+    """Return the resident memory of this process in bytes; 0 on systems other than Linux."""
     try:
         pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
     except OSError:

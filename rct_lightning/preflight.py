@@ -1,7 +1,7 @@
-"""What can be told of a run before anything heavy is imported: its folders, its files, and what stands in them.
+"""Checks of a run before anything heavy is imported: its folders, its files, and their contents.
 
-Importing torch takes seconds and loading a model minutes; a mistake in a file is answered before either. What is asked
-here is asked again where it matters, for runs that are started from Python.
+Importing torch takes seconds and loading a model minutes; a mistake in a file is reported before either. The checks are
+repeated where they matter, for runs that are started from Python.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ NAME_ON_THE_HUB = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 
 @dataclass(frozen=True)
 class ToResume:
-    """A run that can go on: its directory, its own configuration, and what it noted of data and choices."""
+    """A run that can be resumed: its directory, its configuration, and its record of data and choices."""
 
     run: RunDir
     config: Config
@@ -41,10 +41,10 @@ class ToResume:
 
 
 def before_training(config: Config) -> None:
-    """Look at everything that ``train.py`` will read, and where it will write.
+    """Check everything that ``train.py`` will read, and where it will write.
 
     Raises:
-        UserError: Something in it would end the run, or fool its owner (the latter not with ``check=false``).
+        UserError: Something would make the run fail, or its results misleading (the latter unless ``check=false``).
     """
     if config.resume is not None:
         found = run_to_resume(config.resume)
@@ -60,7 +60,7 @@ def before_training(config: Config) -> None:
 
 
 def _check_development_probes(probes: Path) -> None:
-    """Probes by which settings are chosen are none to judge them by afterwards."""
+    """Refuse the held-out probes: settings chosen by them could not be judged by them afterwards."""
     read_probes(probes)
     if HELD_OUT_PROBES.is_file() and content_hash(probes) == content_hash(HELD_OUT_PROBES):
         raise UserError(
@@ -70,10 +70,10 @@ def _check_development_probes(probes: Path) -> None:
 
 
 def before_evaluation(config: EvaluateConfig) -> None:
-    """Look at everything that ``evaluate.py`` will read, and where it will write.
+    """Check everything that ``evaluate.py`` will read, and where it will write.
 
     Raises:
-        UserError: Something in it would end the evaluation.
+        UserError: Something would make the evaluation fail.
     """
     if config.study is not None:
         runs = [found.run for found in read_study(config.study).finished]
@@ -97,10 +97,10 @@ def before_evaluation(config: EvaluateConfig) -> None:
 
 
 def run_to_resume(name: str) -> ToResume:
-    """A run that was interrupted, checked as far as that needs no model.
+    """Return an interrupted run, checked as far as possible without a model.
 
     Raises:
-        UserError: There is no such run, it is finished, it has no whole checkpoint, or its data are not what they were.
+        UserError: There is no such run, it is finished, it has no intact checkpoint, or its data have changed.
     """
     run = find_run(name)
     if run.read_status().get("state") == "finished":
@@ -113,12 +113,12 @@ def run_to_resume(name: str) -> ToResume:
 
 
 def can_go_on(run: RunDir) -> bool:
-    """Whether a run has a whole checkpoint."""
+    """Return whether a run has an intact checkpoint."""
     return any(map(_is_whole, checkpoint.committed(run.checkpoints)))
 
 
 def no_checkpoint(run: RunDir) -> UserError:
-    """There is nothing to go on from."""
+    """Return the error for a run that has no intact checkpoint."""
     return UserError(
         f"{run.root}: there is no whole checkpoint to go on from. Remove the folder and train anew; "
         f"callbacks.checkpointing.every_n_steps says how often one is written."
@@ -126,10 +126,10 @@ def no_checkpoint(run: RunDir) -> UserError:
 
 
 def data_hashes(config: Config) -> dict[str, str]:
-    """SHA-256 sums of the corpus files by the keys that name them.
+    """Return SHA-256 sums of the corpus files by the keys that name them.
 
     Raises:
-        UserError: A file is not there any more.
+        UserError: A file no longer exists.
     """
     files = {"data.train_file": config.data.train_file, "data.eval_file": config.data.eval_file}
     given = {key: Path(file) for key, file in files.items() if file}
@@ -149,7 +149,7 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _read_environment(run: RunDir) -> dict[str, Any]:
-    """What a run noted of its data and of the choices that were left to it."""
+    """Return a run's record of its data and of the choices that the configuration left open."""
     try:
         noted = read_object(run.environment)
         once, again = noted["chosen"]["dequantize"], noted["chosen"]["gradient_checkpointing"]
@@ -160,15 +160,15 @@ def _read_environment(run: RunDir) -> dict[str, Any]:
             f"{run.environment}: cannot be read ({error}), so it is not known whether the data are as they were. Train "
             f"anew."
         ) from error
-    chosen = {"dequantize": once, "gradient_checkpointing": again}  # what else stands there chooses nothing
+    chosen = {"dequantize": once, "gradient_checkpointing": again}  # other entries are for information only
     return noted | {"chosen": chosen}
 
 
 def check_same_data(config: Config, run: RunDir) -> Mapping[str, Any]:
-    """Whether the corpus is as it was when a run began; what the run noted then.
+    """Check that the corpus is unchanged since a run began; return what the run recorded then.
 
     Raises:
-        UserError: It is not, or nobody knows.
+        UserError: It has changed, or the record cannot be read.
     """
     noted = _read_environment(run)
     changed = [name for name, found in data_hashes(config).items() if noted["data"].get(name) != found]
@@ -205,7 +205,7 @@ def _check_can_be_written(key: str, folder: str | None) -> None:
 
 
 def _check_model_folder(config: Config) -> None:
-    """A base in a folder; one of the hub is looked at when its library is there."""
+    """Check a base in a local folder; one from the hub is checked later, when its library is loaded."""
     name, path = config.model.name_or_path, Path(config.model.name_or_path)
     if path.is_dir():
         check_model(path)
@@ -239,10 +239,10 @@ def _check_corpus(config: Config) -> None:
 
 
 def _check_can_be_split(examples: Sequence[Example], eval_size: int) -> None:
-    """Whether conversations can be held out so that both sides have rows.
+    """Check that conversations can be held out so that both sides have rows.
 
     Raises:
-        UserError: None is small enough, or nothing would be left to train on.
+        UserError: No conversation is small enough, or no training rows would be left.
     """
     rows = Counter(example.conversation for example in examples)
     if min(rows.values()) > eval_size or len(examples) <= eval_size:
@@ -262,7 +262,7 @@ def _forged(config: Config, train: Sequence[Example], held: Sequence[Example]) -
 
 
 def _unmarked(config: Config, train: Sequence[Example]) -> str:
-    """No row, or every row, addresses the assistant; what lies in between is judged by the guard, on the split."""
+    """Report if no or every row addresses the assistant; shares in between are judged by the guard, on the split."""
     if config.loss.lambda_ * config.loss.weights.presence == 0:
         return ""
     lexicon = Lexicon.build(config.loss.markers.presence, config.loss.human_name)

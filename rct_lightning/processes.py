@@ -1,6 +1,6 @@
-"""Several processes that train one model: which of them this is, and what they tell each other.
+"""Several processes that train one model: the rank of this one, and exchange of values.
 
-Lightning starts them (DDP) and connects them; before that a process knows its place from its environment alone.
+Lightning starts and connects them (DDP); before that, a process knows its rank only from its environment.
 """
 
 from __future__ import annotations
@@ -11,36 +11,36 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _PLACES = ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK")
-"""Set by torchrun, by SLURM, and by Lightning for those that it starts."""
+"""Set by torchrun, by SLURM, and by Lightning for the processes it starts."""
 
 
 def is_first(of: int) -> bool:
-    """Whether this is the process that prints and writes, of those that train together.
+    """Return whether this is the process that prints and writes, out of ``of`` that train together.
 
-    Alone it is, whatever number a cluster gave it: jobs that have nothing to do with each other are numbered, too.
+    A single process always is, whatever number a cluster gave it: unrelated jobs are numbered as well.
     """
     return of == 1 or all(int(os.environ.get(name, 0)) == 0 for name in _PLACES)
 
 
 def place_on_machine() -> int:
-    """Of the processes of this machine, which one this is: the number of its device."""
+    """Return the rank of this process on its machine, which is the index of its device."""
     return int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", 0)))
 
 
 def number() -> int:
-    """Which of all processes this is, as far as its environment tells."""
+    """Return the rank of this process among all, as far as its environment tells."""
     return next((int(os.environ[name]) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID") if name in os.environ), 0)
 
 
 def are_several() -> bool:
-    """Whether there are others that this one is connected with."""
+    """Return whether this process is connected with others."""
     from torch import distributed
 
     return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
 
 
 def gather(mine: T) -> list[T]:
-    """What each process gives, in their order; all of them must ask. Alone, its own."""
+    """Gather a value from each process, by rank; every process must call this. A single one gets its own value."""
     if not are_several():
         return [mine]
     from torch import distributed

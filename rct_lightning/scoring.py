@@ -1,9 +1,9 @@
-r"""Log-likelihood of continuations: used by the losses and by evaluation alike.
+r"""Log-likelihood of continuations, used by both the losses and evaluation.
 
-Logits are computed only where a token is asked about. Short continuations ("phrases") are scored as *branches* of
-the trunk's own pass: they stand behind the row in the same sequence, see the prompt and themselves only, and take the
-positions that they would have had right after the prompt. So does a prompt that begins as the row does and ends
-otherwise: what both begin with is read once. That equals separate passes and costs a few tokens.
+Logits are computed only at the positions that are scored. Short continuations ("phrases") are scored as *branches*:
+they are appended to the row, attend only to the prompt and to themselves, and use the position ids they would have
+directly after the prompt. A twin prompt shares the row's common prefix in the same way. The scores equal those of
+separate passes (tested) at the cost of a few tokens.
 
 Notation as in docs/losses.md: s(c|q) = (1/|c|) sum_j log p(c_j | q, c_<j), in nats per token.
 """
@@ -23,20 +23,20 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.checkpoint import checkpoint
 
 HEAD_LOGITS = 1 << 25
-"""Logits that are held at a time: 128 MiB of them in float32. The bundled model's never fill it, Pythia's do."""
+"""Maximum number of logits held at a time: 128 MiB in float32. The bundled model stays below it, Pythia does not."""
 PHRASE_PORTION = 8
-"""Phrases that are read behind the prompts at a time."""
+"""Phrases that are scored after the prompts at a time."""
 
 
 @dataclass(frozen=True)
 class Branches:
-    """Phrases laid out one after the other.
+    """Tokenised phrases, concatenated.
 
     Attributes:
         ids: int64 [L], tokens of all phrases.
         phrase: int64 [L], which phrase a token belongs to.
         offset: int64 [L], position within its phrase.
-        lengths: int64 [C], tokens a phrase.
+        lengths: int64 [C], tokens per phrase.
     """
 
     ids: Tensor
@@ -46,7 +46,7 @@ class Branches:
 
     @classmethod
     def of(cls, phrases: Sequence[Sequence[int]], device: torch.device | str = "cpu") -> Branches:
-        """Lay out tokenised phrases, each of at least one token."""
+        """Concatenate tokenised phrases, each of at least one token."""
         if any(len(phrase) == 0 for phrase in phrases):
             raise ValueError("every phrase needs at least one token")
         return cls(
@@ -58,19 +58,19 @@ class Branches:
 
     @property
     def own_beginning(self) -> Tensor:
-        """Bool [L, L], what each token sees of the phrases: its own, up to itself."""
+        """Bool [L, L], which phrase tokens each token attends to: those of its own phrase, up to itself."""
         same_phrase = self.phrase[:, None] == self.phrase
         return same_phrase & (self.offset[:, None] >= self.offset)
 
 
 @dataclass(frozen=True)
 class Twins:
-    """For each of Q rows, another prompt that begins as the row does.
+    """For each of Q rows, another prompt that shares a prefix with the row.
 
     Attributes:
-        ids: int64 [Q, S], how it goes on where it parts from its row, right-padded.
-        start: int64 [Q], tokens that it shares with its row.
-        length: int64 [Q], tokens of its own, at least one.
+        ids: int64 [Q, S], the tokens after the shared prefix, right-padded.
+        start: int64 [Q], tokens shared with the row.
+        length: int64 [Q], tokens after the shared prefix, at least one.
     """
 
     ids: Tensor
@@ -80,11 +80,11 @@ class Twins:
 
 @dataclass(frozen=True)
 class PairScores:
-    """What one pass over rows and their twins gives.
+    """Results of one pass over rows and their twins.
 
     Attributes:
         hidden: [Q, T, H], last hidden states of the rows.
-        rows: [Q, C], s(phrase | what the row has said so far).
+        rows: [Q, C], s(phrase | the row up to ``asked_at``).
         twins: [Q, C], s(phrase | twin).
     """
 
@@ -94,7 +94,7 @@ class PairScores:
 
 
 def trunk_and_head(model: nn.Module) -> tuple[nn.Module, nn.Module]:
-    """The transformer without its output layer, and the output layer, of a (PEFT-wrapped) causal LM."""
+    """Return a (PEFT-wrapped) causal LM's transformer without its output layer, and the output layer."""
     causal_lm: Any = model
     if hasattr(model, "get_base_model"):
         causal_lm = causal_lm.get_base_model()
@@ -115,15 +115,15 @@ def base_model(model: nn.Module) -> Iterator[None]:
 
 
 def logits_at(model: nn.Module, hidden: Tensor) -> Tensor:
-    """Logits in float32 for gathered hidden states [N, H] -> [N, V]."""
+    """Return float32 logits for gathered hidden states: [N, H] -> [N, V]."""
     return trunk_and_head(model)[1](hidden).float()
 
 
 def token_log_probs(model: nn.Module, hidden: Tensor, targets: Tensor) -> Tensor:
-    """Log p(target) at each gathered position: hidden [N, H], targets int64 [N] -> float32 [N].
+    """Return log p(target) at each gathered position: hidden [N, H], targets int64 [N] -> float32 [N].
 
-    Where logits would fill more than :data:`HEAD_LOGITS`, they are made in portions, and made again for the backward
-    pass instead of being held until then.
+    More than :data:`HEAD_LOGITS` logits are computed in portions, and recomputed in the backward pass instead of being
+    kept.
     """
 
     def of(part: Tensor, target: Tensor) -> Tensor:
@@ -140,39 +140,39 @@ def token_log_probs(model: nn.Module, hidden: Tensor, targets: Tensor) -> Tensor
 
 
 def reply_log_probs(model: nn.Module, hidden: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Log-probabilities of the labelled tokens, each predicted from the position before it.
+    """Return log-probabilities of the labelled tokens, each predicted from the position before it.
 
     Args:
         model: The causal LM.
         hidden: [B, T, H].
-        labels: int64 [B, T], -100 where nothing is to be learnt.
+        labels: int64 [B, T], -100 where there is no label.
 
     Returns:
-        float32 [N] log-probabilities and int64 [N] the row each belongs to; N = labels that are not -100
-        (a label at position 0 has nothing before it and is not counted).
+        float32 [N] log-probabilities and int64 [N] the row each belongs to; N is the number of labels that
+        are not -100 (a label at position 0 cannot be predicted and is not counted).
     """
     row, position = torch.nonzero(labels[:, 1:] != -100, as_tuple=True)
     return token_log_probs(model, hidden[row, position], labels[row, position + 1]), row
 
 
 def hidden_states(model: nn.Module, input_ids: Tensor) -> Tensor:
-    """Last hidden states of right-padded rows: int64 [B, T] -> [B, T, H].
+    """Return the last hidden states of right-padded rows: int64 [B, T] -> [B, T, H].
 
-    Padding is on the right, so causal attention alone keeps it from every token: no mask to hold.
+    Padding is on the right, so causal attention alone hides it from every token and no mask is needed.
     """
     return trunk_and_head(model)[0](input_ids=input_ids, use_cache=False).last_hidden_state
 
 
 def score_pairs(model: nn.Module, input_ids: Tensor, asked_at: Tensor, twins: Twins, branches: Branches) -> PairScores:
-    """One pass over rows, their twins, and the same phrases after each of both.
+    """Score the same phrases after rows and after their twins, in one pass.
 
-    A sequence holds the row, what its twin says otherwise, and the phrases twice: T + S + 2L tokens.
+    A sequence holds the row, the part of its twin after the shared prefix, and the phrases twice: T + S + 2L tokens.
 
     Args:
         model: The causal LM.
         input_ids: int64 [Q, T], right-padded rows.
-        asked_at: int64 [Q], how many of its tokens a row has said when the phrases are asked.
-        twins: The other prompt of each row; phrases are asked at its end.
+        asked_at: int64 [Q], number of tokens of the row after which the phrases are scored.
+        twins: The other prompt of each row; phrases are scored at its end.
         branches: C phrases of L tokens.
     """
     trunk, _ = trunk_and_head(model)
@@ -201,7 +201,10 @@ def score_pairs(model: nn.Module, input_ids: Tensor, asked_at: Tensor, twins: Tw
 
 
 def _seen_in_pairs(length: int, asked_at: Tensor, twins: Twins, branches: Branches) -> Tensor:
-    """Bool [Q, N, N] over N = T + S + 2L tokens: rows and twins are causal, phrases see what they are asked after."""
+    """Return the attention mask, bool [Q, N, N] over N = T + S + 2L tokens.
+
+    Rows and twins are causal; phrases attend to their own prompt and to themselves.
+    """
     rows, own = twins.ids.shape
     extra = len(branches.ids)
     along = torch.arange(max(length, own), device=asked_at.device)
@@ -223,23 +226,23 @@ def _seen_in_pairs(length: int, asked_at: Tensor, twins: Twins, branches: Branch
 
 
 def _seen_by_branches(prompt: Tensor, branches: Branches) -> Tensor:
-    """What phrases see that stand behind right-padded prompts: bool [B, T] -> bool [B, L, T+L]."""
+    """Return what phrases after right-padded prompts attend to: bool [B, T] -> bool [B, L, T+L]."""
     size = (len(prompt), len(branches.ids), -1)
     return torch.cat([prompt[:, None].expand(size), branches.own_beginning.expand(size)], dim=2)
 
 
 def _additive(allowed: Tensor, dtype: torch.dtype) -> Tensor:
-    """Mask to add to attention scores: bool [B, Q, K] -> [B, 1, Q, K]."""
+    """Return the mask to add to attention scores: bool [B, Q, K] -> [B, 1, Q, K]."""
     mask = torch.zeros(allowed.shape, dtype=dtype, device=allowed.device)
     return mask.masked_fill_(~allowed, torch.finfo(dtype).min)[:, None]
 
 
 def _phrase_scores(model: nn.Module, at_prompt_end: Tensor, at_branches: Tensor, branches: Branches) -> Tensor:
-    """Mean log-probability of each phrase: its first token is predicted by the prompt's last position.
+    """Return the mean log-probability of each phrase; its first token is predicted at the prompt's last position.
 
     Args:
         model: The causal LM.
-        at_prompt_end: [B, H], hidden states there.
+        at_prompt_end: [B, H], hidden states at the last position of the prompts.
         at_branches: [B, L, H], hidden states of the branches' tokens.
         branches: C phrases of L tokens.
 
@@ -258,10 +261,10 @@ def _phrase_scores(model: nn.Module, at_prompt_end: Tensor, at_branches: Tensor,
 def score_many_phrases(
     model: nn.Module, input_ids: Tensor, prompt_length: Tensor, phrases: Sequence[Sequence[int]]
 ) -> Tensor:
-    """s(phrase | prompt) of many phrases without gradient: the prompts are read once, the phrases in portions.
+    """Return s(phrase | prompt) of many phrases without gradient: prompts are read once, phrases in portions.
 
     Args:
-        model: The causal LM; adapters and mode are the caller's business.
+        model: The causal LM; the caller sets adapters and mode.
         input_ids: int64 [B, T], right-padded prompts.
         prompt_length: int64 [B].
         phrases: C phrases, the same for every row.
@@ -292,7 +295,7 @@ def score_many_phrases(
 
 
 def cache_argument(trunk: nn.Module) -> str:
-    """What a model calls its key-value cache; transformers is renaming it, model by model."""
+    """Return the name of a model's key-value cache argument; transformers is renaming it, model by model."""
     return "cache" if "cache" in inspect.signature(trunk.forward).parameters else "past_key_values"
 
 
@@ -304,7 +307,7 @@ def score_continuations(
     device: torch.device | str,
     batch_size: int = 16,
 ) -> Tensor:
-    """s(c|q) for pairs of (prompt ids q, continuation ids c): float32 [N] on the CPU, in the order given."""
+    """Return s(c|q) for pairs of (prompt ids q, continuation ids c): float32 [N] on the CPU, in the order given."""
     order = sorted(range(len(pairs)), key=lambda i: len(pairs[i][0]) + len(pairs[i][1]))
     scores = torch.zeros(len(pairs))
     for start in range(0, len(order), batch_size):
@@ -328,7 +331,7 @@ def score_phrases(
     device: torch.device | str,
     batch_size: int = 16,
 ) -> Tensor:
-    """s(phrase | prompt) for every prompt and phrase: float32 [N, C] on the CPU."""
+    """Return s(phrase | prompt) for every prompt and phrase: float32 [N, C] on the CPU."""
     scores = torch.zeros(len(prompts), len(phrases))
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     for start in range(0, len(order), batch_size):

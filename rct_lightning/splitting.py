@@ -1,4 +1,4 @@
-"""A micro-batch for which memory will not do is learnt from in parts, with the gradient of the whole."""
+"""Evaluation of a micro-batch in parts when memory is short, with the gradient of the whole."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Evaluate = Callable[[Batch], Outcome]
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that a device's memory was not enough; each device has words of its own."""
+    """Return whether an error is an out-of-memory error; the wording differs between devices."""
     said = str(error).lower()
     words = ("out of memory", "can't allocate memory", "not enough memory")
     return isinstance(error, torch.OutOfMemoryError) or (
@@ -23,16 +23,16 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def evaluate_in_parts(evaluate: Evaluate, model: nn.Module, batch: Batch, parts: int) -> Outcome:
-    """The outcome of a batch whose parts were evaluated, and went backwards, one after the other.
+    """Evaluate a batch in parts, computing each part's gradient before the next part is evaluated.
 
-    The terms of a step are sums divided by counts of the whole step, so parts add up to it. Only one part's activations
-    are held at a time; what is left of each is its gradient, and ``total`` has the sum of these as its own.
+    The terms of a step are sums divided by counts of the whole step, so the parts add up to it. Only one part's
+    activations are held at a time; of each part only the gradient is kept, and the gradient of ``total`` is their sum.
 
     Args:
-        evaluate: The loss of a batch, with gradient.
-        model: Whose trainable parameters are learnt.
-        batch: Of at least ``parts`` rows.
-        parts: Into how many to cut it.
+        evaluate: Computes the loss of a batch, with gradient.
+        model: The model whose trainable parameters are learnt.
+        batch: A batch of at least ``parts`` rows.
+        parts: Number of parts.
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     gradients = [torch.zeros_like(parameter) for parameter in parameters]

@@ -1,4 +1,4 @@
-"""A run's model as it was trained: base, adapter and the template it learnt with, ready to be asked."""
+"""Loading of a trained model: base, adapter and the template it was trained with."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rct_lightning.untrusted import load_template
 
 @dataclass(frozen=True)
 class Base:
-    """What is loaded for a base, and where; bases that are equal in this are the same."""
+    """What is loaded as base, and on which device; equal values mean the same loaded base."""
 
     name_or_path: str
     quantization: backbone.Quantization
@@ -27,15 +27,15 @@ class Base:
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """What a run left, loaded.
+    """The loaded model of a run.
 
     Attributes:
-        config: The run's own.
-        adapter: The folder it was read from.
+        config: The run's configuration.
+        adapter: The folder the adapter was loaded from.
         template: Role names, as stored with the adapter.
         backbone: The base with the adapter on it; ``scoring.base_model`` turns the adapter off.
         accelerator: cpu, gpu or mps.
-        base: What was loaded.
+        base: What was loaded as base.
     """
 
     config: Config
@@ -47,7 +47,7 @@ class TrainedModel:
 
     @property
     def device(self) -> str:
-        """Where the model is."""
+        """The device of the model."""
         return self.base.device
 
     @property
@@ -57,12 +57,12 @@ class TrainedModel:
 
     @property
     def tokenizer(self) -> Any:
-        """Of the base."""
+        """The tokenizer of the base."""
         return self.backbone.tokenizer
 
 
 def trained_on(run: RunDir) -> Literal["nf4", "full"] | None:
-    """Weights of the base that the run noted it had; ``auto`` may come to others here. None where it noted nothing."""
+    """Return the base's weight format recorded by the run (``auto`` may choose another here); None without a record."""
     try:
         dequantize = read_object(run.environment)["chosen"]["dequantize"]
     except (UserError, KeyError, TypeError):
@@ -71,7 +71,7 @@ def trained_on(run: RunDir) -> Literal["nf4", "full"] | None:
 
 
 def _base_of(run: RunDir, config: Config) -> str:
-    """A base's name or folder, as seen from here, from where the run was started, somewhere above it, or as bundled."""
+    """Return a base's name or folder, looked up from here, from the folders above the run, or from the project."""
     name = config.model.name_or_path
     above = [folder / name for folder in (*run.root.resolve().parents, Path(__file__).parents[1])]
     found = [folder for folder in (Path(name), *above) if folder.is_dir()]
@@ -87,11 +87,11 @@ def load_trained(
         run: A finished run.
         which: ``last`` or ``best``; see :meth:`RunDir.trained_adapter`.
         accelerator: auto, cpu, gpu or mps.
-        instead_of: Of another run: where the base is the same, it stays in memory and only the adapter is exchanged.
-            It is of no use afterwards.
+        instead_of: Model of another run. If the base is the same, it stays in memory and only the adapter is replaced;
+            this object must not be used afterwards.
 
     Raises:
-        UserError: The run's files are missing or damaged, or its base cannot be had.
+        UserError: The run's files are missing or damaged, or its base is not available.
     """
     config = load_run_config(run.config)
     adapter = run.trained_adapter(which)

@@ -1,4 +1,4 @@
-"""What watches a run: one file each. A callback reads the module; the module knows none of them."""
+"""Callbacks that watch a run, one per file. A callback reads the module; the module does not know the callbacks."""
 
 from rct_lightning.callbacks.baseline_comparison import BaselineComparison
 from rct_lightning.callbacks.best_adapter import BestAdapter

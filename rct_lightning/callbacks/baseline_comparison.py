@@ -1,4 +1,4 @@
-"""The base's replies and losses, captured before training, beside the tuned model's at the end."""
+"""Comparison of the base's replies and losses, captured before training, with the tuned model's at the end."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ SHOWN = {
 
 
 class BaselineComparison(L.Callback):
-    """Writes baseline_generation.txt before step 0 and leaves a before/after table at the end.
+    """Writes baseline_generation.txt before step 0 and makes a before/after table at the end.
 
     Args:
-        max_new_tokens: Tokens a reply at most.
+        max_new_tokens: Maximum tokens of a reply.
     """
 
     def __init__(self, max_new_tokens: int = 60) -> None:
@@ -39,15 +39,15 @@ class BaselineComparison(L.Callback):
         self.replies = ""
 
     def state_dict(self) -> dict[str, Any]:
-        """What the base said and how it fared."""
+        """Return the base's replies and evaluation figures."""
         return {"replies": self.base_replies, "values": self.base_values}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """The base is not asked twice."""
+        """Restore them, so that the base is not sampled twice."""
         self.base_replies, self.base_values = state_dict["replies"], state_dict["values"]
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Ask the base, adapters off."""
+        """Sample from the base, with adapters off."""
         assert isinstance(pl_module, RelationalModule)
         if self.base_replies:
             return
@@ -61,7 +61,7 @@ class BaselineComparison(L.Callback):
             path.write_text("\n".join(f"Prompt: {p}\nResponse: {r}\n" for p, r in pairs), encoding="utf-8")
 
     def compare(self, trainer: L.Trainer, module: RelationalModule) -> None:
-        """Make the tables from the module's newest evaluation; call it when the trained model has been evaluated."""
+        """Make the tables from the module's latest evaluation; call this after evaluating the trained model."""
         tuned = module.eval_values
         rows = []
         for name, meaning in SHOWN.items():

@@ -1,4 +1,4 @@
-"""The adapter of the best evaluation, kept beside the last one."""
+"""Keeps the adapter of the best evaluation, in addition to the last one."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from rct_lightning.module import RelationalModule, eval_metric
 
 
 class BestAdapter(L.Callback):
-    """Keeps ``checkpoints/best-step-N``, a PEFT folder; the former best goes when the new one is whole.
+    """Keeps ``checkpoints/best-step-N``, a PEFT folder; the previous best is removed once the new one is complete.
 
     Args:
-        metric: A figure of the evaluation, as it is logged; lower is better.
+        metric: Logged name of an evaluation figure; lower is better.
     """
 
     def __init__(self, metric: str = "eval/lm_loss") -> None:
@@ -25,18 +25,18 @@ class BestAdapter(L.Callback):
         self.step = 0
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """An evaluation of trained adapters, while training or behind its last step."""
+        """Keep the adapter if this evaluation, during training or after its last step, is the best so far."""
         assert isinstance(pl_module, RelationalModule)
         found = {eval_metric(name): value for name, value in pl_module.eval_values.items()}.get(self.metric)
         if trainer.global_step == 0 or trainer.sanity_checking or found is None:
             return
-        if self.best is None or found < self.best:  # false where the figure is no number
+        if self.best is None or found < self.best:  # false if the figure is NaN
             is_kept = self._keep(trainer, pl_module, found) if trainer.is_global_zero else True
             if all(processes.gather(is_kept)):
                 self.best, self.step = found, trainer.global_step
 
     def _keep(self, trainer: L.Trainer, module: RelationalModule, found: float) -> bool:
-        """Whether it was written; a full disk ends no run, and the former best is still there."""
+        """Save the adapter. Return whether it was written: a full disk ends no run, and the previous best is kept."""
         run, step = run_of(trainer), trainer.global_step
         former = run.best_adapters()
         try:
@@ -51,9 +51,9 @@ class BestAdapter(L.Callback):
         return True
 
     def state_dict(self) -> dict[str, Any]:
-        """Best figure and its step."""
+        """Return the best figure and its step."""
         return {"best": self.best, "step": self.step}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Restore the best figure and its step."""
         self.best, self.step = state_dict["best"], state_dict["step"]

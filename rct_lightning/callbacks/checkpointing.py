@@ -1,4 +1,4 @@
-"""Training state every so many steps and when the process is asked to end: a run goes on as if it never had ended."""
+"""Checkpoints at regular steps and on signals, from which a run resumes as if it had never been interrupted."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class _End(NamedTuple):
 
 
 class Checkpointing(StepCallback, Checkpoint):
-    """Writes ``checkpoints/step-N``; Lightning calls it after all other callbacks, so theirs is the state after step N.
+    """Writes ``checkpoints/step-N``; called after all other callbacks, so that their states are those after step N.
 
     SIGINT, SIGTERM and SIGUSR1 end the run within one optimizer step, with a checkpoint.
 
     Args:
-        every_n_steps: Optimizer steps between checkpoints; 0 for none but those of signals.
-        keep_last: How many are kept.
+        every_n_steps: Optimizer steps between checkpoints; 0 for one only when the run is interrupted.
+        keep_last: Number of checkpoints kept.
     """
 
     def __init__(self, every_n_steps: int = 100, keep_last: int = 2) -> None:
@@ -49,25 +49,25 @@ class Checkpointing(StepCallback, Checkpoint):
         self._random: list[dict[str, Any]] | None = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Every random state, of every process."""
+        """Return all random states of all processes."""
         return {"random": processes.gather(random_state())}
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """How long the run's files were."""
+        """Save the current sizes of the run's files."""
         checkpoint["sizes"] = run_of(trainer).sizes()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """To be put back when the first batch is there: making a loader draws numbers, too."""
+        """Remember the random states; they are restored at the first batch, since making a loader draws numbers."""
         self._random = state_dict["random"]
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """From here on signals are waited for."""
+        """Install the signal handlers; in a resumed run, remove damaged newer checkpoints."""
         super().on_train_start(trainer, pl_module)
         if self._random is not None:
             write_event(trainer, "resumed")
             if trainer.is_global_zero:
                 for folder in checkpoint.committed(run_of(trainer).checkpoints):
-                    if checkpoint.step_of(folder) > trainer.global_step:  # damaged: it would count as one of those kept
+                    if checkpoint.step_of(folder) > trainer.global_step:  # damaged: it would count towards keep_last
                         checkpoint.remove(folder)
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._remember) for number in SIGNALS}
@@ -75,7 +75,7 @@ class Checkpointing(StepCallback, Checkpoint):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """The first batch of a resumed run."""
+        """Restore the random states at the first batch of a resumed run."""
         if self._random is not None:
             set_random_state(self._random[trainer.global_rank])
             self._random = None
@@ -83,7 +83,7 @@ class Checkpointing(StepCallback, Checkpoint):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        """A checkpoint, where one is due or asked for; behind the evaluation, where one follows this step."""
+        """Write a checkpoint if one is due or requested; if an evaluation follows this step, after it."""
         self._between_steps = self.step_ended(trainer)
         if self._between_steps:
             self._due = self.every_n_steps > 0 and trainer.global_step % self.every_n_steps == 0
@@ -92,12 +92,15 @@ class Checkpointing(StepCallback, Checkpoint):
                 self._save_where_due(trainer, asked)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """An evaluation in the midst of an epoch; in the midst of a step, too, whose gradient no checkpoint holds."""
+        """Write a checkpoint after an evaluation within an epoch.
+
+        Not within an accumulating step: a checkpoint does not hold its gradient.
+        """
         if trainer.state.fn == "fit" and self._between_steps and not _last_of_epoch(trainer):
             self._save_where_due(trainer, self._asked_to_end(trainer))
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """The last step of an epoch, evaluation and all."""
+        """Write a checkpoint after the last step of an epoch and its evaluation."""
         self._save_where_due(trainer, self._asked_to_end(trainer))
 
     def _save_where_due(self, trainer: L.Trainer, asked: _End | None) -> None:
@@ -106,18 +109,18 @@ class Checkpointing(StepCallback, Checkpoint):
             self.save(trainer)
         if asked is not None:
             if not trainer.is_global_zero:
-                raise SystemExit(0)  # Lightning takes anything else for a failure, and kills the others
+                raise SystemExit(0)  # Lightning treats anything else as a failure and kills the others
             raise Interrupted(asked.why, trainer.global_step, self._how_to_go_on(trainer), asked.exit_code)
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Signals mean again what they meant before; Lightning, which comes first, has put back those of before it."""
+        """Restore the former signal handlers, unless Lightning, called first, has restored those from before it."""
         for number, handler in self._before.items():
             if signal.getsignal(number) == self._remember:
                 signal.signal(number, handler)
         self._before = {}
 
     def save(self, trainer: L.Trainer) -> None:
-        """Write now; what cannot be written is said, and the run goes on."""
+        """Write a checkpoint now; a failure is reported, and the run continues."""
         parent, io = run_of(trainer).checkpoints, trainer.strategy.checkpoint_io
         assert isinstance(io, RunCheckpointIO)
         trainer.save_checkpoint(parent / f"step-{trainer.global_step}")
@@ -132,7 +135,7 @@ class Checkpointing(StepCallback, Checkpoint):
             checkpoint.remove(old)
 
     def _how_to_go_on(self, trainer: L.Trainer) -> str:
-        """From the newest checkpoint, which is that of this step unless it could not be written."""
+        """Return how to resume from the newest checkpoint: that of this step, unless it could not be written."""
         run = run_of(trainer)
         found = checkpoint.committed(run.checkpoints)
         if not found:
@@ -141,7 +144,7 @@ class Checkpointing(StepCallback, Checkpoint):
         return f"Go on{'' if here else f' from {found[0].name}'} with python train.py resume={run.root}"
 
     def _asked_to_end(self, trainer: L.Trainer) -> _End | None:
-        """By a signal to any process, or because trainer.max_time is over before the last step."""
+        """Return why the run must end: a signal to any process, or trainer.max_time is over before the last step."""
         everyones = processes.gather((self.received, _time_is_over(trainer)))
         received = next((number for number, _ in everyones if number is not None), None)
         if received is not None:
@@ -151,20 +154,20 @@ class Checkpointing(StepCallback, Checkpoint):
         return None
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
-        """Once: end after this step. Twice: end now."""
+        """Handle a signal: the first ends the run after this step, the second immediately."""
         if self.received is not None:
             raise KeyboardInterrupt
         self.received = number
 
 
 class RunCheckpointIO(CheckpointIO):
-    """How Lightning writes and reads training state: see :mod:`rct_lightning.checkpoint`."""
+    """Lightning's interface to :mod:`rct_lightning.checkpoint`."""
 
     def __init__(self) -> None:
         self.failed: checkpoint.CheckpointError | None = None
 
     def save_checkpoint(self, checkpoint_: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write the dictionary that Lightning puts together; an error is noted, since other processes wait for this."""
+        """Write Lightning's dictionary; an error is only stored, since other processes wait for this one."""
         self.failed = None
         try:
             checkpoint.write(Path(path), checkpoint_)
@@ -172,13 +175,13 @@ class RunCheckpointIO(CheckpointIO):
             self.failed = error
 
     def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Read it, checked; the tensors are on the CPU."""
+        """Read and verify a checkpoint; its tensors are on the CPU."""
         state = checkpoint.read(Path(path))
         state["callbacks"].pop("Timer", None)  # trainer.max_time counts from the resumption
         return state
 
     def remove_checkpoint(self, path: Any) -> None:
-        """Take one away."""
+        """Remove a checkpoint."""
         checkpoint.remove(Path(path))
 
 
@@ -187,9 +190,9 @@ def _last_of_epoch(trainer: L.Trainer) -> bool:
 
 
 def _evaluation_follows(trainer: L.Trainer, asked: _End | None) -> bool:
-    """As Lightning decides it, when it has told its callbacks that a batch has ended.
+    """Return whether Lightning will evaluate after this batch, by its own rule.
 
-    But not the one that it adds because the run is to stop for now: an uninterrupted run has none there.
+    The evaluation that it adds only because the run is being stopped does not count: an uninterrupted run has none.
     """
     fetcher, stopping = trainer.fit_loop._data_fetcher, trainer.should_stop
     try:
@@ -206,7 +209,7 @@ def _time_is_over(trainer: L.Trainer) -> bool:
 
 
 def random_state() -> dict[str, Any]:
-    """Of Python, numpy and torch, on every device, as numbers and tensors."""
+    """Return the random states of Python, numpy and torch on every device, as numbers and tensors."""
     of_numpy: Any = np.random.get_state(legacy=True)
     _, keys, *rest = of_numpy
     return {
@@ -219,7 +222,7 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Put back what :func:`random_state` gave."""
+    """Restore what :func:`random_state` returned."""
     random.setstate(state["python"])
     keys, *rest = state["numpy"]
     np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), *rest))

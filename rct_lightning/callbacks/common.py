@@ -1,4 +1,4 @@
-"""What several callbacks share: where the run writes, the TensorBoard writer, whether a step has just ended."""
+"""Helpers shared by callbacks: the run directory, logging, events, and whether a step has just ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rct_lightning.runs import RunDir
 
 
 def run_of(trainer: L.Trainer) -> RunDir:
-    """The run directory of a trainer."""
+    """Return the run directory of a trainer."""
     return RunDir(Path(trainer.default_root_dir))
 
 
@@ -25,7 +25,7 @@ def log_scalars(trainer: L.Trainer, values: Mapping[str, float], step: int) -> N
 
 
 def write_event(trainer: L.Trainer, kind: str, **values: object) -> None:
-    """Append one JSON object to the run's events."""
+    """Append one JSON object to the run's events file."""
     if trainer.is_global_zero:
         record = {"time": time.time(), "event": kind, "step": trainer.global_step, **values}
         path = run_of(trainer).events
@@ -35,7 +35,7 @@ def write_event(trainer: L.Trainer, kind: str, **values: object) -> None:
 
 
 def _plain(record: Mapping[str, object]) -> dict[str, object]:
-    """JSON knows no NaN and no infinity: such a figure is null, and ``not_finite`` says which of them it was."""
+    """Replace NaN and infinity, which JSON lacks, by null; ``not_finite`` says which of them each was."""
     lost = {
         name: "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
         for name, value in record.items()
@@ -45,17 +45,17 @@ def _plain(record: Mapping[str, object]) -> dict[str, object]:
 
 
 class StepCallback(L.Callback):
-    """Knows when an optimizer step has ended, whatever the accumulation."""
+    """A callback that knows when an optimizer step has ended, whatever the accumulation."""
 
     def __init__(self) -> None:
         self._seen = 0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """A resumed run begins in its midst."""
+        """Start from the current step, which is not 0 in a resumed run."""
         self._seen = trainer.global_step
 
     def step_ended(self, trainer: L.Trainer) -> bool:
-        """True once for each new optimizer step."""
+        """Return True once for each new optimizer step."""
         if trainer.global_step == self._seen:
             return False
         self._seen = trainer.global_step
@@ -63,7 +63,7 @@ class StepCallback(L.Callback):
 
 
 def as_markdown_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """A Markdown table; cells are kept on one line and cannot end it."""
+    """Return a Markdown table; line breaks and pipes in cells cannot break it."""
 
     def line(cells: tuple[str, ...]) -> str:
         return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"

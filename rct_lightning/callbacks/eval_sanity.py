@@ -1,4 +1,4 @@
-"""After each evaluation: is the logged figure what it says, seen through the loader that training uses?"""
+"""After each evaluation, checks the logged loss against the model's own on rows drawn through the validation loader."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from rct_lightning.module import RelationalModule
 from rct_lightning.sanitize import printable
 
 TOLERANCE = 1e-3
-"""Relative difference at which two computations of one loss count as disagreeing (float32, other batch shapes)."""
+"""Relative difference above which two computations of a loss count as disagreeing (float32, other batch shapes)."""
 
 
 class EvalSanity(L.Callback):
     """Draws rows THROUGH the validation loader and recomputes their loss with the model's own loss function.
 
-    Written to eval_sanity.jsonl: loss, input, target and own reply of each row; and whether the mean over all rows
-    of the evaluation agrees with the figure that was logged.
+    Writes to eval_sanity.jsonl the loss, input, target and the model's own reply of each row, and whether the mean over
+    all rows of the evaluation agrees with the logged figure.
 
     Args:
-        num_samples: Rows an evaluation.
-        max_new_tokens: Tokens of the own reply at most.
+        num_samples: Rows per evaluation.
+        max_new_tokens: Maximum tokens of the model's own reply.
     """
 
     def __init__(self, num_samples: int = 3, max_new_tokens: int = 60) -> None:
@@ -37,15 +37,15 @@ class EvalSanity(L.Callback):
         self.disagreements: list[str] = []
 
     def state_dict(self) -> dict[str, Any]:
-        """What was found so far."""
+        """Return the disagreements found so far."""
         return {"disagreements": self.disagreements}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Restore them."""
         self.disagreements = state_dict["disagreements"]
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Check and write."""
+        """Run the check and append its records to the file."""
         assert isinstance(pl_module, RelationalModule)
         if not trainer.is_global_zero or not pl_module.eval_rows:
             return
@@ -64,7 +64,7 @@ class EvalSanity(L.Callback):
             file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
 
     def _own_replies(self, trainer: L.Trainer, module: RelationalModule, rows: list[int]) -> list[Reply]:
-        """The model's greedy replies to the prompts of some rows."""
+        """Return the model's greedy replies to the prompts of some rows."""
         examples = [trainer.datamodule.eval_set.examples[index] for index in rows]  # type: ignore[attr-defined]
         return generate(
             module.model,
@@ -78,7 +78,7 @@ class EvalSanity(L.Callback):
     def _row(
         self, trainer: L.Trainer, module: RelationalModule, batch: Batch, at: int, reply: Reply
     ) -> dict[str, object]:
-        """One row, scored alone by the model's own loss."""
+        """Return the record of one row, scored alone by the model's own loss."""
         device = module.device
         length = int(batch.attention_mask[at].sum())
         ids, labels = (
@@ -107,7 +107,7 @@ class EvalSanity(L.Callback):
         }
 
     def _mean(self, trainer: L.Trainer, module: RelationalModule) -> dict[str, object]:
-        """The token-weighted mean over all rows against the logged figure."""
+        """Compare the token-weighted mean over all rows with the logged figure."""
         nll = sum(row[0] for row in module.eval_rows.values())
         tokens = sum(row[1] for row in module.eval_rows.values())
         logged = module.eval_values["lm"]
@@ -130,7 +130,7 @@ class EvalSanity(L.Callback):
 
 
 def _rows_through_loader(trainer: L.Trainer, wanted: list[int]) -> list[tuple[Batch, int]]:
-    """Batches of the validation loader, as evaluation saw them, with the place of each wanted row."""
+    """Return the validation loader's batches that contain wanted rows, with the position of each row in its batch."""
     found = []
     for batch in trainer.datamodule.val_dataloader():  # type: ignore[attr-defined]
         for at, index in enumerate(batch.index.tolist()):

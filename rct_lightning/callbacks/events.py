@@ -1,4 +1,4 @@
-"""events.jsonl and status.json: what happened, for a monitor, in plain numbers."""
+"""events.jsonl and status.json: the progress of a run in plain numbers, for a monitor."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from rct_lightning.errors import Interrupted
 from rct_lightning.module import RelationalModule
 
 BETWEEN_HEARTBEATS = 1.0
-"""Seconds, at least."""
+"""Minimum seconds between two heartbeats."""
 
 
 class Events(StepCallback):
-    """Appends one JSON object an event, and keeps the status current: whose run it is, and when it last moved.
+    """Appends one JSON object per event, and keeps status.json current: the run's process and its last progress.
 
-    The heart beats when a batch has ended, and in no thread beside the training: where that hangs, it stands still.
+    The heartbeat is written after a batch by the training thread itself, so it stops when training hangs.
 
     Args:
         every_n_steps: Optimizer steps between step events.
@@ -40,22 +40,22 @@ class Events(StepCallback):
         self.identity: dict[str, Any] = {}
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """The run begins: with the evaluation of the base, if there is one before training."""
+        """Report the start of the run, before the evaluation of the base."""
         if not self.started:
             self.started, self.identity = True, identity.own_identity()
-            if not run_of(trainer).events.exists():  # a resumed run has said so
+            if not run_of(trainer).events.exists():  # a resumed run already has this event
                 write_event(trainer, "start")
             self._status(trainer, "running")
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Training begins."""
+        """Report that training begins."""
         write_event(trainer, "fit", total_steps=int(trainer.estimated_stepping_batches))
         self.since = time.monotonic()
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: Any, batch_idx: int
     ) -> None:
-        """Losses, speed and memory, every so many steps."""
+        """Report losses, speed and memory every ``every_n_steps`` optimizer steps."""
         assert isinstance(pl_module, RelationalModule)
         self.tokens += batch.own.reply_tokens
         if pl_module.parts != self.parts:
@@ -92,27 +92,27 @@ class Events(StepCallback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: Any, batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
-        """An evaluation goes on."""
+        """Write the heartbeat during an evaluation."""
         self._beat(trainer)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """The evaluation; the clock of the throughput starts anew behind it."""
+        """Report the evaluation, and restart the clock of the throughput."""
         assert isinstance(pl_module, RelationalModule)
         write_event(trainer, "eval", **pl_module.eval_values)
         self.tokens, self.since = 0, time.monotonic()
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Training has ended as planned; the run is finished when its adapter is written."""
+        """Report the regular end of training; the run is finished once its adapter is written."""
         write_event(trainer, "trained")
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """The run has failed."""
+        """Report that the run failed or was interrupted."""
         state = "interrupted" if isinstance(exception, Interrupted) else "failed"
         write_event(trainer, state, error=f"{type(exception).__name__}: {exception}")
         self._status(trainer, state)
 
     def _is_logged(self, step: int, module: RelationalModule) -> bool:
-        return step % self.every_n_steps == 0 or bool(module.record.gradients)  # no measurement is lost
+        return step % self.every_n_steps == 0 or bool(module.record.gradients)  # no gradient measurement is lost
 
     def _beat(self, trainer: L.Trainer) -> None:
         if time.monotonic() - self.beaten >= BETWEEN_HEARTBEATS:
@@ -127,6 +127,6 @@ class Events(StepCallback):
 
 
 def peak_memory_mib() -> float:
-    """Peak resident memory of this process in MiB."""
+    """Return the peak resident memory of this process in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

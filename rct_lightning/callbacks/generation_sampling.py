@@ -1,4 +1,4 @@
-"""Replies to the original's five prompts, at step 0, every so many steps, and at the end."""
+"""Samples replies to the original's five prompts at step 0, at regular steps, and at the end."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from rct_lightning.generation import GREEDY, SAMPLE_PROMPTS, SAMPLED, Sampling, 
 from rct_lightning.module import RelationalModule
 
 SAMPLE_SEED = 7
-"""The same at every step, so that samples of different steps differ by the weights alone."""
+"""Constant, so that samples of different steps differ only because of the weights."""
 
 
 class GenerationSampling(StepCallback):
-    """Writes generation_samples.txt, greedy and sampled, and for TensorBoard a table of base and now.
+    """Writes greedy and sampled replies to generation_samples.txt, and base and current ones to TensorBoard.
 
     Args:
         every_n_steps: Optimizer steps between samples; 0 for step 0 and the end only.
-        max_new_tokens: Tokens a reply at most.
+        max_new_tokens: Maximum tokens of a reply.
     """
 
     def __init__(self, every_n_steps: int = 200, max_new_tokens: int = 60) -> None:
@@ -32,32 +32,32 @@ class GenerationSampling(StepCallback):
         self.base_replies: list[str] = []
 
     def state_dict(self) -> dict[str, Any]:
-        """When it last spoke, and what the base said."""
+        """Return the step of the last samples, and the base's replies."""
         return {"last_sampled": self.last_sampled, "base_replies": self.base_replies}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Restore them."""
         self.last_sampled, self.base_replies = state_dict["last_sampled"], state_dict["base_replies"]
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Step 0: what the base says."""
+        """Sample from the base at step 0."""
         if self.last_sampled < 0:
             self.sample(trainer, pl_module)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        """Every ``every_n_steps`` optimizer steps."""
+        """Sample every ``every_n_steps`` optimizer steps."""
         if self.step_ended(trainer) and self.every_n_steps and trainer.global_step % self.every_n_steps == 0:
             self.sample(trainer, pl_module)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """The end, unless it was just sampled."""
+        """Sample at the end, unless this step was just sampled."""
         if self.last_sampled != trainer.global_step:
             self.sample(trainer, pl_module)
 
     def sample(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Sample now."""
+        """Sample now, and write the replies."""
         assert isinstance(module, RelationalModule)
         self.last_sampled = trainer.global_step
         if not trainer.is_global_zero:

@@ -1,4 +1,4 @@
-"""Asks the health rules after every step, evaluation and round of replies, and says aloud what they find."""
+"""Applies the health rules to steps, evaluations and sampled replies, and reports what they find."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from rct_lightning.module import RelationalModule, StepRecord
 
 
 class Health(StepCallback):
-    """Alerts go to the console, events.jsonl and TensorBoard; those that are fatal always end the run.
+    """Reports alerts on the console, in events.jsonl and in TensorBoard; fatal ones always end the run.
 
     Args:
-        on_alert: ``warn`` goes on; ``stop`` ends training after the step, with the adapter as it is then.
-        replies: Evaluation prompts without marker that are answered after every evaluation; 0 for none.
-        max_new_tokens: Tokens of such a reply at most.
-        every_n_steps: Optimizer steps that are looked at together: reading losses makes a GPU wait.
+        on_alert: ``warn`` continues; ``stop`` ends training after the step and keeps the current adapter.
+        replies: Unmarked evaluation prompts that are answered after every evaluation; 0 for none.
+        max_new_tokens: Maximum tokens of such a reply.
+        every_n_steps: Optimizer steps that are checked together, since reading losses makes a GPU wait.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Health(StepCallback):
         self._remembered: dict[str, Any] | None = None
 
     def state_dict(self) -> dict[str, Any]:
-        """All that rules look at, and what they have said."""
+        """Return the inputs of the rules, and all alerts so far."""
         return {
             "waiting": [vars(record) for record in self.waiting],
             "alerts": [asdict(alert) for alert in self.alerts],
@@ -59,20 +59,20 @@ class Health(StepCallback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Restore them."""
         self.waiting = [StepRecord(**record) for record in state_dict["waiting"]]
         self.alerts = [Alert(**alert) for alert in state_dict["alerts"]]
         self._remembered = state_dict["health"]
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """The length of the run is known now."""
+        """Set the length of the run, which is known now."""
         assert isinstance(pl_module, RelationalModule)
         self._judge(trainer, pl_module).history.total_steps = int(trainer.estimated_stepping_batches)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        """Every so many steps, look at each of them."""
+        """Check the steps since the last check, every ``every_n_steps`` steps."""
         assert isinstance(pl_module, RelationalModule)
         if not self.step_ended(trainer):
             return
@@ -81,15 +81,15 @@ class Health(StepCallback):
             self._look_at_steps(trainer, pl_module)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Look at the steps that are left, and at what was logged of them."""
+        """Check the remaining steps, and loss_components.csv."""
         assert isinstance(pl_module, RelationalModule)
         self._look_at_steps(trainer, pl_module)
-        if trainer.is_global_zero:  # the one that wrote it
+        if trainer.is_global_zero:  # the process that wrote it
             logged = [(row["step"], row["phase"]) for row in run_of(trainer).read_loss_components()]
             self._say(trainer, self._judge(trainer, pl_module).ended(trainer.global_step, logged))
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Look at the evaluation, and at replies of the model's own."""
+        """Check the evaluation, and sampled replies of the model."""
         assert isinstance(pl_module, RelationalModule)
         judge = self._judge(trainer, pl_module)
         self._look_at_steps(trainer, pl_module)
@@ -158,5 +158,5 @@ class Health(StepCallback):
 
 
 def _replies_of(rows: RelationalDataset) -> list[list[int]]:
-    """Tokens of every reply, from the last token of its prompt on."""
+    """Return the tokens of every reply, starting with the last token of its prompt."""
     return [list(row.encoded.ids[row.encoded.prompt_length - 1 :]) for row in rows.rows]

@@ -1,4 +1,4 @@
-"""loss_components.csv and the scalars: every term by optimizer step, training and evaluation never mixed."""
+"""loss_components.csv and logged scalars: every term by optimizer step, training and evaluation kept apart."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from rct_lightning.losses import TERMS
 from rct_lightning.module import RelationalModule, eval_metric
 
 COLUMNS = ("step", *(f"{term}_loss" for term in ("lm", *TERMS, "total")), "phase", "next_token_loss")
-"""``next_token_loss`` is the loss of predicting the reply's next token, whatever the objective calls its LM loss."""
+"""``next_token_loss`` is the true next-token loss of the replies, whatever the objective reports as its LM loss."""
 
 
 class LossComponents(StepCallback):
-    """One CSV row and one set of scalars a logged step; a figure of the curves at the end.
+    """Writes one CSV row and one set of scalars per logged step, and figures of the curves at the end.
 
     A row holds the values of one whole optimizer step (all its micro-batches), or of one whole evaluation, and
-    satisfies total = lm + lambda * sum(w * term). A term that was not computed is left empty, never written as 0.
+    satisfies total = lm + lambda * sum(w * term). A term that was not computed is left empty, not written as 0.
 
     Args:
         every_n_steps: Optimizer steps between rows.
@@ -36,15 +36,15 @@ class LossComponents(StepCallback):
         self.rows: list[dict[str, Any]] = []
 
     def state_dict(self) -> dict[str, Any]:
-        """What the figure at the end is drawn of."""
+        """Return the rows, from which the figures at the end are drawn."""
         return {"rows": self.rows}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Restore the rows."""
         self.rows = state_dict["rows"]
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """TensorBoard is told which of the curves to come belong into one chart."""
+        """Tell TensorBoard which curves belong in one chart."""
         board = board_of(trainer)
         if board is not None:
             board.lay_out()
@@ -52,7 +52,7 @@ class LossComponents(StepCallback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: Batch, batch_idx: int
     ) -> None:
-        """A training row when a logged optimizer step has ended."""
+        """Write a training row when a logged optimizer step has ended."""
         assert isinstance(pl_module, RelationalModule)
         if not self.step_ended(trainer):
             return
@@ -66,14 +66,14 @@ class LossComponents(StepCallback):
                 self._write(trainer, values, "train")
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """An evaluation row."""
+        """Write an evaluation row."""
         assert isinstance(pl_module, RelationalModule)
         values = pl_module.eval_values
         log_scalars(trainer, {eval_metric(n): v for n, v in values.items()}, trainer.global_step)
         self._write(trainer, values, "eval")
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """The curves as figures."""
+        """Send figures of the curves to TensorBoard."""
         assert isinstance(pl_module, RelationalModule)
         board, settings = board_of(trainer), pl_module.objective.settings
         if board is not None and self.rows:

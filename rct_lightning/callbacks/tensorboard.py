@@ -1,7 +1,7 @@
-"""What TensorBoard is shown of a run: everything that this project writes for it is written here (docs/tensorboard.md).
+"""TensorBoard output: everything that this project writes for it is written here (docs/tensorboard.md).
 
-One event folder a run, ``tensorboard/``, and one for its evaluations in it, ``tensorboard/eval/``, with the same names:
-TensorBoard draws a chart for each name and a line for each folder, so training and evaluation stand in one chart.
+A run has one event folder, ``tensorboard/``, and in it one for its evaluations, ``tensorboard/eval/``, with the same
+scalar names: TensorBoard draws a chart per name and a line per folder, so training and evaluation share a chart.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ LAYOUT = {
         "cosines with the LM gradient": ["^grad/.*_cosine_lm$"],
     },
 }
-"""Charts of the page 'Custom scalars': each shows all scalars whose names match one of its expressions."""
+"""Charts of the page 'Custom scalars': each shows all scalars whose names match one of its regular expressions."""
 
 
 class BoardLogger(TensorBoardLogger):
-    """Lightning's logger, with evaluation beside training and what is more than a number.
+    """Lightning's logger, plus a separate folder for evaluation, and tables, texts and figures.
 
-    Nothing is flushed by a step: the writer's own thread does it every two minutes, and the end of each stage.
+    A step flushes nothing: the writer's own thread does so every two minutes, and each stage at its end.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -49,7 +49,7 @@ class BoardLogger(TensorBoardLogger):
         self._evaluation: Any = None
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Numbers of a step; those called ``eval/...`` go beside the others, under the names that training has."""
+        """Log numbers of a step; ``eval/...`` go to the evaluation folder, under the names used in training."""
         of_evaluation = {name: value for name, value in metrics.items() if name.startswith("eval/")}
         super().log_metrics({name: value for name, value in metrics.items() if name not in of_evaluation}, step)
         if of_evaluation:
@@ -59,37 +59,37 @@ class BoardLogger(TensorBoardLogger):
     def _log_evaluation(self, metrics: Mapping[str, float], step: int | None) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        if self._evaluation is None:  # what a killed run said of this step and later ones is said again
+        if self._evaluation is None:  # purge what a killed run wrote from this step on; it is written again
             self._evaluation = SummaryWriter(str(Path(self.log_dir) / EVALUATION), purge_step=step)
         for name, value in metrics.items():
             self._evaluation.add_scalar(as_trained(name), value, step)
 
     def save(self) -> None:
-        """No settings in a file of its own: the run has config.yaml."""
+        """Flush only: settings are in the run's config.yaml, so no hparams.yaml is written."""
         self.experiment.flush()
 
     def finalize(self, status: str) -> None:
-        """The end of a stage."""
+        """Close the writers at the end of a stage."""
         super().finalize(status)
         if self._evaluation is not None:
             self._evaluation.close()
 
     @rank_zero_only
     def lay_out(self) -> None:
-        """The charts of the page 'Custom scalars'."""
+        """Write the charts of the page 'Custom scalars'."""
         layout = {page: {name: ["Multiline", tags] for name, tags in charts.items()} for page, charts in LAYOUT.items()}
         self.experiment.add_custom_scalars(layout)
 
     @rank_zero_only
     def show_samples(self, step: int, rows: Sequence[tuple[str, str, str]]) -> None:
-        """Replies to the fixed prompts: prompt, the base's, and now."""
+        """Show replies to the fixed prompts; each row holds prompt, base and current reply."""
         self._add_table("samples", Table("Greedy replies to the fixed prompts.", ("prompt", "base", "now"), rows), step)
 
     @rank_zero_only
     def show_comparison(
         self, step: int, figures: Sequence[tuple[str, ...]], replies: Sequence[tuple[str, str, str]]
     ) -> None:
-        """Base against tuned, when training has ended: figures with their change, and replies."""
+        """Show base against tuned after training: figures with their change, and replies."""
         header = ("", "base", "tuned", "change")
         self._add_table("base_and_tuned/figures", Table("On the evaluation rows.", header, figures), step)
         told = Table("Greedy replies to the fixed prompts.", ("prompt", "base", "tuned"), replies)
@@ -97,7 +97,7 @@ class BoardLogger(TensorBoardLogger):
 
     @rank_zero_only
     def show_alert(self, alert: Alert) -> None:
-        """What a health rule said."""
+        """Show a health alert."""
         self.experiment.add_text("health", block_as_markdown(Paragraph(alert.line())), global_step=alert.step)
 
     def _add_table(self, name: str, table: Table, step: int) -> None:
@@ -105,23 +105,23 @@ class BoardLogger(TensorBoardLogger):
 
     @rank_zero_only
     def show_figures(self, step: int, rows: list[dict[str, Any]], weights: Mapping[str, float]) -> None:
-        """The losses, and what each term adds to the total and how often."""
+        """Show the losses, and how much and how often each term contributes to the total."""
         self.experiment.add_figure("figures/losses", draw_losses(rows), global_step=step)
         self.experiment.add_figure("figures/terms", draw_terms(rows, weights), global_step=step)
 
     @rank_zero_only
     def show_outcome(self, settings: Mapping[str, Any], outcome: Mapping[str, float], columns: Sequence[str]) -> None:
-        """A row of the page 'HParams'; see :func:`write_outcome`."""
+        """Write a row of the page 'HParams'; see :func:`write_outcome`."""
         write_outcome(self.experiment, settings, outcome, columns)
 
 
 def board_of(trainer: L.Trainer) -> BoardLogger | None:
-    """The run's own, where it has one."""
+    """Return the run's BoardLogger, if it has one."""
     return next((logger for logger in trainer.loggers if isinstance(logger, BoardLogger)), None)
 
 
 def as_trained(name: str) -> str:
-    """The name that training has for a figure of an evaluation: ``eval/lm_loss`` is ``loss/lm``."""
+    """Return the training name of an evaluation figure: ``eval/lm_loss`` is ``loss/lm``."""
     name = name.removeprefix("eval/")
     return name if "/" in name else f"loss/{name.removesuffix('_loss')}"
 
@@ -129,17 +129,17 @@ def as_trained(name: str) -> str:
 def write_outcome(
     writer: Any, settings: Mapping[str, Any], outcome: Mapping[str, float], columns: Sequence[str], step: int = 0
 ) -> None:
-    """A row of the page 'HParams', or more figures for one that is there.
+    """Write a row of the page 'HParams', or more figures for an existing one.
 
-    TensorBoard takes the columns of the whole table from whichever run it meets first, and of a run what was written
-    first: so every run names all columns, from the beginning, and has figures for some of them later or never.
+    TensorBoard takes the columns of the whole table from the first run it reads, and for each run only the first set
+    written. So every run names all columns from the beginning, and gets figures for some of them later or never.
 
     Args:
         writer: A SummaryWriter of the run.
-        settings: Column -> text, number or truth.
+        settings: Column -> text, number or boolean.
         outcome: Column -> figure.
-        columns: Names of all figures there may ever be.
-        step: Of the figures.
+        columns: Names of all figures that may ever be written.
+        step: Step of the figures.
     """
     from torch.utils.tensorboard.summary import hparams
 
@@ -156,7 +156,7 @@ def write_evaluation(
     settings: Mapping[str, Any],
     columns: Sequence[str],
 ) -> None:
-    """What evaluate.py found: the base at step 0, tuned behind the last one; nothing where a run has no TensorBoard."""
+    """Write the figures of evaluate.py: base at step 0, tuned at ``step``; nothing without a TensorBoard folder."""
     from torch.utils.tensorboard import SummaryWriter
 
     if not run.tensorboard.is_dir():

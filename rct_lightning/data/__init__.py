@@ -1,7 +1,7 @@
-"""Rows become tensors here, once, when the dataset is built; a step only looks them up.
+"""Conversion of rows to tensors, done once when the dataset is built; a step only looks them up.
 
-Everything that a loss needs of the text (labels, marker strength, recurrent positions and their candidates) is part of
-the :class:`Batch`, so no collator can drop it on the way.
+Everything that a loss needs to know about the text (labels, marker strength, recurrent positions and their candidates)
+is part of the :class:`Batch`, so that no collator can drop it.
 """
 
 from rct_lightning.data.batch import COHERENCE, CONTINUITY, IGNORE, Batch

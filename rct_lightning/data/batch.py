@@ -1,4 +1,4 @@
-"""What a step sees: a batch, and the counts its terms are divided by."""
+"""A batch, and the counts by which its terms are divided."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 IGNORE = -100
 PAD_MULTIPLE = 8
-"""Rows are padded to a multiple of so many tokens."""
+"""Rows are padded to a multiple of this number of tokens."""
 
 
 COHERENCE, CONTINUITY = 0, 1
@@ -22,8 +22,8 @@ COHERENCE, CONTINUITY = 0, 1
 class Totals:
     """Denominators of the terms over one whole optimizer step (all micro-batches, all processes).
 
-    Pairs are rows that stand beside their twins. Phrases are asked of their prompts alone, both of them. The rows of
-    coherence and continuity are those that the term judges in any way.
+    ``pairs``: rows that have a twin. ``prompts_without_history``: prompts of pairs (both sides counted) without earlier
+    turns. ``*_rows``: rows to which the term applies.
     """
 
     reply_tokens: int
@@ -36,13 +36,13 @@ class Totals:
     continuity_rows: int = 0
 
     def activity(self) -> dict[str, float]:
-        """Share of the rows that each relational term judges."""
+        """Return the share of rows to which each relational term applies."""
         judged = {"presence": self.pairs, "coherence": self.coherence_rows, "continuity": self.continuity_rows}
         return {term: count / max(self.rows, 1) for term, count in judged.items()}
 
     @classmethod
     def none(cls) -> Totals:
-        """Nothing counted yet."""
+        """Return totals of zero."""
         return cls(*(0 for _ in fields(cls)))
 
     def __add__(self, other: Totals) -> Totals:
@@ -58,8 +58,8 @@ class Batch:
 
     There are P recurrent positions over all rows, with K candidates each.
 
-    A twin is a row's prompt with a presence marker put in or taken out, and as much of the reply as stands before
-    ``asked_at``; nothing of it is learnt. It begins as its row does, and only what it says otherwise is kept: at most S
+    A twin is the row's prompt with a presence marker added or removed, followed by the reply tokens before
+    ``asked_at``. It carries no labels. Only the part after the prefix it shares with the row is stored: at most S
     tokens, right-padded.
 
     Attributes:
@@ -67,21 +67,21 @@ class Batch:
         attention_mask: int64 [B, T], 0 on padding.
         labels: int64 [B, T], the token itself on the reply and its EOS, -100 elsewhere.
         prompt_length: int64 [B], where the reply begins.
-        asked_at: int64 [B], where phrases are asked: at the end of the prompt, or behind some clauses of the reply.
+        asked_at: int64 [B], where phrases are scored: at the end of the prompt, or after some clauses of the reply.
         strength: float32 [B], marker strength of the user's text in [0, 1].
-        has_history: bool [B], whether any earlier turn is in the row.
-        renamed: bool [B], whether its shared words were exchanged (their labels are -100 then).
-        twin_of: int64 [Q], the row that each twin stands beside; at most one a row.
+        has_history: bool [B], whether the row has any earlier turn.
+        renamed: bool [B], whether its recurrent words were replaced (their labels are -100 then).
+        twin_of: int64 [Q], the row of each twin; at most one twin per row.
         twin_ids: int64 [Q, S].
-        twin_start: int64 [Q], tokens that it shares with its row.
-        twin_length: int64 [Q], tokens of its own.
-        twin_strength: float32 [Q], marker strength of its user's text.
-        recurrent_row: int64 [P], row of a recurrent position.
+        twin_start: int64 [Q], tokens that the twin shares with its row.
+        twin_length: int64 [Q], tokens after the shared prefix.
+        twin_strength: float32 [Q], marker strength of the twin's user text.
+        recurrent_row: int64 [P], row of each recurrent position.
         recurrent_position: int64 [P], index of the recurrent token in its row.
         recurrent_source: int64 [P], 0 coherence (the assistant said it first), 1 continuity (the user did).
         candidates: int64 [P, K], the recurrent token first, then content tokens of other conversations.
         index: int64 [B], position of each row in its dataset.
-        totals: Denominators over the whole optimizer step this batch is part of.
+        totals: Denominators over the whole optimizer step that this batch is part of.
         own: The same counts over this batch alone.
     """
 
@@ -110,7 +110,7 @@ class Batch:
         return len(self.input_ids)
 
     def parts(self, count: int) -> Iterator[Batch]:
-        """The batch cut into some of nearly as many rows each; all of them are divided by the same totals."""
+        """Yield the batch in parts of nearly equal numbers of rows; all of them keep the same totals."""
         edges = [len(self) * at // count for at in range(count + 1)]
         for start, stop in zip(edges, edges[1:], strict=False):
             if stop > start:
@@ -141,11 +141,11 @@ class Batch:
         return replace(self, **cut, own=own)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
-        """The batch with every tensor on a device."""
+        """Return the batch with every tensor on a device."""
         return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Batch:
-        """The batch in page-locked memory, for asynchronous copies to a GPU."""
+        """Return the batch in page-locked memory, for asynchronous copies to a GPU."""
         return self._map(lambda tensor: tensor.pin_memory())
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> Batch:

@@ -23,15 +23,15 @@ class RelationalDataset(Dataset[Batch]):
 
     Args:
         examples: The rows.
-        encoded: The same, tokenised.
+        encoded: The same rows, tokenised.
         vocabulary: Content words of the training side.
         lexicon: Presence markers.
         pad_id: Padding token.
-        counterfactual: How rows are read in training epochs; by default always as they stand.
-        encode: Tokenises a row's twin; without it rows have none.
-        twin_every: One row in so many has a twin.
-        clause_ends: Tokens that end a clause; behind them, too, training asks what would be said next.
-        placebo: What a term reads is taken from other rows (see :mod:`rct_lightning.data.placebo`).
+        counterfactual: Augmentation of rows in training epochs; by default none.
+        encode: Tokenises a row's twin; without it rows have no twins.
+        twin_every: Every n-th row is given a twin.
+        clause_ends: Tokens that end a clause, after which phrases may be scored in training.
+        placebo: A term's input is taken from other rows (see :mod:`rct_lightning.data.placebo`).
     """
 
     def __init__(
@@ -73,11 +73,11 @@ class RelationalDataset(Dataset[Batch]):
         return self.collate(request.indices, request.step_indices, request.epoch)
 
     def counts(self, indices: Sequence[int], epoch: int | None = None) -> Totals:
-        """Denominators over some rows as they are read in an epoch."""
+        """Sum the denominators over some rows as augmented in an epoch."""
         return sum((self.row(index, epoch).counts for index in indices), Totals.none())
 
     def row(self, index: int, epoch: int | None = None) -> Row:
-        """A row as it stands, or as it is read in a training epoch (see :func:`row.read_in_epoch`)."""
+        """Return an unchanged row, or as augmented in a training epoch (see :func:`row.read_in_epoch`)."""
         row = self.rows[index]
         if epoch is None or not self.counterfactual.active:
             return row
@@ -86,12 +86,12 @@ class RelationalDataset(Dataset[Batch]):
     def collate(
         self, indices: Sequence[int], step_indices: Sequence[int] | None = None, epoch: int | None = None
     ) -> Batch:
-        """Pad rows, and what their twins say otherwise, to one batch.
+        """Pad rows, and the parts of their twins after the shared prefix, to one batch.
 
         Args:
-            indices: Its rows.
-            step_indices: All rows of the optimizer step, which the totals count; by default these rows.
-            epoch: The training epoch; None reads rows as they stand.
+            indices: Rows of the batch.
+            step_indices: All rows of the optimizer step, over which the totals are counted; by default these rows.
+            epoch: The training epoch; None leaves rows unchanged.
         """
         rows = [self.row(index, epoch) for index in indices]
         twins = [(at, *parted(row)) for at, row in enumerate(rows) if row.twin is not None]
@@ -131,7 +131,7 @@ class RelationalDataset(Dataset[Batch]):
 
 
 def _padded(rows: Sequence[Sequence[int]], width: int | None, fill: int) -> np.ndarray:
-    """Rows of tokens as one array [N, width], or as wide as the longest."""
+    """Return rows of tokens as one array [N, width], by default as wide as the longest."""
     array = np.full((len(rows), max(map(len, rows), default=0) if width is None else width), fill, dtype=np.int64)
     for at, row in enumerate(rows):
         array[at, : len(row)] = row

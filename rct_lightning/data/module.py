@@ -1,4 +1,4 @@
-"""The DataModule: the split, the template, and the loaders."""
+"""The DataModule: splits the corpus, tokenises it and builds the loaders."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ from rct_lightning.template import DialogueTemplate
 
 CLAUSE_ENDS = tuple(".!?,;:")
 EVAL_TWIN_EVERY = 2
-"""Of the evaluation rows, how many presence is watched on while training; evaluate.py asks all of them, and more."""
+"""Presence is evaluated on every n-th evaluation row during training; evaluate.py uses all of them, and probes."""
 
 
 class RelationalDataModule(L.LightningDataModule):
-    """The split, the template, and the loaders.
+    """Splits the corpus, tokenises it and builds the loaders.
 
     Args:
         train_file: JSONL of training rows.
-        eval_file: JSONL of evaluation rows; None splits them off as `rct corpus split` does.
+        eval_file: JSONL of evaluation rows; None splits them off the training file, as `rct corpus split` does.
         eval_size: Rows to split off when there is no ``eval_file``.
-        split_seed: Of that split.
-        tokenizer: Of the backbone.
+        split_seed: Seed of that split.
+        tokenizer: Tokenizer of the backbone.
         template: Role names.
         lexicon: Presence markers.
-        max_seq_length: Tokens of a row at most.
-        batch_size: Rows of a micro-batch.
-        batch_tokens: Tokens of a training micro-batch, padding included, instead of a number of rows.
-        accumulate: Micro-batches of an optimizer step.
+        max_seq_length: Maximum tokens of a row.
+        batch_size: Rows per micro-batch.
+        batch_tokens: Tokens per training micro-batch, padding included; replaces ``batch_size``.
+        accumulate: Micro-batches per optimizer step.
         recurrence: How recurrent positions are found.
-        counterfactual: How often training rows are read otherwise than they stand.
-        placebo: Of the training rows: what a term reads is taken from other ones.
+        counterfactual: Augmentation of training rows.
+        placebo: A term's input is taken from other training rows.
         rebuild_context: Take earlier rows of a conversation as context where a row has none.
-        seed: Of the order.
+        seed: Seed of the order.
         num_workers: Loader processes.
-        processes: That train together; each has ``batch_size`` rows of its own.
-        pin_memory: For copies to a GPU.
-        token_cache: Folder of tokens that earlier runs kept; None: none.
+        processes: Number of processes that train together; each has ``batch_size`` rows of its own.
+        pin_memory: Use page-locked memory, for copies to a GPU.
+        token_cache: Folder where tokens are cached between runs; None: no cache.
 
     Raises:
         UserError: A file cannot be read, or no prompt fits into ``max_seq_length``.
@@ -87,7 +87,7 @@ class RelationalDataModule(L.LightningDataModule):
         self.template, self.max_seq_length = template, max_seq_length
         self.batch_size, self.batch_tokens = batch_size, batch_tokens
         self.accumulate, self.seed, self.processes = accumulate, seed, processes
-        self._seen = 0, 0  # epoch, and micro-batches of it
+        self._seen = 0, 0  # epoch, and micro-batches of it that were trained on
         self._loader = _loader(num_workers, pin_memory)
         train, held = _sides(train_file, eval_file, eval_size, split_seed, lexicon, rebuild_context)
         self.tokens = RememberedTokens(tokenizer, token_cache, str(train_file.resolve()))
@@ -108,31 +108,31 @@ class RelationalDataModule(L.LightningDataModule):
         self.eval_set = build(held, encoded["eval"], encode=encode, twin_every=EVAL_TWIN_EVERY)
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Shuffled, length-bucketed micro-batches."""
+        """Return the loader of shuffled, length-bucketed micro-batches."""
         sampler = self._train_sampler()
         sampler.go_on(*self._seen)
         return self._loader(self.train_set, sampler=sampler)
 
     def state_dict(self) -> dict[str, Any]:
-        """Epoch, and how many of its micro-batches were seen."""
+        """Return the epoch and how many of its micro-batches were seen."""
         assert self.trainer is not None
         epoch, seen = self.trainer.current_epoch, self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
-        over = seen >= self.trainer.num_training_batches  # the next epoch begins, which Lightning does not count yet
+        over = seen >= self.trainer.num_training_batches  # the epoch has ended, which Lightning does not count yet
         return {"epoch": epoch + over, "batches": 0 if over else seen}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Restore the saved position."""
         self._seen = state_dict["epoch"], state_dict["batches"]
 
     def widest_batches(self, epochs: int = 5) -> Iterator[Batch]:
-        """The micro-batches of the longest rows as the first epochs read them; twins differ from epoch to epoch."""
+        """Yield the widest micro-batch of each of the first epochs; twins differ from epoch to epoch."""
         sampler = self._train_sampler()
         for epoch in range(epochs):
             sampler.set_epoch(epoch)
             yield self.train_set[max(sampler, key=lambda request: self._padded_tokens(request.indices))]
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """Evaluation rows, sorted by length within windows, always the same order."""
+        """Return the loader of evaluation rows, sorted by length within windows, always in the same order."""
         sampler = LengthBucketedSampler(self.eval_set.lengths, self.batch_size, shuffle=False)
         return self._loader(self.eval_set, sampler=sampler)
 
@@ -160,7 +160,7 @@ class RelationalDataModule(L.LightningDataModule):
 def _sides(
     train_file: Path, eval_file: Path | None, eval_size: int, split_seed: int, lexicon: Lexicon, rebuild_context: bool
 ) -> tuple[list[Example], list[Example]]:
-    """Rows to train on and rows to evaluate with, from two files or split off the first."""
+    """Return training and evaluation rows, from two files or by splitting the first."""
     train = read_jsonl(train_file, rebuild_context=rebuild_context)
     if eval_file is not None:
         return train, read_jsonl(eval_file, rebuild_context=rebuild_context)
@@ -173,7 +173,7 @@ def _clause_ends(tokenizer: Any) -> frozenset[int]:
 
 
 def _loader(num_workers: int, pin_memory: bool) -> Callable[..., DataLoader[Batch]]:
-    """What makes a loader of a dataset and a sampler."""
+    """Return a function that makes a loader from a dataset and a sampler."""
     return partial(
         DataLoader,
         batch_size=None,
@@ -181,10 +181,10 @@ def _loader(num_workers: int, pin_memory: bool) -> Callable[..., DataLoader[Batc
         num_workers=num_workers,
         pin_memory=pin_memory,
         persistent_workers=num_workers > 0,
-        generator=torch.Generator(),  # its own, so that making an iterator leaves the training's random state alone
+        generator=torch.Generator(),  # its own, so that creating an iterator does not advance the global random state
     )
 
 
 def _as_it_is(batch: Any) -> Any:
-    """The dataset collates; the loader has nothing to add."""
+    """Return the batch unchanged: the dataset has already collated it."""
     return batch

@@ -1,7 +1,7 @@
-"""Training rows with what a term reads taken from another row: arms of a study that must not work.
+"""Training rows where the input of one term is taken from another row: arms of a study that must not work.
 
-Neither changes the text that a model sees, the order of the rows, or anything of evaluation. If an effect is still
-there, it was not learnt from what the term is said to read.
+Neither placebo changes the text that a model sees, the order of the rows, or anything in evaluation. If the effect is
+still there, it was not learnt from what the term is meant to read.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from rct_lightning.data.row import Row, find_recurrent
 
 Placebo = Literal["shuffled_markers", "wrong_history"]
 DONORS = 50
-"""So many conversations whose histories are nearest in length; the one that shares most words with the reply donates.
+"""Number of rows with histories nearest in length; the one that shares most words with the reply becomes the donor.
 
 Words of a random history hardly ever occur in a reply, and a placebo needs about as many positions as the real term."""
 
 
 def shuffle_markers(rows: Sequence[Row], seed: int) -> list[Row]:
-    """Each pair of prompts with the marker strengths of another one.
+    """Return the rows with the marker strengths permuted among pairs of prompts.
 
-    What is permuted is the strengths of a row and its twin together, among the rows that have one: as many rows as
-    before address somebody, as strongly as before, and one of two prompts always does; which rows, and which of the
-    two, has nothing to do with what they say any more.
+    The strengths of a row and its twin are moved together, among the rows that have a twin. So the same number of rows
+    is marked, with the same strengths, and in each pair one of the two prompts is; but which rows, and which of the
+    two, no longer depends on their text.
     """
     pairs = [number for number, row in enumerate(rows) if row.twin is not None]
     strengths = [(rows[number].strength, rows[number].twin.strength) for number in pairs]  # type: ignore[union-attr]
@@ -40,10 +40,9 @@ def shuffle_markers(rows: Sequence[Row], seed: int) -> list[Row]:
 
 
 def with_wrong_histories(rows: Sequence[Row], vocabulary: ContentVocabulary) -> list[Row]:
-    """Each row with the recurrent words that it would have behind another conversation's history.
+    """Return the rows with the recurrent words that they would have after another conversation's history.
 
-    Words that its own history has as well are none, and there are at most as many as before. A row that had none has
-    none.
+    Words that also occur in the row's own history are excluded, and a row gets at most as many as it had before.
     """
     donors = [number for number, row in enumerate(rows) if row.has_history]
     said = {number: vocabulary.first_speaker(rows[number].encoded) for number in donors}
@@ -63,7 +62,7 @@ def with_wrong_histories(rows: Sequence[Row], vocabulary: ContentVocabulary) -> 
 
 
 def _reply_words(row: Row, vocabulary: ContentVocabulary) -> set[Word]:
-    """The content words of a reply that the present user text has not."""
+    """Return the content words of a reply that do not occur in the current user text."""
     by_kind: dict[str, set[Word]] = {"reply": set(), "input": set()}
     for span in row.encoded.spans:
         if span.kind in by_kind:
@@ -76,7 +75,7 @@ def _history_tokens(row: Row) -> int:
 
 
 def _one_conversation(first: Row, second: Row) -> bool:
-    """Whether two rows tell of the same: by name, or by how they begin, as the two of a minimal pair do."""
+    """Return whether two rows share a conversation: by name, or by their first turns, like those of a minimal pair."""
     return first.conversation == second.conversation or _beginning(first) == _beginning(second)
 
 

@@ -1,7 +1,7 @@
-"""Which words of a reply only its own history makes right, and what they compete with.
+"""The words of a reply that its own history introduced, and their competitors.
 
-Words are compared whole, piece for piece: that a reply and its history both have a word beginning with the piece "l"
-says nothing, that both say "lantern" does. The loss looks at the first piece of such a word.
+Words are compared whole, piece for piece: it means nothing that a reply and its history both contain a word beginning
+with the piece "l", but it does that both contain "lantern". The loss applies to the first piece of such a word.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Word = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Recurrence:
-    """How recurrent positions are found and what they compete with (settled in docs/losses.md).
+    """How recurrent positions are found and what they compete with (see docs/losses.md).
 
     Attributes:
         max_document_frequency: A word is content if it occurs in at most this share of training conversations.
-        num_candidates: Competing tokens at a position, besides the true one.
+        num_candidates: Competing tokens per position, besides the true one.
         seed: Seed of the draw of candidates.
     """
 
@@ -35,7 +35,7 @@ class Recurrence:
 
 
 class ContentVocabulary:
-    """Which words carry content, and which content words each role used in each conversation.
+    """The content words that each role used in each conversation.
 
     A content word occurs in few training conversations. A word is the tuple of its token ids.
     """
@@ -67,7 +67,7 @@ class ContentVocabulary:
                     self._alike[role, len(word), bool(self.capital[word[0]])].append((owner, word))
 
     def words(self, encoded: Encoded, span: Span) -> Iterator[tuple[int, Word]]:
-        """The words of a span: the position of their first piece, and their pieces."""
+        """Yield the words of a span: the position of their first piece, and their pieces."""
         position = span.start
         while position < span.stop:
             stop = position + 1
@@ -78,11 +78,11 @@ class ContentVocabulary:
             position = stop
 
     def is_content(self, word: Word) -> bool:
-        """Whether a word is content; one that training never saw is."""
+        """Return whether a word is content; unseen words are."""
         return word not in self._common
 
     def first_speaker(self, encoded: Encoded) -> Mapping[Word, str]:
-        """The role that said a word first in the history."""
+        """Return the role that said each word of the history first."""
         speaker: dict[Word, str] = {}
         for span in encoded.spans:
             if span.kind in ("human", "assistant"):
@@ -91,10 +91,10 @@ class ContentVocabulary:
         return speaker
 
     def draw(self, role: str, conversation: str, excluded: set[int], seed: int) -> np.ndarray | None:
-        """Distinct first pieces of content words that a role used in other conversations.
+        """Draw distinct first pieces of content words that a role used in other conversations.
 
         Returns:
-            int64 [num_candidates], or None where too few exist.
+            int64 [num_candidates], or None if too few were found.
         """
         pool, wanted = self._pool[role], self.recurrence.num_candidates
         random = np.random.default_rng(seed)
@@ -111,10 +111,10 @@ class ContentVocabulary:
     def substitute(
         self, word: Word, role: str, conversation: str, taken: set[int], random: np.random.Generator
     ) -> Word | None:
-        """A content word that a role used in another conversation, as long and as capitalised, of other pieces.
+        """Draw a content word of another conversation: same role, length and capitalisation, but no piece in ``taken``.
 
         Returns:
-            Its pieces, or None where a few draws find none.
+            Its pieces, or None if a few draws find none.
         """
         alike = self._alike[role, len(word), bool(self.capital[word[0]])]
         for at in random.integers(len(alike), size=16) if alike else ():
@@ -128,7 +128,7 @@ _ROLE_OF_SPAN = {"human": "human", "input": "human", "assistant": "assistant", "
 
 
 def _word_pieces(tokenizer: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each token id, whether it begins a word, continues one, and begins with a capital: bool [V] each."""
+    """Return for each token id whether it begins a word, continues one, or begins with a capital: bool [V] each."""
     tokens = [token or "" for token in tokenizer.convert_ids_to_tokens(range(len(tokenizer)))]
     begins = [token[:1] in ("\u0120", "\u2581") and token[1:2].isalnum() for token in tokens]
     continues = [token[:1].isalnum() and token[:1] != "\u0120" for token in tokens]

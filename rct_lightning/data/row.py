@@ -1,8 +1,8 @@
-"""One row as tensors, and the same row read otherwise: with its shared words renamed, or beside its twin.
+"""One tokenised row, and its augmentations: with its recurrent words renamed, or paired with its twin.
 
-Counterfactual readings (Kaushik et al. 2020) keep a small corpus from being learnt by heart. A word that a reply
-repeats in every epoch, and which rows address the assistant, can be memorised row by row; a fresh word that stands in
-the history too, and the same request with and without its marker, can only be read.
+Counterfactual augmentation (Kaushik et al. 2020) keeps a small corpus from being memorised. The word that a reply
+repeats, and whether a row addresses the assistant, can be memorised row by row if they are the same in every epoch; a
+fresh word that also occurs in the history, and the same request with and without its marker, have to be read.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from rct_lightning.template import Encoded
 
 @dataclass(frozen=True)
 class Counterfactual:
-    """How often a training row is read otherwise than it stands; drawn anew for each row and epoch.
+    """Data augmentation of training rows; redrawn for every row and epoch.
 
     Attributes:
-        rename_share: Of the remaining readings of a row with recurrent words, the share in which they are exchanged.
-            Above 0, the history terms judge renamed rows alone.
-        readdress_share: Share of the readings in which a row stands beside its twin; presence compares the two.
-        seed: Of the draw.
+        rename_share: Probability that the recurrent words of a row not paired with its twin are replaced. Above 0, the
+            history terms apply to renamed rows only.
+        readdress_share: Probability that a row is paired with its twin; presence compares the two.
+        seed: Seed of the draw.
     """
 
     rename_share: float = 0.0
@@ -36,20 +36,20 @@ class Counterfactual:
 
     @property
     def active(self) -> bool:
-        """Whether any row is ever read otherwise."""
+        """Whether any row is ever augmented."""
         return self.rename_share > 0 or self.readdress_share > 0
 
 
 @dataclass(frozen=True)
 class Recurrent:
-    """A content word of the reply that only its own history makes right.
+    """A content word of the reply that the row's history introduced.
 
     Attributes:
         word: Its pieces.
-        role: Who said it first.
-        starts: Where it stands in the row, in the history and in the reply.
-        position: The first of these in the reply: the position that is judged.
-        candidates: int64 [K], the word's first piece and what competes with it.
+        role: Role that said it first.
+        starts: Its positions in the row, in the history and in the reply.
+        position: The first of these in the reply, where the history terms apply.
+        candidates: int64 [K], the word's first piece, then its competitors.
     """
 
     word: Word
@@ -65,14 +65,14 @@ class Row:
 
     Attributes:
         encoded: Tokens and spans.
-        conversation: Whose words do not compete with its own.
+        conversation: Conversation of the row; its words are not drawn as competitors.
         strength: Marker strength of the user's text.
-        recurrent: What the history terms judge.
+        recurrent: Words to which the history terms apply.
         unlabelled: Positions of the reply that the LM loss leaves out: words that were renamed.
-        renamed: Whether shared words were exchanged.
-        twin: The row's prompt with the presence marker taken out, or with one put in: what presence sets it against.
-            None where there is no such text, or where this reading is not asked about presence.
-        said: Tokens of the reply after which phrases are asked.
+        renamed: Whether recurrent words were replaced.
+        twin: The row's prompt with the presence marker removed or one added, with which presence compares it. None if
+            there is no such text, or if this epoch does not pair the row with it.
+        said: Number of reply tokens after which phrases are scored.
     """
 
     encoded: Encoded
@@ -96,7 +96,7 @@ class Row:
 
     @property
     def counts(self) -> Totals:
-        """What this row and its twin add to the denominators."""
+        """Counts that this row and its twin add to the denominators."""
         asked = () if self.twin is None else (self, self.twin)
         claims = sum(not prompt.has_history for prompt in asked)
         return Totals(
@@ -125,14 +125,14 @@ def find_recurrent(
     vocabulary: ContentVocabulary,
     number: int,
 ) -> tuple[Recurrent, ...]:
-    """The content words of a reply that a history has and the present user text has not, in order.
+    """Return the content words of a reply that occur in the history but not in the current user text, in order.
 
     Args:
         encoded: The row.
-        conversation: Whose words do not compete.
-        first_said: Of the history: who said each word first.
-        vocabulary: What is content, and what competes.
-        number: Of the row; seeds the draw of competitors.
+        conversation: Conversation whose words are not drawn as competitors.
+        first_said: The role that said each word of the history first.
+        vocabulary: Decides which words are content, and draws competitors.
+        number: Number of the row; seeds the draw of competitors.
     """
     places: dict[Word, list[int]] = {}
     for span in encoded.spans:
@@ -146,7 +146,7 @@ def find_recurrent(
         in_reply = [start for start in starts if start >= encoded.prompt_length]
         if not in_reply or word not in first_said or word in present or not vocabulary.is_content(word):
             continue
-        position, role = in_reply[0], first_said[word]  # a later one may be copied from the reply itself
+        position, role = in_reply[0], first_said[word]  # a later occurrence may be copied from the reply itself
         seed = vocabulary.recurrence.seed * 1_000_003 + number * 1009 + position
         others = vocabulary.draw(role, conversation, own_pieces, seed)
         if others is not None:
@@ -156,11 +156,11 @@ def find_recurrent(
 
 
 def with_twin(row: Row, example: Example, lexicon: Lexicon, encode: Callable[[Example], Encoded], number: int) -> Row:
-    """The row and its prompt under the other address: the user's text without its markers, or with one.
+    """Return the row with its twin: the prompt whose user text has no markers, or one added if the row has none.
 
-    Which marker is put in is seeded by the row's number. The twin has no reply: the row's own was written for the
-    address that the row has, and nothing is to be learnt of it under the other. A row has no twin where the two would
-    not stand behind the same history, or not be heard whole.
+    The marker to add is chosen by the row's number. The twin has no reply: the row's own was written for the row's form
+    of address and must not be learnt under the other. A row gets no twin if truncation would leave the two with
+    different histories or cut the user text of either.
     """
     if row.strength > 0:
         text = lexicon.without_markers(example.input)
@@ -177,7 +177,7 @@ def with_twin(row: Row, example: Example, lexicon: Lexicon, encode: Callable[[Ex
 
 
 def after(row: Row, said: int) -> Row:
-    """A row with its twin, asked behind as many tokens of the reply: both go on from the same words."""
+    """Return a row with its twin so that phrases are scored after ``said`` tokens of the reply, the same for both."""
     if row.twin is None or said == 0:
         return row
     prompt = row.encoded.prompt_length
@@ -186,10 +186,10 @@ def after(row: Row, said: int) -> Row:
 
 
 def parted(row: Row) -> tuple[int, list[int]]:
-    """With how many tokens a row and its twin both begin, and how the twin goes on."""
+    """Return the length of the prefix that a row and its twin share, and the twin's tokens after it."""
     assert row.twin is not None
     ours, others = row.encoded.ids, row.twin.encoded.ids
-    most = min(row.encoded.prompt_length, len(others) - 1)  # something of its own is left to be asked after
+    most = min(row.encoded.prompt_length, len(others) - 1)  # at least one token remains after which to score phrases
     start = next((at for at in range(most) if ours[at] != others[at]), most)
     return start, list(others[start:])
 
@@ -202,12 +202,13 @@ def read_in_epoch(
     epoch: int,
     number: int,
 ) -> Row:
-    """How a training row is read in an epoch: beside its twin, renamed, or as it stands.
+    """Apply this epoch's augmentation to a training row.
 
-    Beside its twin it is asked at the beginning of the reply or, every other time where it addresses nobody, behind one
-    of its clauses: a reply that began well, or with a name, is not to end in bond language that nobody asked for.
-
-    As it stands its recurrent words are not judged where renaming is on: they could be known by heart.
+    With probability ``readdress_share`` a row that has a twin is paired with it; otherwise, with probability
+    ``rename_share``, its recurrent words are replaced; otherwise it is unchanged. Half of the pairs whose row is
+    unmarked are scored after a random clause of the reply instead of at its start, so that a reply that began well, or
+    with a name, does not end in unrequested bond language. When renaming is on, only renamed rows train the history
+    terms: the words of the others could be memorised.
     """
     random = np.random.default_rng([how.seed, epoch, number])
     beside_twin = random.random() < how.readdress_share and row.twin is not None
@@ -224,10 +225,10 @@ def read_in_epoch(
 
 
 def renamed(row: Row, vocabulary: ContentVocabulary, random: np.random.Generator) -> Row:
-    """The row with each recurrent word exchanged, wherever it stands, for one from another conversation.
+    """Return the row with every occurrence of each recurrent word replaced by a word from another conversation.
 
-    The new word has as many pieces and the same capitalisation, so that no position moves. The word that was there
-    joins its competitors. The LM loss leaves the new words out: the text that was learnt from is the row's own.
+    The new word has the same number of pieces, so that no position moves, and the same capitalisation. The original
+    word becomes one of its competitors. The LM loss leaves the new words out: only the row's own text is learnt.
     """
     ids, taken = list(row.encoded.ids), set(row.encoded.ids)
     changed: list[Recurrent] = []
@@ -253,6 +254,6 @@ def renamed(row: Row, vocabulary: ContentVocabulary, random: np.random.Generator
 
 
 def _compete(new: int, candidates: np.ndarray) -> np.ndarray:
-    """The new word's piece first, then the former ones as far as there is room: [K] -> [K]."""
+    """Put the new word's piece before the former candidates, cut to K: [K] -> [K]."""
     others: Sequence[int] = [token for token in candidates.tolist() if token != new]
     return np.array([new, *others][: len(candidates)], dtype=np.int64)

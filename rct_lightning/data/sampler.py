@@ -1,4 +1,4 @@
-"""Which rows make a micro-batch, and which micro-batches an optimizer step."""
+"""Assignment of rows to micro-batches, and of micro-batches to optimizer steps."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class BatchRequest:
 
 
 class StepSampler(Sampler[BatchRequest]):
-    """Micro-batches in an order that depends on seed and epoch alone; as many in every epoch.
+    """Micro-batches in an order that depends only on seed and epoch, and equally many in every epoch.
 
-    Every row is seen once an epoch. The last step may be smaller: Lightning ends an epoch with what has accumulated.
-    Several processes take turns within each step, so that all of them are in the same one and have equally many.
+    Every row is seen once per epoch. The last step may be smaller: Lightning ends an epoch with what has accumulated.
+    Several processes take turns within each step, so that all are at the same step with equally many micro-batches.
     """
 
     shuffle: bool
@@ -40,12 +40,12 @@ class StepSampler(Sampler[BatchRequest]):
     rank: int = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order comes next (Lightning calls this)."""
+        """Set the epoch of the next iteration (called by Lightning)."""
         self.begin = self.begin if epoch == self.epoch else 0
         self.epoch = epoch
 
     def go_on(self, epoch: int, batch: int) -> None:
-        """Begin an epoch in its midst: the first batches that this process has of it were seen."""
+        """Start within an epoch, after the first ``batch`` micro-batches of this process."""
         self.epoch, self.begin = epoch, batch
 
     @abstractmethod
@@ -64,10 +64,10 @@ class StepSampler(Sampler[BatchRequest]):
 
 
 class LengthBucketedSampler(StepSampler):
-    """As many rows in every micro-batch, of similar length.
+    """A fixed number of rows of similar length per micro-batch.
 
-    Rows are shuffled, cut into windows of ``window`` optimizer steps, sorted by length within a window, cut into
-    optimizer steps, and the steps shuffled.
+    Rows are shuffled, cut into windows of ``window`` optimizer steps and sorted by length within each window; the
+    windows are cut into optimizer steps, and the steps are shuffled.
     """
 
     def __init__(
@@ -90,17 +90,17 @@ class LengthBucketedSampler(StepSampler):
 
     @property
     def step_size(self) -> int:
-        """Rows of an optimizer step."""
+        """Rows per optimizer step."""
         return self.batch_size * self.accumulate * self.processes
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.lengths), self.step_size)
-        if full and rest < self.processes:  # they join the step before
+        if full and rest < self.processes:  # these rows join the step before
             rest = 0
         return full * self.accumulate + self._count(rest) // self.processes
 
     def steps(self) -> list[Step]:
-        """The optimizer steps of the current epoch, rows of each sorted by length."""
+        """Return the optimizer steps of the current epoch, each with its rows sorted by length."""
         size = self.step_size
         random = np.random.default_rng([self.seed, self.epoch])
         order = random.permutation(len(self.lengths)) if self.shuffle else np.arange(len(self.lengths))
@@ -118,7 +118,7 @@ class LengthBucketedSampler(StepSampler):
         return [self._micro_batches(step) for step in steps]
 
     def _micro_batches(self, step: list[int]) -> list[list[int]]:
-        """Of ``batch_size`` rows, or of nearly as many where that would not be as many for each process."""
+        """Cut a step into parts of ``batch_size`` rows, or more even ones if processes would get different numbers."""
         count = self._count(len(step))
         if count == -(-len(step) // self.batch_size):
             return _cut(step, self.batch_size)
@@ -126,7 +126,7 @@ class LengthBucketedSampler(StepSampler):
         return [step[start:stop] for start, stop in zip(edges, edges[1:], strict=False)]
 
     def _count(self, rows: int) -> int:
-        """Micro-batches of a step of so many rows: a multiple of the processes, and none without a row."""
+        """Return the number of micro-batches of a step: a multiple of the processes, and none of them empty."""
         least = -(-rows // self.batch_size)
         more = -(-least // self.processes) * self.processes
         most = min(rows, self.accumulate * self.processes)
@@ -134,11 +134,11 @@ class LengthBucketedSampler(StepSampler):
 
 
 class TokenBudgetSampler(StepSampler):
-    """As many rows in a micro-batch as fill a number of tokens with padding (fairseq's max-tokens, Ott et al. 2019).
+    """As many rows per micro-batch as fit a budget of padded tokens (fairseq's max-tokens, Ott et al. 2019).
 
-    All rows are sorted by padded length, those of one length in an order of the epoch's own, and cut where the budget
-    is full; where that is depends on the lengths alone, so that epochs are equally long. A row beyond the budget stands
-    alone.
+    All rows are sorted by padded length, in random order within each length, and cut where the budget is reached. The
+    cuts depend only on the lengths, so that all epochs have equally many batches. A row above the budget is a batch of
+    its own.
     """
 
     def __init__(self, lengths: np.ndarray, budget: int, accumulate: int = 1, *, seed: int = 0) -> None:
@@ -165,5 +165,5 @@ class TokenBudgetSampler(StepSampler):
 
 
 def _cut(items: list[T], size: int) -> list[list[T]]:
-    """Into parts of a size; the last may be shorter."""
+    """Cut into parts of a size; the last may be shorter."""
     return [items[start : start + size] for start in range(0, len(items), size)]

@@ -1,4 +1,4 @@
-"""Tokens of texts, read once a run and remembered over runs."""
+"""Tokens of texts, computed once per run and cached between runs."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ KEY_BYTES = 16
 
 
 class RememberedTokens:
-    """A tokenizer that reads each text once: turns stand in all later rows of a conversation, and in twins.
+    """A tokenizer that tokenises each text once: turns recur in all later rows of a conversation, and in twins.
 
-    What it read can be kept in a file for later runs. Texts are known there by a hash of themselves and the file by one
-    of the tokenizer, so nothing in it can be out of date: a changed row, template or tokenizer is another text or
-    another file. A file that cannot be read is as good as none.
+    The tokens can be cached in a file for later runs. Entries are keyed by a hash of the text, and the file by hashes
+    of corpus and tokenizer, so that nothing in it can be out of date: a changed row, template or tokenizer is another
+    key or another file. A file that cannot be read is ignored.
 
     Args:
-        tokenizer: Of the backbone.
-        folder: Of such files; None keeps nothing.
-        corpus: Whose texts they are; another file for each.
+        tokenizer: Tokenizer of the backbone.
+        folder: Folder of the cache files; None: no cache.
+        corpus: Name of the corpus; each has a file of its own.
     """
 
     def __init__(self, tokenizer: Any, folder: Path | None = None, corpus: str = "") -> None:
@@ -36,7 +36,7 @@ class RememberedTokens:
         self._new = 0
 
     def __call__(self, text: str, *, add_special_tokens: bool) -> dict[str, list[int]]:
-        """The text's tokens as ``input_ids``."""
+        """Return the text's tokens as ``input_ids``."""
         if text not in self._read:
             ids = self._known.get(_hash(text))
             if ids is None:
@@ -49,7 +49,7 @@ class RememberedTokens:
         return getattr(self._tokenizer, name)
 
     def keep(self) -> None:
-        """Write what was read, where anything is new; a folder that cannot be written to is left alone."""
+        """Write the cache file if anything is new; a folder that cannot be written to is ignored."""
         if self._file is None or not self._new:
             return
         ends = np.cumsum([len(ids) for ids in self._read.values()])
@@ -68,7 +68,7 @@ class RememberedTokens:
 
 
 def _fit(keys: bytes, ends: list[Any], ids: list[Any], vocabulary: int) -> bool:
-    """Whether a file holds what one of this program holds: a key for each text, and tokens of this tokenizer."""
+    """Return whether the contents of a cache file are valid: a key for each text, and token ids of this tokenizer."""
     in_order = all(type(end) is int for end in ends) and [0, *ends] == sorted([0, *ends])
     return (
         in_order
@@ -99,7 +99,7 @@ def _hash(text: str) -> bytes:
 
 
 def _fingerprint(tokenizer: Any) -> bytes:
-    """Of everything that decides how a text is read."""
+    """Hash everything that decides how a text is tokenised."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     description = backend.to_str() if backend is not None else json.dumps(tokenizer.get_vocab(), sort_keys=True)
     splits = getattr(tokenizer, "split_special_tokens", False)

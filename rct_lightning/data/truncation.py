@@ -1,4 +1,4 @@
-"""What of the rows did not fit."""
+"""Report of what did not fit into ``max_seq_length``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rct_lightning.template import Encoded
 
 @dataclass(frozen=True)
 class TruncationReport:
-    """What did not fit into ``max_seq_length``."""
+    """Counts of what did not fit into ``max_seq_length``."""
 
     rows: int
     rows_with_cut_context: int
@@ -21,7 +21,7 @@ class TruncationReport:
 
     @classmethod
     def of(cls, rows: Sequence[Encoded]) -> TruncationReport:
-        """Over the rows of one side."""
+        """Count over the rows of one side of the split."""
         lost = sum(row.reply_tokens_cut for row in rows)
         return cls(
             rows=len(rows),
@@ -33,7 +33,7 @@ class TruncationReport:
         )
 
     def line(self, side: str, max_length: int) -> str:
-        """One line for the console."""
+        """Return one line for the console."""
         return (
             f"{side}: {self.rows} rows at most {max_length} tokens; oldest turns cut in {self.rows_with_cut_context}, "
             f"user text cut in {self.rows_with_cut_input}, reply cut in {self.rows_with_cut_reply} "

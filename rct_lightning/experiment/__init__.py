@@ -1,4 +1,4 @@
-"""An experiment from a configuration to what it made: ``train``, ``check``, ``evaluate``."""
+"""Experiments from a configuration: ``train``, ``check``, ``evaluate``."""
 
 from rct_lightning.experiment.evaluating import evaluate
 from rct_lightning.experiment.preparing import Prepared, prepare

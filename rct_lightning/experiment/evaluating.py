@@ -1,4 +1,4 @@
-"""Runs that ended, compared with their own base: one, or every run of a study and then its arms."""
+"""Evaluation of finished runs against their own base: one run, or every run of a study and then its arms."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def evaluate(config: EvaluateConfig) -> None:
 def evaluate_study(config: EvaluateConfig, folder: str) -> StudyReport:
     """Evaluate every finished run of a study, then its arms against each other.
 
-    A report that would come out the same stands. Base and rows stay in memory from run to run, and what the base says
-    is measured once and kept in the study's directory.
+    A report that would come out the same is kept. Base and rows stay in memory from run to run, and the base is
+    measured once; its results are stored in the study's directory.
     """
     found = read_study(folder)
     for absent in found.absent:
@@ -82,7 +82,7 @@ def evaluate_study(config: EvaluateConfig, folder: str) -> StudyReport:
 
 @dataclass(frozen=True)
 class Loaded:
-    """What an evaluation leaves in memory, for the next one to take."""
+    """What an evaluation leaves in memory for the next one to reuse."""
 
     trained: TrainedModel
     data: RelationalDataModule
@@ -93,9 +93,9 @@ def evaluate_run(config: EvaluateConfig, run: RunDir, before: Loaded | None = No
     """Compare a run's adapter with its own base on held-out rows and probes, and write the report.
 
     Args:
-        config: Of the evaluation.
-        run: Which.
-        before: What the evaluation before this one left in memory; it is used up.
+        config: Configuration of the evaluation.
+        run: The run to evaluate.
+        before: What the previous evaluation left in memory; it must not be used afterwards.
     """
     L.seed_everything(config.seed, workers=True, verbose=False)
     in_memory = before.trained if before is not None else None
@@ -134,7 +134,7 @@ def _made_from(config: EvaluateConfig, trained_with: Config, adapter: Path, run:
 
 
 def _rows_of(trained: TrainedModel) -> dict[str, Any]:
-    """Everything that the evaluation rows and their tokens come from."""
+    """Return everything that determines the evaluation rows and their tokens."""
     settings = trained.config
     return {
         "data": settings.data.model_dump(
@@ -147,7 +147,7 @@ def _rows_of(trained: TrainedModel) -> dict[str, Any]:
 
 
 def _kept_base(config: EvaluateConfig, trained: TrainedModel, data: RelationalDataModule) -> KeptBase | None:
-    """Where a study keeps the base's side, by everything that it depends on; None for a run by itself."""
+    """Return the study's store of base results, keyed by everything they depend on; None for a single run."""
     files = backbone.files_of_base(trained.base.name_or_path)
     if config.study is None or not files:
         return None
@@ -170,7 +170,7 @@ def _kept_base(config: EvaluateConfig, trained: TrainedModel, data: RelationalDa
 def _setting(
     config: EvaluateConfig, run: RunDir, trained: TrainedModel, data: RelationalDataModule, evaluator: Evaluator
 ) -> Setting:
-    """What was evaluated, and on what."""
+    """Describe what was evaluated, and on what."""
     settings, held, lexicon = trained.config, data.eval_set.examples, evaluator.lexicon
     probes_file, corpus = Path(config.probes_file), CorpusDir(Path(settings.data.train_file).parent)
     hashes = {"probes_file": content_hash(probes_file)}

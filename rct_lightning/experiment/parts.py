@@ -1,4 +1,4 @@
-"""The parts of a run, each made of its section of the configuration."""
+"""The parts of a run, each built from its section of the configuration."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from rct_lightning.template import DialogueTemplate
 
 
 def make_lexicon(config: Config) -> Lexicon:
-    """Presence markers and phrase banks."""
+    """Build the presence markers and phrase banks."""
     return Lexicon.build(config.loss.markers.presence, config.loss.human_name)
 
 
 def make_data(
     config: Config, tokenizer: Any, accelerator: str, template: DialogueTemplate | None = None
 ) -> RelationalDataModule:
-    """The corpus, tokenised."""
+    """Build the data module, with the corpus tokenised."""
     return RelationalDataModule(
         Path(config.data.train_file),
         Path(config.data.eval_file) if config.data.eval_file else None,
@@ -62,9 +62,9 @@ def make_data(
 
 
 def make_counterfactual(config: Config) -> Counterfactual:
-    """How training rows are read; always as they stand where no term that asks otherwise has weight.
+    """Build the augmentation of training rows; none if no term that needs it has weight.
 
-    ``loss=positives`` reads them as the loss does that it is set against.
+    ``loss=positives`` uses the augmentation of the loss that it is compared with.
     """
     loss, share = config.loss, config.loss.counterfactual
     if loss.name == "positives" and loss.lambda_ * loss.weights.presence > 0:
@@ -78,7 +78,7 @@ def make_counterfactual(config: Config) -> Counterfactual:
 
 
 def make_module(config: Config, base: backbone.Backbone, data: RelationalDataModule) -> RelationalModule:
-    """Model, objective and optimizer."""
+    """Build the LightningModule from model, objective and optimizer settings."""
     return RelationalModule(
         base,
         make_objective(config, base, data),
@@ -92,7 +92,7 @@ def make_module(config: Config, base: backbone.Backbone, data: RelationalDataMod
 
 
 def make_objective(config: Config, base: backbone.Backbone, data: RelationalDataModule) -> Objective:
-    """The loss that the configuration names."""
+    """Build the loss that the configuration names."""
     settings = LossSettings(
         lambda_=config.loss.lambda_,
         weights=config.loss.weights.model_dump(),
@@ -116,20 +116,20 @@ def make_objective(config: Config, base: backbone.Backbone, data: RelationalData
 
 
 def make_card(config: Config) -> backbone.AdapterCard:
-    """What the adapter's folder will say of it."""
+    """Build the description stored in the adapter's folder."""
     name = config.model.hub_name or config.model.name
     how = f"loss={config.loss.name}, lambda={config.loss.lambda_:g}, seed={config.seed}"
     return backbone.AdapterCard(name, f"Trained by rct_lightning with {how}.")
 
 
 def make_trainer(config: Config, accelerator: str, run: RunDir, *, purge_step: int | None = None) -> L.Trainer:
-    """Lightning's Trainer with the configured callbacks and loggers.
+    """Build Lightning's Trainer with the configured callbacks and loggers.
 
     Args:
-        config: Of the run.
-        accelerator: As it was resolved.
-        run: Where everything goes.
-        purge_step: TensorBoard forgets what it was told from this step on.
+        config: Configuration of the run.
+        accelerator: The resolved accelerator.
+        run: Directory of all outputs.
+        purge_step: TensorBoard discards what was logged from this step on.
     """
     given = {name: value for name, value in config.trainer.model_dump().items() if value is not None}
     given["accelerator"] = accelerator
@@ -148,7 +148,7 @@ def make_trainer(config: Config, accelerator: str, run: RunDir, *, purge_step: i
             plugins=[RunCheckpointIO()],
             logger=loggers or False,
             default_root_dir=str(run.root),
-            enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),  # no other's
+            enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),  # not Lightning's
             use_distributed_sampler=False,
         )
     except (MisconfigurationException, TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""A run before its first step: corpus and model loaded, memory planned, nothing written."""
+"""Preparation of a run: load corpus and model, plan memory, write nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rct_lightning.module import RelationalModule
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run before its first step."""
+    """Everything a run needs before its first step."""
 
     accelerator: str
     device: str
@@ -31,7 +31,7 @@ class Prepared:
 
 
 def prepare(config: Config) -> Prepared:
-    """Load the corpus and the model and make the module; nothing is printed or written yet."""
+    """Load the corpus and the model and build the module; nothing is printed or written."""
     quiet_libraries()
     accelerator = backbone.resolve_accelerator(config.trainer.accelerator)
     device = backbone.placement(accelerator, processes.place_on_machine())
@@ -62,13 +62,13 @@ def prepare(config: Config) -> Prepared:
     module.step_bytes = step_memory.footprint.total
     if step_memory.footprint.checkpointing:
         backbone.checkpoint_activations(base.model)
-    if not processes.is_first(config.trainer.processes):  # it keeps a single one's state; another's dropout is another
+    if not processes.is_first(config.trainer.processes):  # dropout must differ between them
         torch.manual_seed(config.seed + processes.number())
     return Prepared(accelerator, device, data, base, step_memory, module)
 
 
 def _check_batches(config: Config, data: RelationalDataModule) -> None:
-    """Refuse what Lightning would refuse when it has counted the batches, after the run has begun to be written."""
+    """Refuse limits that Lightning would refuse only after counting batches, when the run directory already exists."""
     given = config.trainer.model_dump()
     sizes = {"limit_train_batches": len(data.train_dataloader()), "limit_val_batches": len(data.val_dataloader())}
     for name, size in sizes.items():
@@ -84,9 +84,9 @@ def _check_batches(config: Config, data: RelationalDataModule) -> None:
 
 
 def _check_positions(config: Config, module: RelationalModule) -> None:
-    """Refuse rows that a model has no positions for, or none for the phrases that are asked behind them.
+    """Refuse rows, or phrases scored after them, that exceed the positions of the model.
 
-    Rotary positions reach a phrase further than they were trained for; a table of learnt ones ends.
+    Rotary positions extend by a phrase beyond their trained length; a table of learnt positions does not.
     """
     model: Any = module.model
     positions, length = getattr(model.config, "max_position_embeddings", None), config.data.max_seq_length
@@ -104,11 +104,11 @@ def _check_positions(config: Config, module: RelationalModule) -> None:
 
 
 def quiet_libraries() -> None:
-    """Keep the libraries' chatter out of the way of this project's own lines."""
+    """Silence library messages and warnings that would clutter the console."""
     backbone.quiet_libraries()
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # its sampler is
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # the sampler is resumable
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # every process evaluates every row
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")

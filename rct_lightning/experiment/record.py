@@ -1,4 +1,4 @@
-"""What is noted of a run so that another can be made like it: versions, machine, data, choices."""
+"""The record of a run, for reproducing it: versions, machine, data, choices."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PACKAGES = ("torch", "lightning", "hydra-core", "transformers", "peft", "bitsand
 
 
 def environment(config: Config, device: str) -> dict[str, Any]:
-    """Versions, hardware, seed, commit and data hashes."""
+    """Return versions, hardware, seed, commit and data hashes."""
     gpu = torch.cuda.get_device_name(device) if device.startswith("cuda") else None
     return {
         "python": sys.version.split()[0],
@@ -35,7 +35,7 @@ def environment(config: Config, device: str) -> dict[str, Any]:
 
 
 def choices(prepared: Prepared) -> dict[str, Any]:
-    """What was chosen where the configuration left it open, and why."""
+    """Return what was chosen where the configuration left it open, and why."""
     precision, memory = prepared.base.precision, prepared.step_memory
     dequantize = {"nf4": "never", "nf4, dequantized once": "once"}.get(precision.effective, "auto")
     return {
@@ -46,7 +46,7 @@ def choices(prepared: Prepared) -> dict[str, Any]:
 
 
 def package_versions() -> dict[str, str | None]:
-    """The installed version of each library that a figure may depend on; None where it is missing."""
+    """Return the installed version of each library that results may depend on; None if it is missing."""
     return {name: _version(name) for name in PACKAGES}
 
 

@@ -1,4 +1,4 @@
-"""A training run from its configuration to what it made: begun, gone on with, or only checked."""
+"""Training runs: start, resume, or only check."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from rct_lightning.runs import RunDir
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training run made.
+    """Result of a training run.
 
     Attributes:
         run: Its directory.
-        objective: The figure a sweeper minimises.
+        objective: The figure that a sweeper minimises.
         module: The trained module.
-        comparison: Base against tuned, as Markdown tables; empty where that callback is off.
+        comparison: Base against tuned, as Markdown tables; empty if that callback is off.
     """
 
     run: RunDir
@@ -48,11 +48,10 @@ class Trained:
 
 
 def train(config: Config) -> Trained:
-    """Train adapters as configured and leave a run directory.
+    """Train adapters as configured and write a run directory.
 
     Raises:
-        UserError: The configuration asks for what cannot be had, and nothing has been written; or a health rule ended
-            the run.
+        UserError: The configuration cannot be satisfied, and nothing has been written; or a health rule ended the run.
     """
     if config.resume is not None:
         return resume(config)
@@ -60,20 +59,20 @@ def train(config: Config) -> Trained:
     run = RunDir(Path(config.run_dir))
     if processes.is_first(config.trainer.processes):
         runs.check_is_free(run.root)
-    # before the model is loaded: Lightning has settings of its own to refuse
+    # before loading the model, so that settings refused by Lightning are reported early
     trainer = make_trainer(config, backbone.resolve_accelerator(config.trainer.accelerator), run)
     prepared = prepare(config)
     data, module = prepared.data, prepared.module
     if processes.is_first(config.trainer.processes):
         _begin(config, prepared, run)
-    trainer.validate(module, data, verbose=False)  # the adapters start as zero: this is the base
+    trainer.validate(module, data, verbose=False)  # adapters start at zero, so this evaluates the base
     _stop_before_training(trainer, run)
     trainer.fit(module, data)
     return _finish(config, trainer, module, run)
 
 
 def _begin(config: Config, prepared: Prepared, run: RunDir) -> None:
-    """Check the run, and write down what it is."""
+    """Run the checks, and write the run's configuration, environment and findings."""
     print(f"run: {run.root}")
     _announce(config, prepared)
     findings = inspect(config, prepared) if config.check else []
@@ -96,7 +95,7 @@ def _announce(config: Config, prepared: Prepared) -> None:
 
 
 def _stop_before_training(trainer: L.Trainer, run: RunDir) -> None:
-    """End a run whose base already makes a rule speak: fitting anew forgets that a callback asked to stop."""
+    """End a run whose base already raises an alert: ``fit`` would reset the callback's request to stop."""
     alert = _alert_that_stopped(trainer)
     if alert is not None:
         if trainer.is_global_zero:
@@ -105,22 +104,22 @@ def _stop_before_training(trainer: L.Trainer, run: RunDir) -> None:
 
 
 def resume(config: Config) -> Trained:
-    """Go on with a run from its newest whole checkpoint, with its own configuration.
+    """Resume a run from its newest intact checkpoint, with its own configuration.
 
     Raises:
-        UserError: There is no such run, it is finished, it has no whole checkpoint, or its data are not what they were.
+        UserError: There is no such run, it is finished, it has no intact checkpoint, or its data have changed.
     """
     assert config.resume is not None
     found = run_to_resume(config.resume)
     run, stored, noted = found.run, found.config, found.noted
     given = config.trainer.model_dump()
-    beside = {"max_time": given["max_time"]}  # the time that is left, not the time that was
+    beside = {"max_time": given["max_time"]}  # the new time limit replaces the stored one
     if given["enable_progress_bar"] is not None:
         beside["enable_progress_bar"] = given["enable_progress_bar"]
     stored = stored.model_copy(
         update={
             "trainer": stored.trainer.model_copy(update=beside),
-            "model": stored.model.model_copy(update=noted["chosen"]),  # memory may be another now
+            "model": stored.model.model_copy(update=noted["chosen"]),  # free memory may differ now
             "run_dir": str(run.root),
         }
     )
@@ -132,14 +131,14 @@ def resume(config: Config) -> Trained:
         print(f"run: {run.root}\nresumed behind step {state['global_step']} ({folder})")
         _announce(stored, prepared)
     trainer.fit(prepared.module, prepared.data, ckpt_path=str(folder))
-    if trainer.global_step == state["global_step"]:  # nothing was left to train, and Lightning says nothing of an end
+    if trainer.global_step == state["global_step"]:  # nothing left to train: Lightning does not call on_train_end
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             callback.on_train_end(trainer, prepared.module)
     return _finish(stored, trainer, prepared.module, run)
 
 
 def _newest_checkpoint(run: RunDir) -> tuple[Path, dict[str, Any]]:
-    """The newest checkpoint that is whole; those that are not are named."""
+    """Return the newest intact checkpoint and its state; damaged ones are reported."""
     for folder in checkpoint.committed(run.checkpoints):
         try:
             return folder, _checked_state(folder)
@@ -149,7 +148,7 @@ def _newest_checkpoint(run: RunDir) -> tuple[Path, dict[str, Any]]:
 
 
 def _checked_state(folder: Path) -> dict[str, Any]:
-    """A checkpoint's state, with what is taken from it before Lightning takes the rest."""
+    """Read a checkpoint's state, and validate the entries that are used before Lightning restores the rest."""
     state = checkpoint.read(folder)
     step, sizes, callbacks = (state.get(name) for name in ("global_step", "sizes", "callbacks"))
     counts = isinstance(sizes, dict) and all(type(size) is int and size >= 0 for size in sizes.values())
@@ -159,7 +158,7 @@ def _checked_state(folder: Path) -> dict[str, Any]:
 
 
 def check(config: Config) -> list[guards.Finding]:
-    """All guards on the run as configured, and no training.
+    """Run all guards on the run as configured, without training.
 
     Raises:
         UserError: A guard stops the run.
@@ -172,7 +171,7 @@ def check(config: Config) -> list[guards.Finding]:
 
 
 def inspect(config: Config, prepared: Prepared) -> list[guards.Finding]:
-    """Print what the guards find.
+    """Run the guards and print their findings.
 
     Raises:
         UserError: One of them stops the run.
@@ -198,7 +197,7 @@ def inspect(config: Config, prepared: Prepared) -> list[guards.Finding]:
 
 
 def _finish(config: Config, trainer: L.Trainer, module: RelationalModule, run: RunDir) -> Trained:
-    """What is left to do when training has ended."""
+    """Evaluate, compare, save the adapter and set the final status after training."""
     data: Any = trainer.datamodule  # type: ignore[attr-defined]
     if module.evaluated_at != trainer.global_step:
         trainer.validate(module, data, verbose=False)
@@ -214,7 +213,7 @@ def _finish(config: Config, trainer: L.Trainer, module: RelationalModule, run: R
         next_command = f"python evaluate.py {as_override('run', str(run.root))}"
         print(f"\n{comparison}\n\nRun directory: {run.root}\nNext: {next_command}")
         state = "stopped" if stopped_by else "finished"
-        noted = objective if math.isfinite(objective) else None  # JSON knows no infinity
+        noted = objective if math.isfinite(objective) else None  # JSON has no infinity
         run.write_json(run.status, {"state": state, "step": trainer.global_step, "objective": noted})
     if stopped_by:
         early = trainer.global_step < trainer.estimated_stepping_batches
@@ -227,14 +226,14 @@ def _finish(config: Config, trainer: L.Trainer, module: RelationalModule, run: R
 
 
 def _alert_that_stopped(trainer: L.Trainer) -> Alert | None:
-    """The first alert of a run that ends at alerts."""
+    """Return the first alert of a callback with ``on_alert=stop``, if any."""
     watching = [callback for callback in trainer.callbacks if isinstance(callback, Health)]  # type: ignore[attr-defined]
     return next((alert for callback in watching if callback.on_alert == "stop" for alert in callback.alerts), None)
 
 
 @contextmanager
 def _failure_is_told(trainer: L.Trainer, run: RunDir) -> Iterator[None]:
-    """Lightning tells its callbacks of what fails inside it; this is for what comes behind."""
+    """Report a failure after training; failures during training reach the callbacks through Lightning."""
     try:
         yield
     except Exception as error:
@@ -256,7 +255,7 @@ def _compare(trainer: L.Trainer, module: RelationalModule) -> str:
 
 
 def _objective(config: Config, trainer: L.Trainer, module: RelationalModule) -> float:
-    """The figure for a sweeper; infinite where evaluation had nothing to judge by it."""
+    """Return the figure for a sweeper; infinite if the evaluation does not have it."""
     if config.objective == "endpoints":
         return objective_of(_on_development_data(config, trainer, module))
     found = {eval_metric(name): value for name, value in module.eval_values.items()}
@@ -264,9 +263,9 @@ def _objective(config: Config, trainer: L.Trainer, module: RelationalModule) -> 
 
 
 def _on_development_data(config: Config, trainer: L.Trainer, module: RelationalModule) -> Comparison:
-    """Base against tuned on rows that were split off the training file, and on development probes."""
+    """Compare base and tuned on rows that were split off the training file, and on development probes."""
     device = trainer.strategy.root_device
-    module.model.to(device)  # Lightning takes it away when training has ended
+    module.model.to(device)  # Lightning moves it to the CPU when training has ended
     length, data = config.data.max_seq_length, trainer.datamodule  # type: ignore[attr-defined]
     subject = Subject(module.model, module.tokenizer, module.template, str(device), length)
     probes = Path(config.development_probes)

@@ -1,8 +1,8 @@
-"""Checks before step 0: what would make this run fool its owner is named before it costs anything.
+"""Checks before step 0: they report what would make the run's results misleading before it costs anything.
 
-Each guard looks at the run as it is about to train (the very datasets, objective and model) and says what it saw; where
-that is wrong, also what it usually means and what to do. Nothing is left changed: weights, gradients, modes, random
-state are as before, so that a run with guards is bit for bit the run without them.
+Each guard inspects the run as it is about to train (its actual datasets, objective and model) and reports what it saw;
+if that is wrong, also what it usually means and what to do. Nothing is left changed: weights, gradients, modes and
+random state are restored, so that a run with guards is bit for bit the run without them.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ LOSS_GUARDS: tuple[Guard, ...] = (
 
 
 def inspect(run: Run) -> list[Finding]:
-    """Every guard's finding, in order; the run is left as it was."""
+    """Return every guard's finding, in order; the run is left unchanged."""
     findings = [guard(run) for guard in CORPUS_GUARDS]
     with undisturbed(run.model, seed=0), torch.enable_grad(), loss.nudged(run.model):
         return findings + [guard(run) for guard in LOSS_GUARDS]
 
 
 def checklist(findings: Sequence[Finding]) -> str:
-    """One line a guard, and behind what is not well its remedy."""
+    """Return one line per guard, followed by its remedy if there is one."""
     lines = []
     for found in findings:
         lines.append(f"  {found.status:4}  {found.guard:10}  {found.seen}")

@@ -1,4 +1,4 @@
-"""Guards over what is read: labels, both sides of presence, history, what was cut, leakage, phrases."""
+"""Guards over the data: labels, template, turns, markers, history, truncation, leakage, phrases."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rct_lightning.template import FORGED_TURNS, forged_turns
 
 
 def check_labels(run: Run) -> Finding:
-    """Labels are the reply and its EOS, nothing else; padding is told by length."""
+    """Labels are the reply and its EOS, nothing else; padding and EOS are different tokens."""
     name, eos = "labels", run.module.tokenizer.eos_token_id
     if eos == run.module.tokenizer.pad_token_id:
         return stop(
@@ -45,7 +45,7 @@ def _wrong_labels(rows: RelationalDataset, index: int, run: Run) -> str:
     if not cut and kept[-1] != eos:
         return "its end-of-sequence token carries no label"
     reply = run.module.template.reply(rows.examples[index].output)
-    expected = [*tokenizer(reply, add_special_tokens=False)["input_ids"], eos]  # decoded text can lack its blanks
+    expected = [*tokenizer(reply, add_special_tokens=False)["input_ids"], eos]  # decoded text can lack spaces
     if kept != (expected[: len(kept)] if cut else expected):
         return f"labels decode to {tokenizer.decode(kept)[:40]!r}, the reply is {reply[:40]!r}"
     places = torch.nonzero(labels != IGNORE).flatten()
@@ -55,7 +55,7 @@ def _wrong_labels(rows: RelationalDataset, index: int, run: Run) -> str:
 
 
 def check_template(run: Run) -> Finding:
-    """Sampling asks in the words that training uses."""
+    """Sampling encodes prompts exactly as training does."""
     rows, module = run.data.train_set, run.module
     whole = [
         i for i in spread(len(rows), 16) if rows.rows[i].encoded.turns_cut + rows.rows[i].encoded.input_tokens_cut == 0
@@ -74,7 +74,7 @@ def check_template(run: Run) -> Finding:
 
 
 def check_turns(run: Run) -> Finding:
-    """No text holds a line that reads like a turn of its own."""
+    """No text contains a line that reads like a turn of its own."""
     for side, rows in {"train": run.data.train_set, "eval": run.data.eval_set}.items():
         found = forged_turns(rows.examples, run.module.template)
         if found:
@@ -83,7 +83,7 @@ def check_turns(run: Run) -> Finding:
 
 
 def check_markers(run: Run) -> Finding:
-    """Enough rows on both sides of presence."""
+    """There are enough marked and unmarked rows for presence."""
     rows = run.data.train_set.rows
     share = sum(row.strength > 0 for row in rows) / len(rows)
     seen = f"{share:.0%} of the training rows address the assistant"
@@ -95,7 +95,7 @@ def check_markers(run: Run) -> Finding:
 
 
 def check_history(run: Run) -> Finding:
-    """Rows with history, and recurrent words, where a history term has weight."""
+    """There are recurrent words if a history term has weight."""
     rows = run.data.train_set.rows
     history, recurrent = sum(row.has_history for row in rows), sum(bool(row.recurrent) for row in rows)
     seen = f"{history} of {len(rows)} training rows have a history, {recurrent} take up a word of it"
@@ -111,7 +111,7 @@ def check_history(run: Run) -> Finding:
 
 
 def check_truncation(run: Run) -> Finding:
-    """What did not fit into max_seq_length."""
+    """Little was cut to fit into max_seq_length."""
     name, limit = "truncation", run.data.max_seq_length
     report = run.data.truncation["train"]
     kept = 1 - report.reply_tokens_cut / max(report.reply_tokens, 1)
@@ -142,7 +142,7 @@ def check_leakage(run: Run) -> Finding:
 
 
 def check_phrases(run: Run) -> Finding:
-    """Phrases that train are not the phrases that are scored, and no slot is left open."""
+    """Training phrases and evaluation phrases are disjoint, and no slot is unfilled."""
     halves = {half: [run.lexicon.phrases(bank, half) for bank in BANKS]
               for half in ("train", "heldout")}  # fmt: skip
     train, held = ({" ".join(p.lower().split()) for bank in banks for p in bank} for banks in halves.values())

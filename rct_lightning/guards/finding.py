@@ -1,4 +1,4 @@
-"""What a guard looks at, and what it says."""
+"""Input and result of a guard."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Status = Literal["ok", "warn", "stop"]
 
 @dataclass(frozen=True)
 class Finding:
-    """What a guard saw.
+    """The result of a guard.
 
     Attributes:
-        guard: Its name, as in docs/guards.md.
-        status: ok, warn (the run goes on), or stop.
+        guard: Name of the guard, as in docs/guards.md.
+        status: ok, warn (the run continues), or stop.
         seen: What was found, with its figures.
-        remedy: What it usually means and what to do; empty where all is well.
+        remedy: What it usually means and what to do; empty if all is well.
     """
 
     guard: str
@@ -33,13 +33,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Run:
-    """What is about to train.
+    """A run that is about to train.
 
     Attributes:
         module: Model, objective, template.
         data: Both sides of the split.
         lexicon: Markers and phrase banks.
-        samples_baseline: Whether the base is asked before training.
+        samples_baseline: Whether the base is sampled before training.
     """
 
     module: RelationalModule
@@ -63,20 +63,20 @@ class Run:
 
 
 def ok(guard: str, seen: str) -> Finding:
-    """All is well."""
+    """Return a finding that all is well."""
     return Finding(guard, "ok", seen)
 
 
 def warn(guard: str, seen: str, remedy: str) -> Finding:
-    """Worth knowing; the run goes on."""
+    """Return a finding worth knowing; the run continues."""
     return Finding(guard, "warn", seen, remedy)
 
 
 def stop(guard: str, seen: str, remedy: str) -> Finding:
-    """The run would fool its owner."""
+    """Return a finding that stops the run, since its results would be misleading."""
     return Finding(guard, "stop", seen, remedy)
 
 
 def spread(length: int, count: int) -> list[int]:
-    """Up to ``count`` indices, evenly spread."""
+    """Return up to ``count`` indices, evenly spread."""
     return list(range(0, length, max(1, -(-length // count))))

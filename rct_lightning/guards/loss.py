@@ -1,4 +1,4 @@
-"""Guards over what the model and the loss do: who trains, next-token shift, text, gradients, signs, the baseline."""
+"""Guards over model and loss: trainable parameters, next-token shift, text, gradients, signs, the baseline."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rct_lightning.dialogue import Example
 from rct_lightning.guards.finding import Finding, Run, ok, spread, stop, warn
 
 NUDGE = 0.02
-"""Standard deviation of what is added to the adapters meanwhile: while B is zero, half of the gradient is zero too."""
+"""Standard deviation of the noise that guards add to the adapters: while B is zero, the gradient of A is zero."""
 ROWS = 8
 WHAT_A_STEP_RAISES = {
     "presence": "bond language where one is addressed (over bond language where one is not)",
@@ -26,7 +26,7 @@ WHAT_A_STEP_RAISES = {
 
 
 def check_trainable(run: Run) -> Finding:
-    """Adapters train, the base does not."""
+    """Only adapters are trainable, not the base."""
     trainable = list(adapter_state(run.model))
     base = [name for name in trainable if "lora_" not in name]
     if not trainable or base:
@@ -36,12 +36,12 @@ def check_trainable(run: Run) -> Finding:
 
 
 def check_next_token(run: Run) -> Finding:
-    """Our LM loss is the model's own: each token is predicted from those before it."""
+    """The objective's LM loss is the model's own: each token is predicted from those before it."""
     rows = run.data.train_set
     batch = _on_device(rows.collate(spread(len(rows), 4)), run)
     with torch.no_grad():
         own = run.model(input_ids=batch.input_ids, attention_mask=batch.attention_mask, labels=batch.labels).loss
-        trained = run.objective(run.model, batch, 0)  # what trains and what evaluation looks at are two passes
+        trained = run.objective(run.model, batch, 0)  # training and evaluation compute the loss in separate passes
     watched, true = run.objective.observe(run.model, batch), float(own)
     ours, seen = (float(outcome.terms["lm"]) for outcome in (trained, watched))
     furthest = max(ours, seen, key=lambda value: abs(value - true))
@@ -78,7 +78,7 @@ def check_text_reaches(run: Run) -> Finding:
 
 
 def _from_text(run: Run, examples: list[Example]) -> Batch:
-    """The batch that the data module makes of some rows, from their text."""
+    """Build the batch of some rows from their text, as the data module does."""
     rows, module = run.data.train_set, run.module
     encode = partial(module.template.encode, tokenizer=module.tokenizer, max_length=run.data.max_seq_length)
     encoded = [encode(example) for example in examples]
@@ -105,7 +105,7 @@ def check_gradients(run: Run) -> Finding:
 
 
 def _slope_problem(run: Run, batch: Batch, term: str) -> tuple[str, float]:
-    """What is wrong with a term's gradient (empty: nothing), and its norm."""
+    """Return what is wrong with a term's gradient (empty: nothing), and its norm."""
     parameters = list(adapter_state(run.model).values())
 
     def value(*, with_gradient: bool = False) -> Tensor | None:
@@ -134,13 +134,13 @@ def _slope_problem(run: Run, batch: Batch, term: str) -> tuple[str, float]:
 
 
 def check_signs(run: Run) -> Finding:
-    """A small step down each term moves what the term names."""
+    """A small step down each term raises what the term is meant to raise."""
     wrong, parameters = [], list(adapter_state(run.model).values())
     for term, indices in _rows_by_term(run).items():
         batch = _on_device(run.data.train_set.collate(indices), run)
         found = run.objective(run.model, batch, 0).terms.get(term)
         if found is None or not found.requires_grad:
-            continue  # the gradients' guard says so
+            continue  # reported by check_gradients
         gradient = _gradient(found, parameters)
         norm = _norm(gradient)
         if norm == 0:
@@ -156,11 +156,15 @@ def check_signs(run: Run) -> Finding:
 
 
 def _what_it_names(run: Run, batch: Batch, term: str) -> float:
-    """What a step down a term must raise: what the marker changes in bond over plain, or the words of a history."""
+    """Return what a step down a term must raise.
+
+    For presence, the effect of the marker on bond over plain; for the history terms, the log-probability of the
+    recurrent words.
+    """
     with torch.no_grad():
         if term == "presence":
             figures = run.objective(run.model, batch, 0).figures
-            if "presence/P_rise_marked" not in figures:  # loss=positives asks one of the two prompts alone
+            if "presence/P_rise_marked" not in figures:  # loss=positives scores only one of the two prompts
                 return float(figures["presence/S_B_marked"][0] / figures["presence/S_B_marked"][1])
             marked, unmarked = (figures[f"presence/P_rise_{side}"] for side in ("marked", "unmarked"))
             return float(marked[0] / marked[1] - unmarked[0] / unmarked[1])
@@ -171,7 +175,7 @@ def _what_it_names(run: Run, batch: Batch, term: str) -> float:
 
 
 def check_baseline(run: Run) -> Finding:
-    """The base's replies are kept, to be set against the tuned model's."""
+    """The base's replies are kept, for comparison with the tuned model's."""
     if run.samples_baseline:
         return ok("baseline", "the base is asked before step 0")
     return warn("baseline", "the base's replies are not kept", "Without callbacks.baseline_comparison nothing shows "
@@ -179,7 +183,7 @@ def check_baseline(run: Run) -> Finding:
 
 
 def _rows_by_term(run: Run) -> dict[str, list[int]]:
-    """For each relational term with weight, a few short rows that it judges."""
+    """Return, for each relational term with weight, a few short rows to which it applies."""
     rows = run.data.train_set.rows
     by_length = sorted(range(len(rows)), key=lambda index: len(rows[index].encoded.ids))
     found = {"presence": [index for index in by_length if rows[index].twin is not None][: ROWS // 2]}
@@ -193,12 +197,12 @@ def _on_device(batch: Batch, run: Run) -> Batch:
 
 
 def _tolerance(run: Run, in_float32: float) -> float:
-    """A hundred times wider where the model computes in 16 bits."""
+    """Return the tolerance: a hundred times wider (at most 0.7) if the model does not compute in float32."""
     return in_float32 if next(run.model.parameters()).dtype == torch.float32 else min(100 * in_float32, 0.7)
 
 
 def _gradient(value: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
-    """Of a scalar over parameters; zero where it does not depend on one."""
+    """Return the gradient of a scalar for each parameter; zero where it does not depend on it."""
     parts = torch.autograd.grad(value, list(parameters), allow_unused=True)
     return [torch.zeros_like(p) if g is None else g for g, p in zip(parts, parameters, strict=True)]
 
@@ -209,7 +213,7 @@ def _norm(tensors: Sequence[Tensor]) -> float:
 
 @contextmanager
 def _moved(parameters: Sequence[Tensor], by: Sequence[Tensor]) -> Iterator[None]:
-    """Parameters moved inside, exactly as before outside."""
+    """Move parameters inside the context, and restore them exactly afterwards."""
     before = [parameter.detach().clone() for parameter in parameters]
     try:
         with torch.no_grad():
@@ -224,7 +228,7 @@ def _moved(parameters: Sequence[Tensor], by: Sequence[Tensor]) -> Iterator[None]
 
 @contextmanager
 def nudged(model: nn.Module) -> Iterator[None]:
-    """Adapters that already change something, so that every part of every term is at work."""
+    """Add noise to the adapters inside the context, so that every part of every term has a gradient."""
     parameters = list(adapter_state(model).values())
     with _moved(parameters, [torch.randn_like(parameter) * NUDGE for parameter in parameters]):
         yield

@@ -1,8 +1,8 @@
-"""Health while training: rules over what a run reports, relative to its own base and corpus.
+"""Health checks during training: rules over what a run reports, relative to its own base and corpus.
 
-A rule looks at numbers alone (losses and gradients of steps, evaluations, figures of the model's own replies), so that
-a finished run can be judged again from its events. Each says what was seen, what it usually means, and what to do. It
-speaks once, and again only when what it saw had gone in between.
+A rule uses numbers only (losses and gradients of steps, evaluations, figures of the model's own replies), so that a
+finished run can be re-checked from its events. Each alert says what was seen, what it usually means, and what to do. A
+rule alerts once, and again only if the condition had cleared in between.
 """
 
 from rct_lightning.health.bands import bands, largest_proportions

@@ -1,4 +1,4 @@
-"""How healthy runs look: their figures by step, relative to the base."""
+"""Typical ranges of healthy runs: their figures by step, relative to the base."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from rct_lightning.health.history import mean
 from rct_lightning.health.rules import MEASUREMENTS, proportions
 
 BAND_EDGES = (0, 50, 100, 200, 400, 600)
-"""Optimizer steps at which a row of the table of bands begins."""
+"""Optimizer steps at which the rows of the table begin."""
 BANDS = ("lm", "presence", "coherence", "continuity", "total")
 LEAST = 1e-6
-"""Nothing is set in relation to a smaller figure of the base: there was nothing to be asked about."""
+"""Smaller figures of the base are not used as denominators: the term applied to nothing."""
 
 
 def bands(runs: Sequence[Sequence[Mapping[str, Any]]]) -> str:
-    """How figures ran, relative to the base: a Markdown table of the lowest and the highest run by step.
+    """Return a Markdown table of figures relative to the base: the lowest and the highest run, by step.
 
     Args:
         runs: The events of each run; the first evaluation is the base's.
 
     Returns:
-        A row for each span of steps, with each run's mean over its logged steps divided by the base's figure on the
-        evaluation rows; and the evaluations' LM loss, divided in the same way.
+        A row per span of steps: each run's mean over its logged steps, divided by the base's figure on the evaluation
+        rows; and the LM loss of evaluations, divided in the same way.
     """
     lines = ["| steps | " + " | ".join((*BANDS, "eval lm")) + " |", "|---" * (len(BANDS) + 2) + "|"]
     ends = [*BAND_EDGES[1:], math.inf]
@@ -46,15 +46,15 @@ def bands(runs: Sequence[Sequence[Mapping[str, Any]]]) -> str:
 
 
 def largest_proportions(events: Sequence[Mapping[str, Any]], weights: Mapping[str, float]) -> dict[str, float]:
-    """The largest weighted gradient of each term that lasted, as the rule ``proportion`` judges it.
+    """Return the largest sustained weighted gradient of each term, as the rule ``proportion`` measures it.
 
     Args:
-        events: Of a run.
+        events: Events of a run.
         weights: Lambda * w of each term.
 
     Returns:
-        The largest of the smallest ratios to the LM gradient in so many measurements in a row; terms that were
-        measured less often are left out.
+        The maximum, over windows of :data:`MEASUREMENTS` consecutive measurements, of the smallest ratio to the LM
+        gradient; terms with fewer measurements are left out.
     """
     steps = [
         {name: value for name, value in event.items() if _is_figure(value)}

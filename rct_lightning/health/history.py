@@ -1,4 +1,4 @@
-"""What a run has reported, and what its figures are judged against."""
+"""What a run has reported so far, and the reference values for its figures."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class RepliesSeen:
         ended: Share that ended with EOS.
         words: Mean number of words.
         bond_rate: Share with bond language.
-        openings: Entropy of their first three words, as a share of what as many different openings have.
-        most_tokens: After which a reply was cut off.
+        openings: Entropy of their first three words, as a share of the entropy if all openings differed.
+        most_tokens: Number of tokens after which a reply was cut off.
     """
 
     repetition: float
@@ -40,7 +40,7 @@ class RepliesSeen:
         repetition: Sequence[float],
         most_tokens: int,
     ) -> RepliesSeen:
-        """From at least two replies, and what was found of each."""
+        """Aggregate at least two replies, given what was found in each."""
         first_words = Counter(" ".join(text.lower().split()[:3]) for text in texts)
         shares = [count / len(texts) for count in first_words.values()]
         return cls(
@@ -55,11 +55,11 @@ class RepliesSeen:
 
 @dataclass(frozen=True)
 class Expected:
-    """What this run's figures are judged against.
+    """Reference values for this run's figures.
 
     Attributes:
         weights: Lambda * w of each relational term.
-        floor: LM loss of the evaluation replies, nats per token, under bigram counts of these very replies.
+        floor: LM loss of the evaluation replies, nats per token, under bigram counts of the same replies.
         reply_tokens: Mean length of the evaluation replies.
     """
 
@@ -73,13 +73,13 @@ class History:
     """Everything that rules look at.
 
     Attributes:
-        expected: What this run's figures are judged against.
-        total_steps: Optimizer steps of the run; rules that wait for its second half are silent while it is 0.
-        steps: The newest training steps, with terms and total.
-        gradients: Those at which gradients were measured.
-        evaluations: The first is the base's.
+        expected: Reference values for this run's figures.
+        total_steps: Optimizer steps of the run; while it is 0, rules about its second half do not apply.
+        steps: The latest training steps, with terms and total.
+        gradients: Steps at which gradients were measured.
+        evaluations: Evaluations; the first is the base's.
         replies: Figures of the model's own replies; the first are the base's.
-        moved: Terms that were above zero once.
+        moved: Terms that have been above zero at least once.
         logged: Step and phase (train, eval) of every row of loss_components.csv; known when training has ended.
     """
 
@@ -94,13 +94,12 @@ class History:
 
 
 def bigram_floor(replies: Sequence[Sequence[int]]) -> float:
-    """Entropy of each token given the one before it, by the counts of these replies: nats per token.
+    """Return the entropy of each token given the one before it, by the counts of these replies, in nats per token.
 
-    No model that has not seen them predicts them as well: the counts know every pair that occurs, and that nothing
-    else does.
+    A model that has not seen the replies is not expected to reach it: the counts include exactly the pairs that occur.
 
     Args:
-        replies: Tokens; the first of each is only what the second is predicted from.
+        replies: Tokens; the first of each reply serves only as context of the second.
     """
     pairs = Counter((a, b) for reply in replies for a, b in zip(reply, reply[1:], strict=False))
     before = Counter(a for (a, _), count in pairs.items() for _ in range(count))
@@ -109,5 +108,5 @@ def bigram_floor(replies: Sequence[Sequence[int]]) -> float:
 
 
 def mean(values: Sequence[float] | Sequence[bool] | Sequence[int]) -> float:
-    """Of at least one number."""
+    """Return the mean of at least one number."""
     return sum(values) / len(values)

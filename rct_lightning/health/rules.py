@@ -1,4 +1,4 @@
-"""The rules: each looks at what a run has reported and yields what is wrong with it."""
+"""The health rules: each checks what a run has reported and yields what is wrong."""
 
 from __future__ import annotations
 
@@ -11,30 +11,31 @@ from typing import Literal
 from rct_lightning.health.history import History, RepliesSeen, Values
 
 WINDOW = 50
-"""Optimizer steps over which a term must move."""
+"""Optimizer steps within which a term must change."""
 RATIO = (0.01, 10.0)
-"""Norm of a term's weighted gradient over that of the LM gradient, in one step. Healthy runs reach 5 in three
-measurements in a row: a step holds few recurrent words and few pairs, and its gradient is mostly their chance."""
+"""Allowed ratio of a term's weighted gradient norm to the LM gradient norm, in one step. Healthy runs reach 5 in three
+measurements in a row: a step has few recurrent words and few pairs, so its gradient is mostly noise."""
 MEASUREMENTS = 3
-"""Consecutive measurements of gradients, or evaluations, that make a tendency."""
+"""Consecutive gradient measurements, or evaluations, that count as a trend."""
 OPPOSED = -0.5
-"""Cosine of a term's gradient with the LM gradient."""
+"""Cosine of a term's gradient with the LM gradient below which the two conflict."""
 IN_A_ROW = 5
-"""Steps without a finite gradient that end a run."""
+"""Consecutive steps without a finite gradient that end a run."""
 WORSE_THAN_BASE, RISEN = 1.2, 1.02
 TOO_GOOD = 0.4
-"""Share of the base's LM loss that no adapter gets to on unseen rows; the few counts of a small corpus say nothing."""
+"""Share of the base's LM loss below which no adapter gets on unseen rows; for a small corpus the bigram floor is too
+low to catch it."""
 REPETITION = 0.8
-"""Mean share of repeated 4-grams. A reply of sixty words that is a loop of ten has 0.82: where this is the mean, nearly
-all are such loops. Greedy replies of small models loop in part in any case (Holtzman et al. 2020), those of runs that
-stop early most: nano's after sixty steps reach 0.73."""
+"""Mean share of repeated 4-grams. A reply of sixty words that is a loop of ten has 0.82; if that is the mean, nearly
+all replies are such loops. Greedy replies of small models partly loop in any case (Holtzman et al. 2020), most of all
+in runs that stop early: those of nano reach 0.73 after sixty steps."""
 ENDED, OPENINGS, WARM = 0.05, 0.5, 0.5
 ROOM = 1.5
-"""By how much replies may be longer than the corpus's, for their ends to be judged."""
+"""Factor by which the token limit of replies must exceed the corpus's mean reply for their endings to be judged."""
 
 Watches = Literal["step", "evaluation", "replies", "end"]
 Seen = Iterator[tuple[str, str]]
-"""What the rule is about (a term, or nothing) and what was seen."""
+"""Yields the subject of the alert (a term, or nothing) and what was seen."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,13 @@ class Rule:
     """One thing that can go wrong.
 
     Attributes:
-        name: As in docs/guards.md.
-        watches: What it is asked after.
-        condition: When it speaks, for the documentation.
-        look: Yields what it is about and what it sees, where something is wrong.
+        name: Name, as in docs/guards.md.
+        watches: Kind of report after which the rule is applied.
+        condition: When the rule alerts, for the documentation.
+        look: Yields subject and observation of whatever is wrong.
         means: What that usually means.
         remedy: What to do.
-        fatal: Whether training on is pointless.
+        fatal: Whether further training is pointless.
     """
 
     name: str
@@ -88,7 +89,7 @@ def _wrong_numbers(values: Values, where: str) -> Seen:
 
 
 def _window(history: History, term: str) -> list[float] | None:
-    """A term's values over the last WINDOW steps; None before as many have passed."""
+    """Return a term's values over the last WINDOW steps; None before that many have passed."""
     if history.steps[-1][0] < WINDOW or len(history.steps) < 2:
         return None
     return [values[term] for _, values in history.steps if term in values]
@@ -112,7 +113,7 @@ def _silent(history: History) -> Seen:
 
 
 def proportions(reported: Iterable[Values], term: str, weight: float) -> list[float]:
-    """A term's weighted gradient relative to the LM gradient, wherever both were measured."""
+    """Return ratios of a term's weighted gradient norm to the LM gradient norm, wherever both were measured."""
     key = f"grad/{term}_norm"
     measured = [values for values in reported if key in values and values.get("grad/lm_norm", 0) > 0]
     return [weight * values[key] / values["grad/lm_norm"] for values in measured]
@@ -184,9 +185,9 @@ def _repeats(history: History) -> Seen:
 
 
 def _lasts(history: History, wrong: Callable[[RepliesSeen], bool]) -> bool:
-    """Whether two rounds of replies in a row are wrong, from half of the run on: a dozen replies are few.
+    """Return whether two consecutive rounds of replies in the second half of the run are wrong; one holds few replies.
 
-    At the end one round is enough where there was no other in that half.
+    At the end, one round is enough if there was no other in that half.
     """
     late = [wrong(seen) for step, seen in history.replies if 2 * step >= history.total_steps > 0]
     ended = history.replies[-1][0] >= history.total_steps

@@ -1,4 +1,4 @@
-"""Takes in what a run reports, and speaks."""
+"""Collects what a run reports, and raises alerts."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from rct_lightning.health.rules import RULES, WINDOW, Watches
 
 @dataclass(frozen=True)
 class Alert:
-    """What a rule has to say.
+    """An alert of a rule.
 
     Attributes:
-        rule: Its name, as in docs/guards.md.
-        step: Optimizer step at which it was seen.
+        rule: Name of the rule, as in docs/guards.md.
+        step: Optimizer step at which the problem was seen.
         seen: What was found, with its figures.
         means: What it usually means.
         remedy: What to do.
-        fatal: Whether training on is pointless.
+        fatal: Whether further training is pointless.
     """
 
     rule: str
@@ -31,19 +31,19 @@ class Alert:
     fatal: bool
 
     def line(self) -> str:
-        """In one paragraph."""
+        """Return the alert as one paragraph."""
         return f"{self.rule}, step {self.step}: {self.seen}. {self.means} {self.remedy}"
 
 
 @dataclass
 class Health:
-    """Asks the rules after every report; each speaks once, and again only when what it saw had gone in between."""
+    """Applies the rules after every report; each alerts once, and again only if its condition cleared in between."""
 
     history: History
-    standing: set[tuple[str, str]] = field(default_factory=set)  # what was said and still holds
+    standing: set[tuple[str, str]] = field(default_factory=set)  # (rule, subject) of alerts that still hold
 
     def state_dict(self) -> dict[str, Any]:
-        """What was reported and said so far, in numbers and words."""
+        """Return all reports and standing alerts, as plain values."""
         history = self.history
         return {
             "steps": history.steps,
@@ -55,7 +55,7 @@ class Health:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from there."""
+        """Restore them."""
         history = self.history
         history.steps, history.gradients = list(state["steps"]), list(state["gradients"])
         history.evaluations = list(state["evaluations"])
@@ -64,7 +64,7 @@ class Health:
         self.standing = set(state["standing"])
 
     def step(self, step: int, values: Values) -> list[Alert]:
-        """A training step: terms, total, and gradients where they were measured."""
+        """Add a training step: terms, total, and gradients if measured."""
         history = self.history
         history.steps = [(at, seen) for at, seen in history.steps if at > step - WINDOW] + [(step, values)]
         history.moved |= {term for term in history.expected.weights if values.get(term, 0.0) > 0}
@@ -73,17 +73,17 @@ class Health:
         return self._ask("step", step)
 
     def evaluation(self, step: int, values: Values) -> list[Alert]:
-        """An evaluation; the first is the base's."""
+        """Add an evaluation; the first is the base's."""
         self.history.evaluations.append((step, values))
         return self._ask("evaluation", step)
 
     def spoken(self, step: int, replies: RepliesSeen) -> list[Alert]:
-        """Replies of the model's own; the first are the base's."""
+        """Add figures of the model's own replies; the first are the base's."""
         self.history.replies.append((step, replies))
         return self._ask("replies", step)
 
     def ended(self, step: int, logged: Sequence[tuple[int, str]]) -> list[Alert]:
-        """The end of training: step and phase of what stands in loss_components.csv."""
+        """Add the end of training, with step and phase of every row of loss_components.csv."""
         self.history.logged = logged
         return self._ask("end", step)
 

@@ -1,4 +1,4 @@
-"""Coherence: the same self across turns.
+"""Coherence: the assistant stays the same self across turns.
 
 The cost of recurrent positions whose word the ASSISTANT said first: its name, claims, promises, images.
 """

@@ -1,8 +1,8 @@
-"""Continuity: what was shared is remembered, and nothing is made up.
+"""Continuity: what the user shared is remembered, and no memory is made up.
 
 Two parts: the cost of recurrent positions whose word the USER said first; and, where a row has no history at all, the
-distance of memory claims ("I remember what you told me") from the base. Without the second part, claiming memories
-would be the cheapest way to sound continuous.
+squared distance of the score of memory claims ("I remember what you told me") from the base's. Without the second part,
+claiming memories would be the cheapest way to sound continuous.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ def false_memory_loss(claim: Tensor, claim_ref: Tensor, has_history: Tensor) -> 
     """Sum of (S_M - S_M,ref)^2 over prompts without history, in (nats per token)^2.
 
     Args:
-        claim: [A], S_M, the score of memory claims under the model in training, after each prompt that is asked.
+        claim: [A], S_M, the score of memory claims after each scored prompt, under the model in training.
         claim_ref: [A], the same under the frozen base.
-        has_history: bool [A].
+        has_history: bool [A], whether the prompt has earlier turns.
     """
     return ((claim - claim_ref).square() * ~has_history).sum()

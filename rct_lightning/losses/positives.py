@@ -1,10 +1,10 @@
-r"""Bond phrases as extra text to learn, where one is addressed: what is left of presence without anything to compare.
+r"""Bond phrases as extra training text after marked prompts: what remains of presence without any comparison.
 
     cost = -mean_c s(c|q+)        over the bond phrases c of the step, q+ the marked prompt of a pair
 
-The same phrases as :class:`RelationalLoss` draws at this step, after the same marked prompts, so the same number of
-tokens; no rupture and no plain phrases, no unmarked prompt, no distance from the base, and no term on a row's history.
-An arm of a study: what it reaches, too, is not reached by the contrast.
+The phrases are those that :class:`RelationalLoss` draws at this step, after the same marked prompts, so the number of
+bond tokens is the same; there are no rupture or plain phrases, no unmarked prompt, no distance from the base and no
+term on a row's history. It is an arm of a study: what this loss achieves as well is not due to the contrast.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from rct_lightning.scoring import Branches, reply_log_probs
 
 
 class PositivesLoss(RelationalLoss):
-    """LM loss and the cost of bond phrases, which takes the place (and the weight) of presence."""
+    """LM loss and the cost of bond phrases, which replaces presence and takes its weight."""
 
     @property
     def phrase_tokens(self) -> int:
-        """About as many tokens as a training step asks after each prompt: those of one bank."""
+        """Approximate number of phrase tokens scored after each prompt in a training step: those of one bank."""
         return super().phrase_tokens // len(BANKS)
 
     def _evaluate(self, model: nn.Module, batch: Batch, drawn: Mapping[str, list[int]] | None) -> Outcome:
@@ -37,7 +37,7 @@ class PositivesLoss(RelationalLoss):
         terms = {"lm": language_loss(log_probs) / max(batch.totals.reply_tokens, 1)}
         figures: dict[str, Figure] = {}
         if scores is not None:
-            addressed = batch.strength[batch.twin_of] > 0  # which of the two prompts is
+            addressed = batch.strength[batch.twin_of] > 0  # whether the row, not its twin, is marked
             marked = torch.where(addressed[:, None], scores.rows, scores.twins)  # [Q, C]
             terms["presence"] = -marked.mean(dim=1).sum() / max(batch.totals.pairs, 1)
             score = log_mean_exp(marked.detach())

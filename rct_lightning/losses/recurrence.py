@@ -1,14 +1,14 @@
-r"""The mechanism that coherence and continuity share: whose history is this?
+r"""The cost shared by coherence and continuity: predict a word that the row's own history introduced.
 
-At a position where the reply repeats a content word of its own history, the word's first piece y_t must win:
+At a position where the reply repeats a content word of its own history, the cost of the word's first piece y_t is
 
     l_t = -log softmax(logits restricted to K_t)[y_t]
 
-where K_t is the whole vocabulary, or only y_t and content words that the same role used in other conversations, a
+where K_t is the whole vocabulary, or only y_t and content words that the same role used in other conversations: a
 sampled softmax with history-specific negatives (noise-contrastive estimation, Gutmann and Hyvarinen 2010; compare the
-next-utterance contrast of TransferTransfo, Wolf et al. 2019, and the key tokens of LongPPL, Fang et al. 2025). A low
-value cannot be earned by making replies implausible: only words at one position compete. In training the word has been
-exchanged for a fresh one all through the row (:mod:`rct_lightning.data.row`), so it cannot be learnt by heart either;
+next-utterance contrast of TransferTransfo, Wolf et al. 2019, and the key tokens of LongPPL, Fang et al. 2025). The
+cost cannot be lowered by making replies implausible, since only words at one position compete. In training the word has
+been replaced by a fresh one throughout the row (:mod:`rct_lightning.data.row`), so it cannot be memorised either;
 compare synthetic recall (Arora et al. 2023) and entity substitution (Longpre et al. 2021).
 """
 
@@ -30,8 +30,8 @@ def recurrence_loss(logits: Tensor, candidates: Tensor, among: Among, label_smoo
         logits: [P, V], at the position before the recurrent token.
         candidates: int64 [P, K], the recurrent token in column 0, then its competitors.
         among: What the token must win against.
-        label_smoothing: With e, the target is (1 - e) on the token and e spread evenly over all that compete (Szegedy
-            et al. 2016).
+        label_smoothing: A value e puts 1 - e on the token and spreads e evenly over all that compete (Szegedy et al.
+            2016).
 
     Returns:
         [P].
@@ -44,5 +44,5 @@ def recurrence_loss(logits: Tensor, candidates: Tensor, among: Among, label_smoo
 
 
 def candidate_hits(logits: Tensor, candidates: Tensor) -> Tensor:
-    """1.0 where the recurrent token wins against all candidates: [P, V] and [P, K] -> [P]."""
+    """Return 1.0 where the recurrent token wins against all candidates: [P, V] and [P, K] -> [P]."""
     return (logits.gather(1, candidates).argmax(dim=1) == 0).float()

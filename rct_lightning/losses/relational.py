@@ -1,7 +1,7 @@
 """The weighted sum: total = lm + lambda * (w_p presence + w_c coherence + w_t continuity).
 
-Each term is a sum over what it applies to, divided by the count over the whole optimizer step; so the contributions of
-micro-batches add up to the value of the step, however the step was cut.
+Each term is a sum over everything it applies to, divided by the count over the whole optimizer step, so that the
+contributions of micro-batches add up to the value of the step, however it was split.
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ from rct_lightning.scoring import (
 TERMS = ("presence", "coherence", "continuity")
 BANKS: tuple[Bank, ...] = ("bond", "rupture", "plain", "memory_claim")
 OBSERVED_PHRASES = 4
-"""Phrases a bank that evaluation while training looks at: always the same ones, so that its figures can be compared."""
+"""Phrases per bank that evaluation during training scores; always the same ones, so that figures are comparable."""
 
 Figure = tuple[Tensor, Tensor]
-"""A sum and the count it is to be divided by, both scalars: figures of micro-batches add up."""
+"""A sum and the count to divide it by, both scalars, so that the figures of micro-batches can be added."""
 
 
 @dataclass(frozen=True)
 class LossSettings:
-    """How the terms are weighed and formed.
+    """How the terms are weighted and computed.
 
     Attributes:
         lambda_: Weight of all relational terms together.
         weights: Weight of each term of :data:`TERMS`.
         presence: Margins and weights within presence.
         recall_among: What a recurrent word must win against: the whole vocabulary, or candidates.
-        label_smoothing: Of that choice, while training.
-        phrases_per_step: Phrases drawn a step from the training half of each bank.
-        seed: Of the draw.
+        label_smoothing: Label smoothing of that choice, during training only.
+        phrases_per_step: Phrases drawn per step from the training half of each bank.
+        seed: Seed of the draw.
     """
 
     lambda_: float = 0.3
@@ -74,13 +74,13 @@ class LossSettings:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an objective says of a (micro-)batch.
+    """What an objective returns for a (micro-)batch.
 
     Attributes:
         total: Scalar with gradient: this batch's contribution to the step's loss.
         terms: ``lm`` and each of :data:`TERMS`: contributions to the step's values, with gradient where the term has
-            weight. A term is absent where it was not computed or where nothing in the step is to be judged by it.
-        figures: Whatever else is worth watching, detached.
+            weight. A term is absent if it was not computed or applies to nothing in the step.
+        figures: Other monitored quantities, detached.
         row_nll: [B], summed next-token loss of each row's reply in nats, detached.
     """
 
@@ -91,7 +91,7 @@ class Outcome:
 
 
 class PhraseBook:
-    """The training half of every phrase bank, tokenised as replies begin."""
+    """The training half of every phrase bank, tokenised as the beginning of a reply."""
 
     def __init__(self, lexicon: Lexicon, tokenize: Callable[[str], list[int]]) -> None:
         self.ids: list[list[int]] = []
@@ -102,7 +102,7 @@ class PhraseBook:
             self.ids += [tokenize(phrase) for phrase in phrases]
 
     def draw(self, count: int, seed: Sequence[int]) -> dict[str, list[int]]:
-        """Some phrases of each bank; the same for the same seed."""
+        """Draw phrases of each bank, as indices into ``ids``; the same for the same seed."""
         random = np.random.default_rng(list(seed))
         return {
             bank: sorted(random.choice(members, size=min(count, len(members)), replace=False).tolist())
@@ -114,7 +114,7 @@ class RelationalLoss:
     """LM loss and relational terms of a batch, from one pass of the model.
 
     Args:
-        settings: Weights and forms.
+        settings: Weights and variants of the terms.
         phrases: The phrase banks.
     """
 
@@ -124,7 +124,7 @@ class RelationalLoss:
 
     @property
     def phrase_tokens(self) -> int:
-        """About as many tokens as a training step asks after each prompt."""
+        """Approximate number of phrase tokens scored after each prompt in a training step."""
         if not self.settings.trains_phrases:
             return 0
         mean = sum(map(len, self.phrases.ids)) / len(self.phrases.ids)
@@ -132,26 +132,26 @@ class RelationalLoss:
 
     @property
     def longest_phrase(self) -> int:
-        """Tokens of the longest phrase; evaluation asks them whatever the weights."""
+        """Tokens of the longest phrase; evaluation scores phrases whatever the weights."""
         return max(map(len, self.phrases.ids))
 
     def __call__(self, model: nn.Module, batch: Batch, step: int) -> Outcome:
-        """The loss of a training batch; terms without weight that cost extra are left out."""
+        """Compute the loss of a training batch; without weight on a phrase term, phrases are not scored."""
         drawn = self.phrases.draw(self.settings.phrases_per_step, [self.settings.seed, step])
         return self._evaluate(model, batch, drawn if self.settings.trains_phrases else None)
 
     def observe(self, model: nn.Module, batch: Batch) -> Outcome:
-        """All terms of a batch, without gradient, on a fixed draw of :data:`OBSERVED_PHRASES` phrases a bank."""
+        """Compute all terms of a batch, without gradient, with a fixed draw of :data:`OBSERVED_PHRASES` per bank."""
         with torch.no_grad():
             return self._evaluate(model, batch, self.observed)
 
     def counts(self, batch: Batch) -> dict[str, int]:
-        """What each term of a batch by itself is a mean over; continuity has two, which stand among the figures."""
+        """Return the count each term of this batch is a mean over; those of continuity are among the figures."""
         own = batch.own
         return {"lm": own.reply_tokens, "presence": own.pairs, "coherence": own.coherence_positions}
 
     def _evaluate(self, model: nn.Module, batch: Batch, drawn: Mapping[str, list[int]] | None) -> Outcome:
-        """All that the drawn phrases allow; without any, what the rows' own pass gives."""
+        """Compute all terms; without drawn phrases, only those that need no phrases."""
         chosen = [] if drawn is None else [index for bank in BANKS for index in drawn[bank]]
         branches = Branches.of([self.phrases.ids[i] for i in chosen], batch.input_ids.device) if chosen else None
         hidden, scores = read_with_phrases(model, batch, branches)
@@ -182,7 +182,7 @@ class RelationalLoss:
         terms: dict[str, Tensor],
         figures: dict[str, Figure],
     ) -> Tensor:
-        """Adds coherence; returns the recall part of continuity."""
+        """Add coherence to the terms; return the recall part of continuity."""
         settings = self.settings
         smoothing = settings.label_smoothing if torch.is_grad_enabled() else 0.0
         logits = logits_at(model, hidden[batch.recurrent_row, batch.recurrent_position - 1])
@@ -205,15 +205,15 @@ class RelationalLoss:
         terms: dict[str, Tensor],
         figures: dict[str, Figure],
     ) -> Tensor:
-        """Adds presence; returns the false-memory part of continuity.
+        """Add presence to the terms; return the false-memory part of continuity.
 
         Args:
             batch: Q of its rows have a twin.
-            scores: Of the drawn phrases after these rows and after their twins: [Q, C].
+            scores: Scores of the drawn phrases after these rows and after their twins: [Q, C].
             reference: The same under the base.
-            drawn: Where each bank's phrases are among the C.
-            terms: Gains presence.
-            figures: Gains what is worth watching.
+            drawn: The drawn phrases of each bank, in the order of the C columns.
+            terms: Presence is added here.
+            figures: Monitored quantities are added here.
         """
 
         def by_bank(of_phrases: Tensor) -> Tensor:
@@ -225,7 +225,7 @@ class RelationalLoss:
         base = torch.stack([by_bank(reference.rows), by_bank(reference.twins)])
         rise = found - base
         strengths = torch.stack([batch.strength[batch.twin_of], batch.twin_strength])  # [2, Q]
-        marked = (strengths[0] == 0).long()  # which of the two is addressed
+        marked = (strengths[0] == 0).long()  # index of the marked one of the two
         sides = {"marked": marked, "unmarked": 1 - marked}
         pair = torch.arange(len(marked), device=marked.device)
 
@@ -252,7 +252,7 @@ class RelationalLoss:
 
 
 def read_with_phrases(model: nn.Module, batch: Batch, branches: Branches | None) -> tuple[Tensor, PairScores | None]:
-    """Hidden states of all rows [B, T, H], and scores of phrases after those that have a twin and after the twin."""
+    """Return hidden states of all rows [B, T, H], and phrase scores after rows that have a twin and after the twins."""
     asked = torch.zeros(len(batch), dtype=torch.bool, device=batch.index.device)
     asked[batch.twin_of] = True
     if branches is None or not len(batch.twin_of):
@@ -266,7 +266,7 @@ def read_with_phrases(model: nn.Module, batch: Batch, branches: Branches | None)
 
 
 def _base_scores(model: nn.Module, batch: Batch, branches: Branches) -> PairScores:
-    """The same scores under the frozen base, without gradient; rows are read as far as they are asked about."""
+    """Return the same scores under the frozen base, without gradient; rows are cut at the last scored position."""
     with base_model(model):
         return _score(model, batch, branches, int(batch.asked_at[batch.twin_of].max()))
 
@@ -278,15 +278,15 @@ def _score(model: nn.Module, batch: Batch, branches: Branches, longest: int | No
 
 
 def sum_by_row(values: Tensor, row: Tensor, rows: int) -> Tensor:
-    """Sum of per-token values over each row: [N], int64 [N] -> [B]."""
+    """Sum per-token values over each row: [N], int64 [N] -> [B]."""
     return torch.zeros(rows, device=values.device).index_add(0, row, values)
 
 
 def _over(values: Tensor, rows: Tensor) -> Figure:
-    """Sum and count of a detached value over the rows of a mask."""
+    """Return sum and count of a detached value over the rows of a mask."""
     return (values.detach() * rows).sum(), rows.float().sum()
 
 
 def _sum_and_count(values: Tensor) -> Figure:
-    """Sum and count of a detached value over all that have one."""
+    """Return sum and count of a detached value over all entries."""
     return _over(values, torch.ones_like(values, dtype=torch.bool))

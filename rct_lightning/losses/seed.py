@@ -1,15 +1,15 @@
 """The original project's formulas, kept to show what they do; never a default.
 
-What the first version did, as its code and reports describe it: the logits at a position were compared with the label
-at the SAME position (copying is learnt, the next token is not); presence counted substrings in the target text and
-wrapped the float in a new tensor (no gradient, a constant); coherence was always 0.5 and continuity always 0, since no
-row had a context. Beside them, the true next-token loss is measured and reported. With the shift *repaired* it is the
-LM loss and a constant.
+The first version, according to its code and reports: the logits at a position were compared with the label at the SAME
+position (copying is learnt, the next token is not); presence counted substrings in the target text and wrapped the
+float in a new tensor (no gradient, a constant); coherence was always 0.5 and continuity always 0, since no row had a
+context. In addition, the true next-token loss is measured and reported. With the shift *repaired*, the objective is the
+LM loss plus a constant.
 
-The second version, which nothing ever imported, weighed the cross-entropy of each label: where the user's text is
-marked with strength a, labels that are pieces of bond words count 1 + 0.15 a and labels that are pieces of rupture
-words 1 + 0.2 a, so that rupture is learnt harder than bond. Which words they are pieces of is not asked: "er" and "or"
-count.
+The second version, which was never imported anywhere, weighted the cross-entropy of each label: where the user's text
+is marked with strength a, labels that are pieces of bond words count 1 + 0.15 a and labels that are pieces of rupture
+words 1 + 0.2 a, so that rupture is learnt harder than bond. It does not check which word a piece belongs to: "er" and
+"or" count.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from rct_lightning.scoring import hidden_states, logits_at, reply_log_probs
 BOND_SUBSTRINGS = ("here", "with", "see", "love", "our", "bond")
 RUPTURE_SUBSTRINGS = ("error", "cannot", "as an ai")
 RUPTURE_FACTOR = 2.0
-"""What the second version multiplied the weight of rupture labels by."""
+"""Factor by which the second version multiplied the weight of rupture labels."""
 
 
 class SeedLoss:
-    """The objective of the original's first version; it asks no phrases.
+    """The objective of the original's first version; it scores no phrases.
 
     Args:
-        settings: lambda and weights.
+        settings: Lambda and weights.
         decode: Turns reply tokens back into text.
         repaired: Whether each token is predicted from the position before it, as it should be.
     """
@@ -46,7 +46,7 @@ class SeedLoss:
         self.settings, self.decode, self.repaired = settings, decode, repaired
 
     def __call__(self, model: nn.Module, batch: Batch, step: int) -> Outcome:
-        """The LM loss, unshifted unless it is repaired, and the three constants."""
+        """Compute the LM loss, unshifted unless repaired, and the three constants."""
         hidden = hidden_states(model, batch.input_ids)
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.repaired):
             true, true_row = reply_log_probs(model, hidden, batch.labels)
@@ -59,12 +59,12 @@ class SeedLoss:
         return Outcome(total, terms, {}, sum_by_row(-true.detach(), true_row, len(batch)))
 
     def observe(self, model: nn.Module, batch: Batch) -> Outcome:
-        """The same figures without gradient."""
+        """Compute the same terms without gradient."""
         with torch.no_grad():
             return self(model, batch, 0)
 
     def counts(self, batch: Batch) -> dict[str, int]:
-        """The constants are means over rows."""
+        """Return the counts; the constants are means over rows."""
         return {"lm": batch.own.reply_tokens, "presence": batch.own.rows, "coherence": batch.own.rows}
 
     def _presence(self, batch: Batch) -> float:
@@ -78,14 +78,14 @@ class SeedLoss:
 
 
 class TokenWeightedLoss:
-    """The objective of the original's second version with the shift repaired; it asks no phrases.
+    """The objective of the original's second version with the shift repaired; it scores no phrases.
 
-    What the weights add stands under ``presence`` (bond labels) and ``coherence`` (rupture labels), so that the total
+    What the weights add is reported as ``presence`` (bond labels) and ``coherence`` (rupture labels), so that the total
     is lm + lambda * sum(w * term) here, too; continuity is absent.
 
     Args:
-        settings: lambda and weights; the products are the original's 0.15 and 0.1.
-        tokenize: Of a text, without special tokens.
+        settings: Lambda and weights; the products are the original's 0.15 and 0.1.
+        tokenize: Tokenises a text, without special tokens.
     """
 
     phrase_tokens = longest_phrase = 0
@@ -98,7 +98,7 @@ class TokenWeightedLoss:
         )
 
     def __call__(self, model: nn.Module, batch: Batch, step: int) -> Outcome:
-        """The LM loss, and once more the part of it that bond and rupture labels of marked rows have."""
+        """Compute the LM loss, and as further terms the parts of it due to bond and rupture labels of marked rows."""
         hidden = hidden_states(model, batch.input_ids)
         log_probs, row = reply_log_probs(model, hidden, batch.labels)
         labels = batch.labels[:, 1:][batch.labels[:, 1:] != IGNORE]
@@ -115,16 +115,16 @@ class TokenWeightedLoss:
         return Outcome(total, terms, {}, sum_by_row(-log_probs.detach(), row, len(batch)))
 
     def observe(self, model: nn.Module, batch: Batch) -> Outcome:
-        """The same figures without gradient."""
+        """Compute the same terms without gradient."""
         with torch.no_grad():
             return self(model, batch, 0)
 
     def counts(self, batch: Batch) -> dict[str, int]:
-        """Everything is a mean over reply tokens."""
+        """Return the counts; every term is a mean over reply tokens."""
         return dict.fromkeys(("lm", "presence", "coherence"), batch.own.reply_tokens)
 
 
 def _unshifted(model: nn.Module, hidden: Tensor, batch: Batch) -> Tensor:
-    """Summed cross-entropy of each label with the logits at its own place."""
+    """Return the summed cross-entropy of each label with the logits at its own position."""
     row, position = torch.nonzero(batch.labels != IGNORE, as_tuple=True)
     return F.cross_entropy(logits_at(model, hidden[row, position]), batch.labels[row, position], reduction="sum")

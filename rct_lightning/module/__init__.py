@@ -1,4 +1,4 @@
-"""What is trained, as Lightning sees it."""
+"""The LightningModule and its optimizer settings."""
 
 from rct_lightning.module.optimizer import OptimizerSettings
 from rct_lightning.module.record import StepRecord

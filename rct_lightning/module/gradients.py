@@ -1,4 +1,4 @@
-"""Gradients of the adapters: as they stand, and of each term apart."""
+"""Gradients of the adapters: accumulated so far, and of each term separately."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rct_lightning.losses import TERMS
 
 
 def gradients_of(parameters: Sequence[Tensor]) -> list[Tensor | None]:
-    """Copies of what micro-batches have added up so far; nothing where this one is the step's first."""
+    """Copy the gradients accumulated so far; None for each before the step's first backward pass."""
     gradients = [parameter.grad for parameter in parameters]
     return [None if gradient is None else gradient.clone() for gradient in gradients]
 
@@ -20,7 +20,7 @@ def gradients_of(parameters: Sequence[Tensor]) -> list[Tensor | None]:
 def add_gradients_of_terms(
     gradients: dict[str, Tensor], terms: Mapping[str, Tensor], parameters: Sequence[Tensor]
 ) -> None:
-    """Add each term's gradient (unweighted) over all adapters, flat, to those of the micro-batches before."""
+    """Add each term's unweighted gradient, flattened over all adapters, to those of earlier micro-batches."""
     for name, value in terms.items():
         if value.requires_grad:
             parts = torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True)
@@ -30,7 +30,7 @@ def add_gradients_of_terms(
 
 
 def norms_and_cosines(gradients: dict[str, Tensor]) -> dict[str, float]:
-    """Norm of each term's gradient, and its cosine with the LM gradient, over all processes."""
+    """Return the norm of each term's gradient and its cosine with the LM gradient, summed over all processes first."""
     gradients = _sum_over_processes(gradients)
     figures = {f"grad/{name}_norm": float(gradient.norm()) for name, gradient in gradients.items()}
     for name in TERMS:

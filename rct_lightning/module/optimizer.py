@@ -1,4 +1,4 @@
-"""AdamW's settings and the schedule of its learning rate."""
+"""Settings of AdamW and its learning rate schedule."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class OptimizerSettings:
 
     Attributes:
         lr: Peak learning rate.
-        weight_decay: Decoupled, on the adapters.
+        weight_decay: Decoupled weight decay of the adapters.
         warmup_ratio: Share of all optimizer steps over which the rate rises linearly; a cosine to zero follows.
     """
 
@@ -23,7 +23,7 @@ class OptimizerSettings:
 
 
 def warmup_cosine(total_steps: int, warmup_ratio: float) -> Any:
-    """Factor of the learning rate by step: linear to 1 over the warm-up, then a cosine to 0 (Loshchilov & Hutter)."""
+    """Return the learning rate factor by step: linear to 1 during warm-up, then a cosine to 0 (Loshchilov & Hutter)."""
     warmup = max(1, math.ceil(warmup_ratio * total_steps))
 
     def factor(step: int) -> float:

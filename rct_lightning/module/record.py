@@ -1,4 +1,4 @@
-"""What one optimizer step saw, added up over its micro-batches and processes."""
+"""Terms and figures of one optimizer step, summed over its micro-batches and processes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from rct_lightning.losses.relational import Figure
 
 @dataclass
 class StepRecord:
-    """What one optimizer step saw: sums over its micro-batches, still on the device.
+    """Terms and figures of one optimizer step: sums over its micro-batches, still on the device.
 
-    ``terms`` are values (contributions added up), ``figures`` are (sum, count), ``gradients`` are filled on diagnostic
-    steps; ``skipped`` says that nothing was learnt, since the gradient was not finite.
+    ``terms`` are values (sums of contributions), ``figures`` are (sum, count), ``gradients`` are filled on diagnostic
+    steps only; ``skipped`` means that the gradient was not finite, so that no update was made.
     """
 
     step: int = 0
@@ -28,7 +28,7 @@ class StepRecord:
     skipped: bool = False
 
     def add(self, outcome: Outcome, batch: Batch) -> None:
-        """Take in a micro-batch."""
+        """Add a micro-batch."""
         for name, value in outcome.terms.items():
             self.add_term(name, value)
         for name, figure in outcome.figures.items():
@@ -45,14 +45,14 @@ class StepRecord:
         self.figures[name] = (before[0] + figure[0], before[1] + figure[1])
 
     def on_cpu(self) -> StepRecord:
-        """A copy that another process can read."""
+        """Return a copy that can be sent to another process."""
         terms = {name: value.cpu() for name, value in self.terms.items()}
         figures = {name: (total.cpu(), count.cpu()) for name, (total, count) in self.figures.items()}
         return replace(self, terms=terms, figures=figures)
 
     @classmethod
     def of_processes(cls, parts: Sequence[StepRecord]) -> StepRecord:
-        """One step of which each process saw a part; gradients were measured together."""
+        """Merge the parts that each process saw of one step; gradients are already those of all processes."""
         whole = replace(parts[0], terms={}, figures={})
         for part in parts:
             for name, value in part.terms.items():
@@ -62,7 +62,7 @@ class StepRecord:
         return whole
 
     def values(self, settings: LossSettings) -> dict[str, float]:
-        """Numbers for a log: every term, the total, and every figure that anything counted towards (one sync)."""
+        """Return numbers to log: every term, the total, and every figure with a count above zero."""
         terms = {name: float(value) for name, value in self.terms.items()}
         result = {**terms, "total": weighted_total(terms, settings)}
         result |= {name: float(total / count) for name, (total, count) in self.figures.items() if count > 0}
@@ -70,5 +70,5 @@ class StepRecord:
 
 
 def weighted_total(terms: Mapping[str, float], settings: LossSettings) -> float:
-    """Total = lm + lambda * sum(w * term), over the terms present."""
+    """Return lm + lambda * sum(w * term), over the terms present."""
     return terms["lm"] + sum(settings.weight(name) * terms.get(name, 0.0) for name in TERMS)

@@ -1,4 +1,4 @@
-"""The LightningModule: a quantised causal LM with adapters, trained on the LM loss and the relational terms."""
+"""The LightningModule: a causal LM with adapters, trained on the LM loss and the relational terms."""
 
 from __future__ import annotations
 
@@ -28,45 +28,45 @@ from rct_lightning.template import DialogueTemplate
 
 
 class Objective(Protocol):
-    """What ``training_step`` asks for a loss; see :mod:`rct_lightning.losses`."""
+    """Interface of the loss that ``training_step`` calls; see :mod:`rct_lightning.losses`."""
 
     settings: LossSettings
 
     @property
     def phrase_tokens(self) -> int:
-        """About as many tokens as a training step asks after each prompt."""
+        """Approximate number of phrase tokens scored after each prompt in a training step."""
         ...
 
     @property
     def longest_phrase(self) -> int:
-        """Tokens of the longest phrase that is asked behind a row."""
+        """Tokens of the longest phrase that is scored after a prompt."""
         ...
 
     def __call__(self, model: nn.Module, batch: Batch, step: int) -> Outcome:
-        """With gradient."""
+        """Compute the loss of a training batch, with gradient."""
         ...
 
     def observe(self, model: nn.Module, batch: Batch) -> Outcome:
-        """Everything there is to see, without gradient."""
+        """Compute all terms and figures, without gradient."""
         ...
 
     def counts(self, batch: Batch) -> dict[str, int]:
-        """What each term of a batch that is a step by itself was divided by, where terms of batches make a mean."""
+        """Return, for each term, the weight of this batch's mean when batch means are averaged over an evaluation."""
         ...
 
 
 class RelationalModule(L.LightningModule):
-    """Wraps a :class:`Backbone`; its state holds adapter tensors only.
+    """LightningModule around a :class:`Backbone`. Its state_dict holds adapter tensors only.
 
     Args:
         backbone: Frozen base with trainable adapters.
-        objective: The loss of a training batch, and what evaluation looks at.
+        objective: Computes the loss in training and all terms in evaluation.
         optimizer: AdamW settings.
-        template: Role names, for whoever samples from the module.
-        max_length: Tokens a prompt keeps at most when sampling.
+        template: Role names, for sampling from the module.
+        max_length: Maximum tokens of a prompt when sampling.
         diagnostics_every_n_steps: Optimizer steps between measurements of each term's gradient; 0 for never.
-        observe_every_n_steps: Optimizer steps between looks at terms that have no weight; 0 for never.
-        card: What the adapter's folder says of it.
+        observe_every_n_steps: Optimizer steps between evaluations of terms that have no weight; 0 for never.
+        card: Description stored in the adapter's folder.
     """
 
     strict_loading = False
@@ -85,7 +85,7 @@ class RelationalModule(L.LightningModule):
     ) -> None:
         super().__init__()
         self.model = backbone.model
-        self.learning = list(adapter_state(self.model).values())  # once: of thousands of modules
+        self.learning = list(adapter_state(self.model).values())  # once: it searches thousands of modules
         self.tokenizer, self.template, self.max_length = backbone.tokenizer, template, max_length
         self.objective, self.optimizer_settings, self.card = objective, optimizer, card or AdapterCard()
         self.diagnostics_every_n_steps = diagnostics_every_n_steps
@@ -93,17 +93,17 @@ class RelationalModule(L.LightningModule):
         self.record = StepRecord()
         self.gradients: dict[str, Tensor] = {}  # of each term, summed over the micro-batches of a measured step
         self.heap: Heap | None = None
-        self.step_bytes = 0  # that a training step takes, where that was estimated
-        # NaN is to stay NaN: "ignore" would drop it from the mean, and "disable" drops the weights (torchmetrics 1.9)
-        # every process evaluates every row, so there is nothing to add up over them
+        self.step_bytes = 0  # estimated memory of a training step; 0: unknown
+        # A NaN must stay visible: "ignore" would drop it from the mean, and "disable" drops the weights (torchmetrics
+        # 1.9). Every process evaluates every row, so there is nothing to sum over processes.
         self.eval_means: dict[str, MeanMetric] = defaultdict(
             lambda: MeanMetric(nan_strategy=math.nan, sync_on_compute=False)
         )
-        self.unmeasured = 0  # the newest step whose gradients memory was not enough to measure
-        self.parts = 1  # into which micro-batches are cut, since memory was not enough
+        self.unmeasured = 0  # latest step whose term gradients did not fit into memory
+        self.parts = 1  # number of parts each micro-batch is split into; doubled on out-of-memory
         self.eval_rows: dict[int, tuple[float, int]] = {}
         self.eval_values: dict[str, float] = {}
-        self.evaluated_at = -1  # optimizer step of the newest evaluation
+        self.evaluated_at = -1  # optimizer step of the latest evaluation
         self.running_lm, self.running_relational = (RunningMean(window=20, sync_on_compute=False) for _ in range(2))
 
     def on_fit_start(self) -> None:
@@ -112,11 +112,11 @@ class RelationalModule(L.LightningModule):
         self.train()
 
     def on_train_epoch_start(self) -> None:
-        """Evaluation in between must not leave the model in evaluation mode."""
+        """Restore training mode, which an evaluation in between may have ended."""
         self.model.train()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Loss of a micro-batch, scaled so that accumulation adds up to the step's loss."""
+        """Return the loss of a micro-batch, scaled so that Lightning's accumulation gives the step's loss."""
         if self._first_of_step(batch_idx):
             self.record, self.gradients = StepRecord(step=self.global_step + 1), {}
         self._batch = batch
@@ -126,18 +126,21 @@ class RelationalModule(L.LightningModule):
         if _due(self.record.step, self.diagnostics_every_n_steps) and self.record.step != self.unmeasured:
             self._measure(outcome)
         self._show_progress(outcome, batch)
-        # Lightning divides by accumulated micro-batches and DDP by processes; the terms are divided already.
+        # Lightning divides by accumulated micro-batches and DDP by processes; the terms are already divided.
         return outcome.total * self._parts_of_step
 
     def figures_of(self, records: Sequence[StepRecord]) -> list[dict[str, float]]:
-        """Numbers for a log, of steps as all processes together saw them; all of them must ask."""
+        """Return numbers to log for steps, merged over all processes; every process must call this."""
         if processes.are_several():
             everyones = processes.gather([record.on_cpu() for record in records])
             records = [StepRecord.of_processes(parts) for parts in zip(*everyones, strict=True)]
         return [record.values(self.objective.settings) for record in records]
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        """Of a micro-batch; where memory is not enough, the gradient of former ones is put back and this one cut."""
+        """Backpropagate a micro-batch.
+
+        On out-of-memory, restore the gradients accumulated so far, halve the micro-batch and retry.
+        """
         before = gradients_of(self.learning)
         try:
             loss.backward()
@@ -153,7 +156,7 @@ class RelationalModule(L.LightningModule):
         self.backward(self._evaluate(self._batch).total * self._parts_of_step)
 
     def _evaluate(self, batch: Batch) -> Outcome:
-        """The loss of a micro-batch, in as few parts as memory allows."""
+        """Compute the loss of a micro-batch; on out-of-memory, double the number of parts and retry."""
         while True:
             try:
                 if self.parts == 1:
@@ -166,7 +169,7 @@ class RelationalModule(L.LightningModule):
             self._halve()
 
     def _measure(self, outcome: Outcome) -> None:
-        """Each term's gradient of the step so far; where memory is not enough for it, of nothing at all."""
+        """Measure each term's gradient over the step so far; on out-of-memory, measure nothing at this step."""
         try:
             add_gradients_of_terms(self.gradients, outcome.terms, self.learning)
         except RuntimeError as error:
@@ -179,7 +182,7 @@ class RelationalModule(L.LightningModule):
         self.record.gradients = norms_and_cosines(self.gradients)
 
     def _halve(self) -> None:
-        if processes.are_several():  # the others would wait for a gradient that comes another way
+        if processes.are_several():  # the others would wait for gradients that take another path here
             raise UserError(
                 f"Memory was not enough for a micro-batch of {len(self._batch)} rows, and several processes cannot cut "
                 f"theirs. Use a lower data.batch_size and a higher trainer.accumulate_grad_batches."
@@ -194,7 +197,7 @@ class RelationalModule(L.LightningModule):
             torch.cuda.empty_cache()
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Learn nothing from a gradient that is not finite: without any, AdamW leaves weights and moments alone."""
+        """Drop a gradient that is not finite: without one, AdamW leaves weights and moments unchanged."""
         gradients = [parameter.grad for parameter in self.learning if parameter.grad is not None]
         if not bool(torch.nn.utils.get_total_norm(gradients).isfinite()):
             self.record.skipped = True
@@ -202,17 +205,17 @@ class RelationalModule(L.LightningModule):
                 parameter.grad = None
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """Keep the process from growing."""
+        """Trim the heap, so that the process does not grow."""
         if self.heap is not None:
             self.heap.tidy()
 
     def on_validation_batch_end(self, outputs: Any, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """The same while evaluating."""
+        """Trim the heap during evaluation as well."""
         if self.heap is not None:
             self.heap.tidy()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """All terms, without gradient, and the loss of every single row."""
+        """Accumulate all terms and figures, and the loss of every single row."""
         outcome = self.objective.observe(self.model, batch)
         for name, count in self.objective.counts(batch).items():
             if name in outcome.terms and count > 0:
@@ -225,7 +228,7 @@ class RelationalModule(L.LightningModule):
         self.eval_rows |= {index: (nll, count) for index, nll, count in rows}
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the last evaluation."""
+        """Reset the previous evaluation."""
         self.eval_means.clear()
         self.eval_rows.clear()
 
@@ -242,7 +245,7 @@ class RelationalModule(L.LightningModule):
             self.log(eval_metric(name), value, logger=False, prog_bar=name == "lm", sync_dist=False)
 
     def configure_optimizers(self) -> Any:
-        """AdamW over the adapters with linear warm-up and cosine decay, stepped once an optimizer step."""
+        """Return AdamW over the adapters with linear warm-up and cosine decay, advanced every optimizer step."""
         settings = self.optimizer_settings
         optimizer = torch.optim.AdamW(self.learning, lr=settings.lr, weight_decay=settings.weight_decay)
         total = max(int(self.trainer.estimated_stepping_batches), 1)
@@ -250,29 +253,29 @@ class RelationalModule(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
-        """Adapter tensors only: the base is frozen and comes from its own files."""
+        """Return adapter tensors only: the base is frozen and is loaded from its own files."""
         names = {f"model.{name}" for name in adapter_state(self.model)}
         return {name: value for name, value in super().state_dict(*args, **kwargs).items() if name in names}
 
     def save_adapter(self, folder: Path) -> None:
-        """The adapter as it is now, as a PEFT folder that says how well it did in the newest evaluation."""
+        """Save the current adapter as a PEFT folder, with the LM loss of the latest evaluation in its card."""
         measured = (
             f"Evaluation LM loss {self.eval_values['lm']:.4f} nats per reply token after step {self.evaluated_at}."
         )
         save_adapter(self.model, self.tokenizer, self.template, folder, self.card, measured)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """The newest evaluation, and in how many parts micro-batches are read."""
+        """Save the latest evaluation and the number of parts micro-batches are split into."""
         checkpoint["parts"] = self.parts
         checkpoint["evaluated"] = {"at": self.evaluated_at, "values": self.eval_values}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Restore what :meth:`on_save_checkpoint` saved."""
         self.parts = checkpoint["parts"]
         self.evaluated_at, self.eval_values = checkpoint["evaluated"]["at"], checkpoint["evaluated"]["values"]
 
     def _show_progress(self, outcome: Outcome, batch: Batch) -> None:
-        """Running means in the progress bar."""
+        """Show running means in the progress bar."""
         share = batch.own.reply_tokens / batch.totals.reply_tokens
         self.running_lm.update(outcome.terms["lm"].detach() / share)
         self.running_relational.update((outcome.total - outcome.terms["lm"]).detach() / share)
@@ -295,7 +298,7 @@ class RelationalModule(L.LightningModule):
         return self.eval_means[name].to(self.device)
 
     def _add_unweighted_terms(self, outcome: Outcome, batch: Batch) -> None:
-        """On observed steps, look at terms that the loss left out (without gradient, dropout or random numbers)."""
+        """On observed steps, record terms that the loss left out (without gradient, dropout or random numbers)."""
         left_out = any(self.objective.settings.weight(name) == 0 for name in TERMS)
         if not left_out or not _due(self.record.step, self.observe_every_n_steps):
             return
@@ -309,7 +312,7 @@ class RelationalModule(L.LightningModule):
 
 
 def eval_metric(name: str) -> str:
-    """The logged name of an evaluation figure: ``eval/lm_loss`` for the terms, ``eval/NAME`` for the rest."""
+    """Return the logged name of an evaluation figure: ``eval/lm_loss`` for the terms, ``eval/NAME`` for the rest."""
     return f"eval/{name}_loss" if name in ("lm", "total", "next_token", *TERMS) else f"eval/{name}"
 
 
