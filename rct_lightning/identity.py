@@ -46,7 +46,7 @@ def presence(identity: Mapping[str, Any]) -> Presence:
 
 
 def _looked_up(number: int) -> tuple[str | None, str]:
-    """Return a process's start time, in a system-specific form (None if there is no such process), and its state letter.
+    """Return a process's start time, in a system-specific form (None if it does not exist), and its state letter.
 
     Raises:
         PermissionError: The process exists, but its data may not be read.

@@ -112,7 +112,7 @@ def recorded(task: Task[T_co]) -> Task[T_co]:
 
 
 def _is_the_jobs_own(ended: Interrupted) -> bool:
-    """Return whether the job was stopped and not the whole multirun: its time was up, or a cluster signalled it alone."""
+    """Return whether only the job was stopped, not the multirun: its time was up, or a cluster signalled it alone."""
     return ended.exit_code == 0 or "SUBMITIT_EXECUTOR" in os.environ
 
 

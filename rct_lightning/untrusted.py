@@ -50,7 +50,7 @@ TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "s
 
 
 def check_adapter(folder: Path) -> None:
-    """Check that a folder holds an adapter as this project writes it: LoRA, safetensors, module names, nothing to import.
+    """Check that a folder holds an adapter as this project writes it: LoRA, safetensors, no code to import.
 
     Raises:
         UserError: There is no adapter, it is of another kind, or something in it could run code.
@@ -88,7 +88,7 @@ def _problems_of(config: Mapping[str, Any]) -> Iterator[str]:
     if type(rank) is not int or not 1 <= rank <= MAX_RANK:
         yield f"r is {shown(rank)}, not 1 to {MAX_RANK}"
     if not (isinstance(targets, list) and targets and all(_is_module(name) for name in targets)):
-        yield "target_modules names no modules"  # peft reads a string as a regular expression, which may never terminate
+        yield "target_modules names no modules"  # peft reads a string as a regex, which may never terminate
     for name, least, most in (("lora_alpha", 0, 10**6), ("lora_dropout", 0, 1)):
         value = config.get(name, 0)
         if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:

@@ -37,7 +37,7 @@ class AdapterCard:
 def save_adapter(
     model: nn.Module, tokenizer: Any, template: DialogueTemplate, folder: Path, card: AdapterCard, measured: str
 ) -> None:
-    """Write a PEFT folder (safetensors, tokenizer, template, model card) to a temporary folder, then move it into place.
+    """Write a PEFT folder (safetensors, tokenizer, template, model card) beside its destination, then move it there.
 
     Args:
         model: The PEFT model.

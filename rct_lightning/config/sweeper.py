@@ -52,7 +52,7 @@ def register_sweepers() -> None:
 
 
 def _own_settings(job: DictConfig) -> DictConfig:
-    """Return a composed job without Hydra's section and with a placeholder for ``run_dir``, not known before it runs."""
+    """Return a composed job without Hydra's section and with a placeholder for ``run_dir``, unknown until it runs."""
     with open_dict(job):
         job.pop("hydra")
         job.run_dir = "job"
