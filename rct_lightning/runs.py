@@ -291,7 +291,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _without_links_outside(run: RunDir) -> RunDir:
-    """Return the run after checking its links: its files are read, truncated and replaced, and so would be link targets.
+    """Return the run after checking its links: its files are read, truncated and replaced; so would link targets be.
 
     Raises:
         UserError: A link leads out of the run directory.

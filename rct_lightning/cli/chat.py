@@ -129,7 +129,7 @@ def _reply(run: str, adapter: Adapter, accelerator: Accelerator, settings: Setti
     prompt = printable(prompt).strip()  # an argument may hold bytes that are not text
     if not prompt:
         raise UserError("--prompt: there is nothing to answer. Give a text.")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # before the import of transformers: scripts read stderr too
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # before transformers is imported; scripts read stderr too
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     trained, _ = load(run, adapter.value, accelerator.value)
     seed = secrets.randbelow(2**31) if settings.seed is None else settings.seed

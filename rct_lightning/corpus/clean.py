@@ -18,7 +18,7 @@ from rct_lightning.errors import UserError
 
 
 def check_names(off: Iterable[str]) -> frozenset[str]:
-    """Check the names of rules and kinds that are to be turned off.
+    """Check and return the names of rules and kinds that are to be turned off.
 
     Raises:
         UserError: There is no such rule or kind.

@@ -63,7 +63,7 @@ class Labels:
         return next((rule.type for rule in self.rules if rule.holds(row, self.lexicon)), OTHERWISE)
 
     def fill(self, rows: Iterable[Example]) -> list[Example]:
-        """Return the rows with type and has_presence filled in by rule where they are missing; stated values are kept."""
+        """Return the rows with missing types and has_presence filled in by rule; stated values are kept."""
         return [self._filled(row) for row in rows]
 
     def _filled(self, row: Example) -> Example:

@@ -84,6 +84,7 @@ class Lexicon:
 
     def without_markers(self, text: str) -> str | None:
         """Return the text without its presence markers; None if less than two words are left, or a marker remains.
+
         >>> Lexicon().without_markers("Good evening, dear friend. Are you there? I baked bread.")
         'Good evening. I baked bread.'
         """
@@ -92,6 +93,7 @@ class Lexicon:
 
     def with_marker(self, text: str, choice: int) -> str:
         """Return the text with a presence marker; the integer ``choice`` selects the marker and its place.
+
         >>> Lexicon().with_marker("How far is it?", 0)
         'Aelara, how far is it?'
         """
