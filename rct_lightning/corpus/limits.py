@@ -1,7 +1,7 @@
 """Limits beyond which a corpus counts as unfit, for its audit and for the guards of a run that would learn from it."""
 
 MARKED_SHARE = (0.1, 0.9)
-"""Least and largest share of marked rows: presence compares marked and unmarked rows and needs both."""
+"""Least and largest share of marked rows: presence needs marked and unmarked rows."""
 REPLY_TOKENS_KEPT = 0.95
 """Share of the reply tokens that must fit into the maximum length of a row."""
 CUT_ROWS = 0.05
@@ -11,7 +11,7 @@ LARGEST_CONVERSATION = 0.1
 LARGEST_GROUP = 0.25
 """Share of all rows that a group of tied conversations may hold together."""
 LARGEST_EVAL_CONVERSATION = (0.25, 0.5)
-"""Share of the evaluation rows that one conversation may hold: a warning above the first, a failure above the second."""
+"""Share of the evaluation rows that one conversation may hold: warning above the first, failure above the second."""
 SMALL_EVAL = 30
 """Number of evaluation rows below which an interval is too wide to distinguish runs."""
 TYPE_SHIFT = 0.05

@@ -207,7 +207,7 @@ def cards(text: str) -> Iterator[Span]:
 
 
 def _numbers(text: str, accepts: Accepts, least: int, most: int) -> Iterator[Span]:
-    """Yield the longest accepted sequences of digit groups of ``least`` to ``most`` digits, left to right, except dates.
+    """Yield the longest accepted sequences of digit groups with ``least`` to ``most`` digits, left to right, no dates.
 
     Groups may be joined by any separator; an accepted sequence is delimited by spaces or by the ends of the run.
     """

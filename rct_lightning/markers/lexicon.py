@@ -83,7 +83,7 @@ class Lexicon:
         return min(1.0, STRENGTH_PER_MARKER * len(set(self.markers_in(text))))
 
     def without_markers(self, text: str) -> str | None:
-        """Return the text without its presence markers; None if less than two words are left, or a marker remains.
+        """Return the text without its presence markers; None if fewer than two words are left, or a marker remains.
 
         >>> Lexicon().without_markers("Good evening, dear friend. Are you there? I baked bread.")
         'Good evening. I baked bread.'
