@@ -1,24 +1,24 @@
-"""The one kind of error a user can cause, and other ends of a run."""
+"""The error that a user can cause, and the exceptions of interrupted runs and failed jobs."""
 
 
 class UserError(Exception):
-    """Something the user can put right: says what is wrong, where, and what to do, in one paragraph.
+    """A mistake that the user can correct; the message says what is wrong, where, and what to do, in one paragraph.
 
     The entry points print the message without a traceback and exit with code 2. Raise it before anything
-    is written to the run directory, so that a mistake leaves nothing half-made behind.
+    is written to the run directory, so that a mistake leaves no incomplete run behind.
 
     Attributes:
-        told: Whether it was printed already.
+        told: Whether the message was already printed.
     """
 
     told = False
 
 
 class Interrupted(Exception):
-    """A run was asked to end, and did so after a whole optimizer step and with a checkpoint.
+    """A run was asked to stop, and stopped after a complete optimizer step, with a checkpoint.
 
     Attributes:
-        exit_code: Of the process: 128 plus the number of a signal, as shells have it; 0 where its time was over.
+        exit_code: Exit code of the process: 128 plus the signal number, as in shells; 0 if the run's time was up.
     """
 
     def __init__(self, why: str, step: int, how_to_go_on: str, exit_code: int) -> None:
@@ -27,4 +27,4 @@ class Interrupted(Exception):
 
 
 class JobFailed(Exception):
-    """A job of a multirun broke; its traceback was printed, and its error stands in the status of its folder."""
+    """A job of a multirun failed; its traceback was printed, and its error is recorded in its status file."""

@@ -1,7 +1,7 @@
-"""Which process runs a run, told again from another process: numbers of processes are given out anew.
+"""The identity of the process that trains a run, so that another process can tell whether it is still alive.
 
-A number alone would take any process for the one that trained. So the moment at which it began is noted beside it, the
-machine, and the table of numbers it is from: a container has its own.
+A process id alone is not enough, since ids are reused. So the start time of the process, the machine and the PID
+namespace (a container has its own) are recorded with it.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ PROC = Path("/proc")
 
 
 def own_identity() -> dict[str, Any]:
-    """Of this process, as JSON: ``pid``, ``host``, ``pid_namespace`` and ``process_started`` (None where unknown)."""
+    """Return ``pid``, ``host``, ``pid_namespace`` and ``process_started`` of this process for JSON; None if unknown."""
     number = os.getpid()
     started, _ = _looked_up(number)
     return {"pid": number, "host": platform.node(), "pid_namespace": _namespace(), "process_started": started}
 
 
 def presence(identity: Mapping[str, Any]) -> Presence:
-    """Whether the process of a former :func:`own_identity` is there now.
+    """Return whether the process of a recorded :func:`own_identity` is alive.
 
     Returns:
-        ``there``; ``suspended`` (stopped by a signal, and can go on); ``gone``; ``elsewhere`` (another machine or
-        container, whose processes are not seen from here); ``unknown`` (nothing was noted, or this system does not
-        tell).
+        ``there``; ``suspended`` (stopped by a signal, and can continue); ``gone``; ``elsewhere`` (another machine or
+        container, whose processes are not visible here); ``unknown`` (nothing was recorded, or the system gives no
+        information).
     """
     number, started = identity.get("pid"), identity.get("process_started")
     if type(number) is not int or not 0 < number < 2**31 or not isinstance(started, str):
@@ -40,16 +40,16 @@ def presence(identity: Mapping[str, Any]) -> Presence:
         found, state = _looked_up(number)
     except PermissionError:
         return "unknown"
-    if found != started or state in ("Z", "X"):  # another one's, none's, or dead and not yet taken note of
+    if found != started or state in ("Z", "X"):  # the id is reused or free, or the process is a zombie
         return "gone"
     return "suspended" if state in ("T", "t") else "there"
 
 
 def _looked_up(number: int) -> tuple[str | None, str]:
-    """When a process began, in this system's own words, and its state's letter; None where there is none.
+    """Return a process's start time, in a system-specific form (None if it does not exist), and its state letter.
 
     Raises:
-        PermissionError: There is one, and nothing is told of it.
+        PermissionError: The process exists, but its data may not be read.
     """
     if (PROC / "self" / "stat").is_file():
         return _of_proc(number)
@@ -66,17 +66,17 @@ def _looked_up(number: int) -> tuple[str | None, str]:
 
 
 def _of_proc(number: int) -> tuple[str | None, str]:
-    """On Linux: this boot, and clock ticks since it. Unlike a time of day, these never change."""
+    """On Linux, use the boot id and the clock ticks since boot; unlike a wall-clock time, these never change."""
     try:
         line = (PROC / str(number) / "stat").read_text(encoding="utf-8", errors="replace")
         boot = (PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except (FileNotFoundError, ProcessLookupError):
         try:
-            os.kill(number, 0)  # some systems hide the processes of others there
+            os.kill(number, 0)  # some systems hide other users' processes in /proc
         except ProcessLookupError:
             return None, "X"
         raise PermissionError(number) from None
-    fields = line.rpartition(")")[2].split()  # the name before it may hold anything
+    fields = line.rpartition(")")[2].split()  # the name in parentheses may hold any character
     return f"{boot} {fields[19]}", fields[0]
 
 

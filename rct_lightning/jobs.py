@@ -1,7 +1,7 @@
-"""Jobs of a multirun: what stands in a job's folder already, and what is said of those that did not come to their end.
+"""Jobs of a multirun: taking up what is already in a job's folder, and reporting the jobs that did not finish.
 
-A multirun that is started again with ``existing_run=continue`` makes what is missing: finished runs are left alone,
-interrupted ones go on, and one job's failure ends that job alone.
+A multirun that is started again with ``existing_run=continue`` completes what is missing: finished runs are left alone,
+interrupted ones are resumed, and a failure ends only the job in which it occurs.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ T_co = TypeVar("T_co")
 Task = Callable[[Any], T_co]
 
 NOT_OF_A_RUN = BESIDE_RESUME | {"run_dir", "existing_run"}
-"""Keys in which two runs may differ and still learn the same."""
+"""Keys in which two configurations may differ although the runs learn the same."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be done.
+    """What is left to do for a job.
 
     Attributes:
-        config: To train with; None where there is nothing left to do.
-        objective: Of a finished run, as it was noted then.
+        config: The configuration to train with; None if there is nothing left to do.
+        objective: The recorded objective of a finished run.
     """
 
     config: Config | None
@@ -47,12 +47,12 @@ class Job:
 
 @contextmanager
 def taken_up(config: Config) -> Iterator[Job]:
-    """The run that is asked for, with ``existing_run=continue`` as far as it was made before.
+    """Yield what is left to do for a run, given what ``existing_run=continue`` finds in its folder.
 
-    Inside, no other process takes up the same run.
+    With ``existing_run=continue``, no other process takes up the same run inside the block.
 
     Raises:
-        UserError: Another run stands in its folder.
+        UserError: Its folder holds a run with other settings.
     """
     if config.existing_run == "refuse" or config.resume is not None:
         yield Job(config)
@@ -91,7 +91,7 @@ def _as_found(config: Config, run: RunDir) -> Job:
 
 
 def recorded(task: Task[T_co]) -> Task[T_co]:
-    """Decorator of a Hydra task: a job of a multirun that does not come to its end says why in its folder."""
+    """Decorate a Hydra task so that a job of a multirun that does not finish records why in its folder."""
 
     @functools.wraps(task)
     def run(cfg: Any) -> T_co:
@@ -106,23 +106,23 @@ def recorded(task: Task[T_co]) -> Task[T_co]:
             if isinstance(error, UserError):
                 raise
             traceback.print_exc()
-            raise JobFailed from None  # without its frames, which hold the model
+            raise JobFailed from None  # drops the traceback, whose frames hold the model
 
     return run
 
 
 def _is_the_jobs_own(ended: Interrupted) -> bool:
-    """Whether the job was asked to end and not the multirun: its own time was over, or a cluster told it alone."""
+    """Return whether only the job was stopped, not the multirun: its time was up, or a cluster signalled it alone."""
     return ended.exit_code == 0 or "SUBMITIT_EXECUTOR" in os.environ
 
 
 def _note(run: RunDir, error: Exception) -> None:
-    """Write into a job's status how it ended, unless the run that stands there is another one."""
+    """Write into a job's status how it ended, unless its folder holds another run."""
     status = run.read_status()
     state, said = status.get("state"), str(error)
     if isinstance(error, UserError):
         if run.config.is_file() and state not in ("failed", "stopped"):
-            return  # refused since a run stands there
+            return  # refused because the folder holds a run
         state = state if run.config.is_file() else "refused"
     elif not isinstance(error, Interrupted):
         state, said = "failed", f"{type(error).__name__}: {error}"
@@ -130,9 +130,9 @@ def _note(run: RunDir, error: Exception) -> None:
 
 
 def tell_of_jobs(multirun: Path) -> bool:
-    """Print which jobs of a multirun did not come to their end, and why; False where one of them broke.
+    """Print which jobs of a multirun did not finish, and why; return False if one of them failed.
 
-    Folders of jobs that were refused before they began are removed.
+    Folders of jobs that were refused before they started are removed.
     """
     jobs = [(run, run.read_status()) for run in runs.jobs_in(multirun)]
     left = [(run, status) for run, status in jobs if status.get("state") != "finished"]
@@ -153,7 +153,7 @@ def _remove_if_empty(folder: Path) -> None:
 
 
 def _first_difference(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
-    """The first key that has another value, with both; empty where none has."""
+    """Return the first key whose values differ, with both values; empty if there is none."""
     one, two = dict(flat(stored)), dict(flat(asked))
     for key in sorted({*one, *two} - NOT_OF_A_RUN):
         if one.get(key) != two.get(key):
@@ -163,7 +163,7 @@ def _first_difference(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> st
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[bool]:
-    """Whether no other process is in a folder; none comes in meanwhile, and a killed one is out."""
+    """Lock a folder; yield False if another process holds the lock. A killed process releases it."""
     try:
         import fcntl
     except ImportError:  # Windows

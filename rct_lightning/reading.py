@@ -1,4 +1,4 @@
-"""JSON that somebody else wrote: whatever is wrong with it is said with its place and what to do."""
+"""Reading of JSON written elsewhere: every error names its place and the remedy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from rct_lightning.errors import UserError
 
 MOST_BYTES = 64 * 2**20
-"""Of a file that is read as one JSON value; none that this program writes is nearly as large."""
+"""Maximum size of a file that is read as one JSON value; this project writes none nearly as large."""
 NOT_TEXT = {
     b"\x1f\x8b": "a gzip archive; unpack it with gunzip",
     b"PK\x03\x04": "a ZIP archive, or a document of an office program; export it as JSON lines",
@@ -30,19 +30,19 @@ NOT_TEXT = {
     b"<html": "a web page, perhaps of a download that failed; download the file itself",
     b"<?xml": "XML; export it as JSON lines",
 }
-"""First bytes of files that are given for a corpus, and what to do with them."""
+"""First bytes of files that are given by mistake, with what they are and what to do."""
 PYTHON_WORDS = {"None": "null", "True": "true", "False": "false", "undefined": "null"}
 
 
 class _Refused(ValueError):
-    """JSON that Python would read, and no other program."""
+    """JSON that Python accepts although it is not valid or loses data."""
 
 
 def check_is_text(content: bytes, place: str) -> None:
-    """Tell a file that is no text at all by its first bytes.
+    """Refuse a file that is not UTF-8 text, judged by its first bytes.
 
     Raises:
-        UserError: It is one of :data:`NOT_TEXT`, or binary.
+        UserError: It begins as one of :data:`NOT_TEXT`, or holds a zero byte near its beginning.
     """
     for beginning, what in NOT_TEXT.items():
         if content[: len(beginning)].lower() == beginning.lower():
@@ -61,19 +61,19 @@ def parse(
     whole: str = "Each line must hold one complete JSON object.",
     decoder: json.JSONDecoder | None = None,
 ) -> Any:
-    """One JSON value.
+    """Parse one JSON value.
 
-    Strictly JSON: a key that stands twice, NaN, an infinite number and half a character are refused as well, since
-    other programs read them otherwise or not at all.
+    Parsing is strict: duplicate keys, NaN, infinite numbers and lone surrogates are refused as well, since other
+    programs read them differently or not at all.
 
     Args:
         content: UTF-8, with or without a byte order mark.
-        place: Of it, to be named.
-        whole: What there should be, said where there is something else.
-        decoder: A less strict one.
+        place: Where the content comes from, named in messages.
+        whole: What is expected, added to the message if the content is not JSON.
+        decoder: A decoder that is less strict.
 
     Raises:
-        UserError: It is not JSON.
+        UserError: The content is not JSON.
     """
     text = _decoded(content, place)
     try:
@@ -92,15 +92,15 @@ def parse(
 
 
 def read_object(path: Path, most_bytes: int = MOST_BYTES, *, strict: bool = True) -> dict[str, Any]:
-    """A file that is one JSON object.
+    """Read a file that is one JSON object.
 
     Args:
         path: The file.
-        most_bytes: Larger ones are not read.
-        strict: As :func:`parse` reads; else NaN and infinity are numbers, as this program writes them.
+        most_bytes: Maximum size of the file.
+        strict: Parse strictly; otherwise duplicate keys, NaN and infinity, which this project writes, are accepted.
 
     Raises:
-        UserError: There is no such file, it is too large, or it is something else.
+        UserError: There is no such file, it is too large, or it is not a JSON object.
     """
     try:
         if not path.is_file():
@@ -118,16 +118,16 @@ def read_object(path: Path, most_bytes: int = MOST_BYTES, *, strict: bool = True
 
 
 def kind_of(value: Any) -> str:
-    """What a JSON value is, in words."""
+    """Name the type of a JSON value in words."""
     names = {dict: "an object", list: "a list", str: "text", bool: "true/false", type(None): "null"}
     return names.get(type(value), "a number")
 
 
 def shown(value: Any, most: int = 60) -> str:
-    """A value as it can stand in a message: not longer than a line."""
+    """Return a value's representation for a message, at most ``most`` characters long."""
     try:
         text = repr(value)
-    except ValueError:  # Python writes no number of more than 4,300 digits in tens, but reads one from YAML's 0x1...
+    except ValueError:  # Python prints no integer of more than 4,300 decimal digits, but reads one from YAML's 0x1...
         text = "a number of thousands of digits"
     return text if len(text) <= most else f"{text[: most - 4]} ..."
 
@@ -174,9 +174,9 @@ def _has_lone_surrogate(value: Any) -> bool:
 
 
 def _what_is_wrong(text: str, error: json.JSONDecodeError) -> str:
-    """The mistake behind a refusal, where it is one that people make; else what the parser says.
+    """Describe a JSON error: a common mistake if it is recognised, else where the unexpected text is.
 
-    Python's own words and columns differ from version to version, so they stand in parentheses.
+    Python's columns differ from version to version, so they are given in parentheses.
     """
     at = f"(column {error.colno})"
     before, here = text[: error.pos].rstrip(), text[error.pos :]

@@ -1,4 +1,4 @@
-"""The layout of a run directory: the only place that spells a file name of a run."""
+"""The layout of a run directory; no other module spells out the file names of a run."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from rct_lightning.reading import read_object
 
 LOGS = Path("logs") / "train"
 STEP = re.compile(r"(?:best-)?step-\d{1,18}")
-"""Names of what is kept in ``checkpoints/``."""
+"""Pattern of the names in ``checkpoints/``."""
 WhichAdapter = Literal["last", "best"]
 METRICS_FILE, REPORT_NAME = "metrics.json", "report"
-"""Of what evaluation writes into its folder: the figures, and the page without its ending."""
+"""Names of what evaluation writes into its folder: the figures, and the report page without its suffix."""
 LARGEST = 1e300
-"""Of a figure in the events; what is larger, or no number, is none."""
+"""Largest absolute value of a figure in the events; larger values are dropped, as NaN is."""
 
 
 @dataclass(frozen=True)
 class RunDir:
-    """Paths of one run. Nothing is created by asking for a path."""
+    """Paths of one run. Reading a path creates nothing."""
 
     root: Path
 
@@ -44,7 +44,7 @@ class RunDir:
 
     @property
     def checks(self) -> Path:
-        """What the guards found before step 0."""
+        """The findings of the guards before step 0."""
         return self.root / "checks.json"
 
     @property
@@ -54,7 +54,7 @@ class RunDir:
 
     @property
     def generation_samples(self) -> Path:
-        """Replies to the fixed prompts while training."""
+        """Replies to the fixed prompts during training."""
         return self.root / "generation_samples.txt"
 
     @property
@@ -64,27 +64,27 @@ class RunDir:
 
     @property
     def eval_sanity(self) -> Path:
-        """Rows drawn through the validation loader, one JSON object a line."""
+        """Rows drawn through the validation loader, one JSON object per line."""
         return self.root / "eval_sanity.jsonl"
 
     @property
     def events(self) -> Path:
-        """What happened, one JSON object a line."""
+        """The events of the run, one JSON object per line."""
         return self.root / "events.jsonl"
 
     @property
     def status(self) -> Path:
-        """Whether the run is running, finished or failed."""
+        """The state of the run: running, finished, failed, and so on."""
         return self.root / "status.json"
 
     @property
     def tensorboard(self) -> Path:
-        """Event files."""
+        """TensorBoard's event files."""
         return self.root / "tensorboard"
 
     @property
     def checkpoints(self) -> Path:
-        """Training state."""
+        """Checkpoints of the training state, and the best adapter so far."""
         return self.root / "checkpoints"
 
     @property
@@ -94,7 +94,7 @@ class RunDir:
 
     @property
     def report(self) -> Path:
-        """What evaluation writes."""
+        """The folder that evaluation writes."""
         return self.root / "report"
 
     @property
@@ -104,23 +104,23 @@ class RunDir:
 
     @property
     def report_of_best(self) -> Path:
-        """What evaluation writes of the best evaluation's adapter."""
+        """The folder that evaluation writes for the best evaluation's adapter."""
         return self.root / "report_best"
 
     def best_adapter(self, step: int) -> Path:
-        """The adapter after a step, where no evaluation was better."""
+        """Return the folder of the best adapter so far, saved after ``step``."""
         return self.checkpoints / f"best-step-{step}"
 
     def best_adapters(self) -> list[Path]:
-        """Those that are there, the newest first: one, or two where a run was killed while it kept one."""
+        """Return the existing best adapters, newest first: one, or two if a run was killed while it saved one."""
         found = [path for path in self.checkpoints.glob("best-step-*") if STEP.fullmatch(path.name)]
         return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
 
     def trained_adapter(self, which: WhichAdapter) -> Path:
-        """The last adapter of a run, or the one of its best evaluation.
+        """Return the last adapter of a run, or the one of its best evaluation.
 
         Raises:
-            UserError: None was kept.
+            UserError: No best adapter was kept.
         """
         if which == "last":
             return self.adapter
@@ -130,10 +130,10 @@ class RunDir:
         return best[0]
 
     def step_of(self, which: WhichAdapter) -> int | None:
-        """Optimizer steps behind an adapter; None where the run says nothing of it.
+        """Return the number of optimizer steps after which an adapter was saved; None if the run did not record it.
 
         Raises:
-            UserError: None was kept.
+            UserError: No best adapter was kept.
         """
         if which == "best":
             return int(self.trained_adapter(which).name.rpartition("-")[2])
@@ -142,21 +142,21 @@ class RunDir:
 
     @property
     def appended(self) -> tuple[Path, ...]:
-        """Files that grow while a run trains."""
+        """The files to which a run appends while it trains."""
         return self.loss_components, self.generation_samples, self.eval_sanity, self.events
 
     def sizes(self) -> dict[str, int]:
-        """Bytes of the files that grow, as far as there are any."""
+        """Return the size in bytes of each existing file of :attr:`appended`, by name."""
         return {path.name: path.stat().st_size for path in self.appended if path.is_file()}
 
     def cut_back(self, sizes: Mapping[str, int]) -> None:
-        """Take away what was appended since their sizes were noted: a resumed run says it again."""
+        """Truncate the appended files to the recorded sizes: a resumed run writes the rest again."""
         for path in self.appended:
             if path.is_file() and path.stat().st_size > sizes.get(path.name, 0):
                 os.truncate(path, sizes.get(path.name, 0))
 
     def clear(self) -> None:
-        """Take away what a run wrote, its configuration last; whatever else is in the folder stays."""
+        """Remove what a run wrote, its configuration last; other files in the folder stay."""
         for folder in (self.tensorboard, self.checkpoints, self.adapter, self.report, self.report_of_best):
             shutil.rmtree(folder, ignore_errors=True)
         files = (*self.appended, self.baseline_generation, self.checks, self.environment, self.status, self.config)
@@ -164,17 +164,17 @@ class RunDir:
             path.unlink(missing_ok=True)
 
     def read_status(self) -> dict[str, Any]:
-        """The status, empty where none was written."""
+        """Return the status; empty if there is no readable one."""
         try:
             return read_object(self.status)
         except UserError:
             return {}
 
     def read_events(self) -> list[dict[str, Any]]:
-        """Everything that happened, without figures that were no number and a last line that is still being written.
+        """Return the events, without values that are not finite numbers and without incomplete lines.
 
         Raises:
-            UserError: The file cannot be read at all.
+            UserError: There is no such file, or it cannot be read.
         """
         if not self.events.is_file():
             raise UserError(f"{self.events}: this is no file of events. Give the folder that train.py printed.")
@@ -186,15 +186,15 @@ class RunDir:
         return [_with_figures_that_are(event) for event in events if event is not None]
 
     def read_loss_components(self) -> list[dict[str, Any]]:
-        """The loss terms by step and phase, without those that were not computed; empty where none were logged.
+        """Return the loss terms by step and phase, without terms that were not computed; empty if none were logged.
 
-        A row that is no row, as a killed process leaves, is left out.
+        A damaged row, as a killed process can leave, is skipped.
         """
         if not self.loss_components.is_file():
             return []
         found = []
         with self.loss_components.open(encoding="utf-8", errors="replace", newline="") as file:
-            with suppress(csv.Error):  # a byte that no table has
+            with suppress(csv.Error):  # a byte that CSV does not allow
                 for row in csv.DictReader(file):
                     with suppress(TypeError, ValueError):
                         found.append(
@@ -203,7 +203,7 @@ class RunDir:
         return [row for row in found if "step" in row and "phase" in row]
 
     def write_json(self, path: Path, value: Any) -> None:
-        """Write JSON so that a reader sees the old file or the new one, never half of it."""
+        """Write JSON atomically: a reader sees either the old file or the new one."""
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.part")
         part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -211,24 +211,24 @@ class RunDir:
 
 
 def check_is_free(root: Path) -> None:
-    """Whether a run can be written there.
+    """Check that a run can be written to a folder.
 
     Raises:
-        UserError: Another run, or something else, stands there.
+        UserError: The folder holds another run or other files.
     """
     if RunDir(root).config.exists():
         raise UserError(f"{root}: this folder holds a run already. Give another hydra.run.dir, or remove it.")
     others = [path for path in root.iterdir() if not path.name.startswith(".")] if root.is_dir() else []
-    others = [path for path in others if path != RunDir(root).status]  # of a job that was refused
+    others = [path for path in others if path != RunDir(root).status]  # left by a refused job
     if any(path.suffix != ".log" for path in others):  # Hydra's own are not in the way
         raise UserError(f"{root}: this folder holds other files already. Give another hydra.run.dir.")
 
 
 def find_run(name: str, logs: Path = LOGS) -> RunDir:
-    """A finished or running run by its directory, or the newest one for ``latest``.
+    """Return a finished or running run by its directory, or the newest one for ``latest``.
 
     Raises:
-        UserError: There is no such run.
+        UserError: There is no such run, or a link in it leads out of its directory.
     """
     if name == "latest":
         configs = [*logs.glob("*/*/config.yaml"), *logs.glob("multiruns/*/*/config.yaml")]
@@ -250,16 +250,16 @@ def find_run(name: str, logs: Path = LOGS) -> RunDir:
 
 
 def runs_beside(run: RunDir) -> list[RunDir]:
-    """The runs of the same folder, this one among them, in order of their names, which begin with their times."""
+    """Return the runs in the same folder, this one included, sorted by name; names begin with the time of the run."""
     found = [path.parent for path in run.root.absolute().parent.glob("*/config.yaml") if _is_file(path)]
     return [RunDir(root) for root in sorted(found)]
 
 
 def study_runs(name: str) -> list[RunDir]:
-    """The runs inside a multirun's directory, finished or not, in order of their names.
+    """Return the runs inside a multirun's directory, finished or not, sorted by path.
 
     Raises:
-        UserError: There is none.
+        UserError: There is none, or a link leads out of a run's directory.
     """
     if not _exists(Path(name)):
         raise UserError(f"study={name}: there is no such folder. Give the directory of a multirun.")
@@ -272,7 +272,7 @@ def study_runs(name: str) -> list[RunDir]:
 
 
 def jobs_in(multirun: Path) -> list[RunDir]:
-    """The folders of a multirun in which a job wrote how it stands, in order of their names."""
+    """Return the folders of a multirun in which a job wrote its status, sorted by path."""
     return [RunDir(path.parent) for path in sorted(multirun.glob(f"**/{RunDir(multirun).status.name}"))]
 
 
@@ -286,15 +286,15 @@ def _exists(path: Path) -> bool:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # a name that is too long for the disk
+    except OSError:  # e.g. a name too long for the file system
         return False
 
 
 def _without_links_outside(run: RunDir) -> RunDir:
-    """A run's files are read, cut back, written and replaced: where one is a link, something else would be.
+    """Return the run after checking its links: its files are read, truncated and replaced; so would link targets be.
 
     Raises:
-        UserError: A link leads out of the directory.
+        UserError: A link leads out of the run directory.
     """
     inside = run.root.resolve()
     for path in sorted(run.root.rglob("*")):
@@ -307,9 +307,9 @@ def _without_links_outside(run: RunDir) -> RunDir:
 
 
 def event_of(line: bytes) -> dict[str, Any] | None:
-    """A line of events.jsonl as it stands, with ``event`` and ``step``; None where it holds none.
+    """Parse a line of events.jsonl; return None unless it is an event with ``event`` and ``step``.
 
-    A figure that was NaN or infinite is None, and ``not_finite`` then says which of them it was.
+    A figure that was NaN or infinite is stored as None, and ``not_finite`` then records which of the two it was.
     """
     try:
         event = json.loads(line)

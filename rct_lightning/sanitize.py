@@ -1,7 +1,7 @@
-"""Text that is not ours, made safe to show: no byte of it commands a terminal, and none turns a line around.
+"""Makes foreign text safe to show: nothing in it controls the terminal or reverses the direction of a line.
 
-A model's reply, a row of a corpus or a line of somebody's log may hold escape sequences that write the clipboard, clear
-the screen or hide what stands beside them. Everything of that kind passes through here once, on its way in.
+A model's reply, a row of a corpus or a line of a log may hold escape sequences that write to the clipboard, clear the
+screen or hide text beside them. All such text passes through this module once, on its way in.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ _ESCAPES = re.compile(
 _CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and newline, DEL, C1
     "\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # direction, invisible, line separators
-    "\U000e0000-\U000e007f]"  # tags: text that nobody sees
+    "\U000e0000-\U000e007f]"  # tags: invisible text
 )
 _SURROGATES = re.compile("[\ud800-\udfff]")
-_OPEN = re.compile(  # the beginning of any of these, at the end of a piece
+_OPEN = re.compile(  # an incomplete sequence at the end of a piece
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*$"
     r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*\x1b?$"
     r"|\x1b[ -/]*$"
 )
 LONGEST_SEQUENCE = 4096
-"""Characters that a stream holds back at most while a sequence has not ended."""
+"""Maximum number of characters that a stream holds back while a sequence is incomplete."""
 
 
 def printable(text: str) -> str:
-    """The text without escape sequences, control and direction characters; tabs and newlines stay.
+    """Return the text without escape sequences, control and direction characters; tabs and newlines stay.
 
-    A carriage return becomes a newline, a lone surrogate the replacement character.
+    A carriage return becomes a newline, and a lone surrogate becomes the replacement character.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     text = _ESCAPES.sub("", text)
@@ -39,22 +39,22 @@ def printable(text: str) -> str:
 
 
 class Stream:
-    """The same for text that comes in pieces: what one piece begins and another ends is taken out as well."""
+    """The same for text that arrives in pieces: sequences that span several pieces are removed as well."""
 
     def __init__(self) -> None:
         self._held = ""
 
     def feed(self, piece: str) -> str:
-        """What can be shown now; the beginning of a sequence is held back until it is whole."""
+        """Return what can be shown now; an incomplete sequence is held back until it is complete."""
         text = self._held + piece
         begun = _OPEN.search(text)
         at = begun.start() if begun and len(text) - begun.start() <= LONGEST_SEQUENCE else len(text)
-        if text[:at].endswith("\r"):  # perhaps half of a line's end
+        if text[:at].endswith("\r"):  # may be the first half of CR LF
             at -= 1
         self._held = text[at:]
         return printable(text[:at])
 
     def end(self) -> str:
-        """What was held back when nothing more comes."""
+        """Return what was held back; call this after the last piece."""
         text, self._held = self._held, ""
         return printable(text)

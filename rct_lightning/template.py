@@ -1,10 +1,10 @@
-r"""The one place where a dialogue becomes text and tokens, and where a reply is cut out of text.
+r"""The only place where a dialogue is turned into text and tokens, and where a reply is cut out of generated text.
 
 A turn is a line: ``Human: ...`` or ``Assistant: ...``; the reply to learn ends with EOS. Training, sampling,
-evaluation, chat and export all come here, so a model is never asked in another form than it was taught.
+evaluation, chat and export all use this module, so a model is never prompted in another format than in training.
 
-A dialogue is tokenised piece by piece (role, content, newline), never as one string: the pieces are what the
-labels, the marker strength and the recurrent positions refer to, and a piece has the same tokens wherever it stands.
+A dialogue is tokenised piece by piece (role, content, newline), never as one string: labels, marker strength and
+recurrent positions refer to these pieces, and a piece has the same tokens wherever it occurs.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ FORGED_TURNS = (
     "A model would learn to speak for both, and a reply is cut there. Make a turn of 'context' of each such line, or "
     "call the roles otherwise: data.roles.human=NAME, data.roles.assistant=NAME."
 )
-"""What to do where somebody's text holds lines that begin like turns."""
+"""Remedy for a corpus whose texts hold lines that begin like turns."""
 BEGINS = "{{ bos_token }}"
-"""First in the chat template of a tokenizer that begins with one."""
+"""Start of the chat template where the tokenizer adds a BOS token."""
 _CHAT_TEMPLATE = Template(
     "${bos}{% set names = {'user': $human, 'human': $human, 'assistant': $assistant} %}"
     "{% for message in messages %}"
@@ -39,7 +39,7 @@ _CHAT_TEMPLATE = Template(
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ $assistant }}{% endif %}"
 )
-"""In Jinja, on one line: a newline in it would be one of the text."""
+"""Jinja source on one line, since a newline in it would become part of the text."""
 
 
 class Tokenizer(Protocol):
@@ -48,15 +48,15 @@ class Tokenizer(Protocol):
     eos_token_id: Any
 
     def __call__(self, text: str, *, add_special_tokens: bool) -> Any:
-        """Token ids under the key ``input_ids``."""
+        """Return token ids under the key ``input_ids``."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Tokens ``start`` to ``stop`` of an encoded dialogue and what they are.
+    """Tokens ``start`` to ``stop`` (exclusive) of an encoded dialogue, and their kind.
 
-    ``human`` and ``assistant`` are contents of earlier turns, ``input`` is the user's present text.
+    ``human`` and ``assistant`` are contents of earlier turns; ``input`` is the user's current text.
     """
 
     kind: SpanKind
@@ -73,7 +73,7 @@ class Encoded:
         prompt_length: Number of prompt tokens; the reply starts there (equal to len(ids) for a prompt alone).
         spans: Pieces in order, covering all ids.
         turns_cut: Earlier turns dropped to fit.
-        input_tokens_cut: Tokens dropped from the beginning of the user's present text.
+        input_tokens_cut: Tokens dropped from the beginning of the user's current text.
         reply_tokens_cut: Tokens dropped from the end of the reply (its EOS included).
     """
 
@@ -93,40 +93,41 @@ class DialogueTemplate:
     assistant: str = "Assistant"
 
     def to_json(self) -> dict[str, str]:
-        """Role names, for the adapter's folder."""
+        """Return the role names, to be stored in the adapter's folder."""
         return asdict(self)
 
     def prompt(self, text: str, context: Sequence[Turn] = ()) -> str:
-        """The text before a reply: earlier turns, the user's text, and the assistant's role."""
+        """Return the text before a reply: earlier turns, the user's text, and the assistant's role."""
         lines = [f"{self._role(turn.role)} {turn.content.strip()}" for turn in context]
         return "\n".join([*lines, f"{self.human}: {text.strip()}", f"{self.assistant}:"])
 
     def reply(self, text: str) -> str:
-        """A reply as it follows the prompt."""
+        """Return a reply in the form in which it follows the prompt."""
         return " " + text.strip()
 
     def chat_template(self, *, begins: bool = False) -> str:
-        """The same text as a Jinja chat template, for programs that know nothing of this one.
+        """Return the same format as a Jinja chat template, for other programs.
 
         ``tokenizer.apply_chat_template(messages, add_generation_prompt=True)`` gives what :meth:`prompt` gives; roles
-        are ``user`` and ``assistant``. Without a generation prompt it is the dialogue so far, and no EOS behind it.
+        are ``user`` (or ``human``) and ``assistant``. Without a generation prompt it gives the dialogue so far, without
+        an EOS at the end.
 
         Args:
-            begins: Put the tokenizer's BOS first, where it was there in training.
+            begins: Begin with the tokenizer's BOS, as in training with a tokenizer that adds it.
         """
         roles = {"human": repr(f"{self.human}:"), "assistant": repr(f"{self.assistant}:")}  # Jinja reads such literals
         return _CHAT_TEMPLATE.substitute(roles, bos=BEGINS if begins else "")
 
     def cut_reply(self, generated: str) -> str:
-        """The reply in generated text: up to where a next turn begins."""
+        """Return the reply in generated text: everything before the next turn."""
         return self._next_turn.split(generated, maxsplit=1)[0].strip()
 
     def reply_so_far(self, generated: str) -> tuple[str, bool]:
-        """The reply in text that is still being generated.
+        """Return the reply in text that is still being generated.
 
         Returns:
-            What stays whatever follows, without blanks at its end and the beginning of what may become a next turn;
-            and whether a next turn has begun, after which nothing more belongs to the reply.
+            The part that is final whatever follows, without trailing blanks and without a last line that may become
+            the next turn; and whether the next turn has begun, after which nothing more belongs to the reply.
         """
         if self._next_turn.search(generated):
             return self.cut_reply(generated), True
@@ -137,15 +138,15 @@ class DialogueTemplate:
         return text.strip(), False
 
     def forged_turn(self, text: str) -> str | None:
-        """The beginning of a line in a text that reads like a turn of its own; None where there is none."""
+        """Return the beginning of the first line that reads like a turn of its own; None if there is none."""
         found = re.search(rf"(?:\A|[\n\r])\s*((?:{self._names}):[^\n\r]{{0,30}})", text)
         return found and found.group(1)
 
     def encode(self, example: Example, tokenizer: Tokenizer, max_length: int) -> Encoded:
         """Encode prompt, reply and EOS in at most ``max_length`` tokens.
 
-        What does not fit is dropped in this order: the oldest turns, the beginning of the user's present text
-        (half of the length is left to the reply), the end of the reply. A prompt never swallows its reply.
+        What does not fit is dropped in this order: the oldest turns, the beginning of the user's current text
+        (half of the length is left to the reply), the end of the reply. A long prompt never crowds out the whole reply.
         """
         return self._fit(example.context, example.input, self.reply(example.output), tokenizer, max_length)
 
@@ -154,7 +155,7 @@ class DialogueTemplate:
         return self._fit(context, text, None, tokenizer, max_length)
 
     def shortest_prompt(self, text: str, tokenizer: Tokenizer) -> int:
-        """Tokens of a prompt without any context."""
+        """Return the number of tokens of a prompt without context."""
         return len(self.encode_prompt(text, tokenizer, max_length=1 << 30).ids)
 
     def _fit(
@@ -213,7 +214,7 @@ class DialogueTemplate:
 
 
 def forged_turns(examples: Sequence[Example], template: DialogueTemplate) -> str:
-    """How many rows hold a line that reads like a turn of its own, and the first; empty where none does."""
+    """Describe how many rows hold a line that reads like a turn of its own, and the first one; empty if none does."""
     found: list[tuple[str, str]] = []
     for example in examples:
         texts = (example.input, example.output, *(turn.content for turn in example.context))

@@ -1,7 +1,7 @@
-"""Folders that came from elsewhere, adapters and models, looked at before any library opens them.
+"""Checks of adapter and model folders from elsewhere, before any library opens them.
 
 The libraries that load them unpickle, import and download what their files name. Here these files are JSON and
-safetensors, are read as data, and are refused where they ask for more.
+safetensors, are read as data only, and are refused if they ask for more.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from rct_lightning.template import DialogueTemplate
 TEMPLATE_FILE = "dialogue_template.json"
 ADAPTER_FILE, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
 CODE = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".py", ".pyc", ".so")
-"""Endings of files that are, or may be, unpickled or imported."""
+"""Suffixes of files that are, or may be, unpickled or imported."""
 MAX_RANK = 4096
 MOST_BYTES_OF_JSON = 4 * 2**20
-"""Of a model's or an adapter's configuration."""
+"""Maximum size of a model's or an adapter's configuration."""
 MOST_BYTES_OF_HEADER = 100 * 2**20
-"""Of the table of tensors in a safetensors file; the format's own limit."""
+"""Maximum size of the header of a safetensors file; the format's own limit."""
 WIDTHS = {"C64": 8, "F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2}
-"""Bytes of a number; what is not here has one byte or less."""
+"""Bytes per number by dtype; dtypes that are not listed have one byte or less."""
 HARMLESS = {
     "base_model_name_or_path",
     "ensure_weight_tying",
@@ -45,15 +45,15 @@ HARMLESS = {
     "task_type",
     "use_rslora",
 }
-"""Keys of an adapter's configuration that may say something; all others of its many say nothing in adapters of ours."""
+"""Keys of an adapter's configuration that may have a value; all others are empty in adapters of this project."""
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 
 
 def check_adapter(folder: Path) -> None:
-    """An adapter as this program writes it: LoRA, safetensors, names of modules, nothing to import.
+    """Check that a folder holds an adapter as this project writes it: LoRA, safetensors, no code to import.
 
     Raises:
-        UserError: There is none, it is of another kind, or something in it could run code.
+        UserError: There is no adapter, it is of another kind, or something in it could run code.
     """
     if not (folder / ADAPTER_FILE).is_file():
         raise UserError(
@@ -79,7 +79,7 @@ def check_adapter(folder: Path) -> None:
 
 
 def _problems_of(config: Mapping[str, Any]) -> Iterator[str]:
-    """What an adapter's configuration asks for beside low-rank matrices on named modules."""
+    """Yield what an adapter's configuration asks for beyond low-rank matrices on named modules."""
     targets, rank = config.get("target_modules"), config.get("r")
     if config.get("peft_type") != "LORA":
         yield f"peft_type is {shown(config.get('peft_type'))}, not LORA"
@@ -88,7 +88,7 @@ def _problems_of(config: Mapping[str, Any]) -> Iterator[str]:
     if type(rank) is not int or not 1 <= rank <= MAX_RANK:
         yield f"r is {shown(rank)}, not 1 to {MAX_RANK}"
     if not (isinstance(targets, list) and targets and all(_is_module(name) for name in targets)):
-        yield "target_modules names no modules"  # a text would be a regular expression, which may never end
+        yield "target_modules names no modules"  # peft reads a string as a regex, which may never terminate
     for name, least, most in (("lora_alpha", 0, 10**6), ("lora_dropout", 0, 1)):
         value = config.get(name, 0)
         if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
@@ -109,7 +109,7 @@ def _is_module(name: Any) -> bool:
 
 
 def load_template(folder: Path) -> DialogueTemplate:
-    """The role names an adapter was trained with.
+    """Return the role names with which an adapter was trained.
 
     Raises:
         UserError: The file is damaged.
@@ -127,10 +127,10 @@ def load_template(folder: Path) -> DialogueTemplate:
 
 
 def check_tensors(file: Path) -> None:
-    """A safetensors file: its table of tensors is JSON, and describes exactly the bytes that follow it.
+    """Check a safetensors file: its header must be JSON and describe exactly the bytes that follow it.
 
     Raises:
-        UserError: It is damaged, or something else under this name.
+        UserError: The file is damaged or is not safetensors.
     """
     try:
         size = file.stat().st_size
@@ -148,7 +148,7 @@ def check_tensors(file: Path) -> None:
 
 
 def _end_of(tensor: Mapping[str, Any]) -> int:
-    """Where a tensor ends, behind the table."""
+    """Return the byte offset, counted from the end of the header, at which a tensor ends."""
     shape, (start, end) = tensor["shape"], tensor["data_offsets"]
     if not all(type(number) is int and 0 <= number < 2**63 for number in (*shape, start, end)):
         raise ValueError("a tensor has a shape or a place that is none")
@@ -158,10 +158,10 @@ def _end_of(tensor: Mapping[str, Any]) -> int:
 
 
 def check_model(folder: Path) -> None:
-    """A model's folder: a causal LM in safetensors that needs no code of its own.
+    """Check that a folder holds a model in safetensors that needs no code of its own.
 
     Raises:
-        UserError: It holds something else.
+        UserError: The folder holds something else.
     """
     problem = _problem_of_model(folder)
     if problem:
@@ -199,12 +199,12 @@ def _problem_of_model(folder: Path) -> str:
 
 
 def has_tokenizer(folder: Path) -> bool:
-    """Whether the files of a tokenizer are there."""
+    """Return whether a folder holds a tokenizer's files."""
     return any((folder / name).is_file() for name in TOKENIZERS)
 
 
 def _code_named_in(config: Any) -> Iterator[str]:
-    """Kernels of the hub: an implementation is a word, and a name with a slash is somebody's repository."""
+    """Yield keys that name kernels of the hub: an implementation is a word; a name with a slash is a repository."""
     for name, value in config.items() if isinstance(config, dict) else ():
         if isinstance(value, dict):
             yield from _code_named_in(value)

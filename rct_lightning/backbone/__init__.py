@@ -1,4 +1,4 @@
-"""Tokenizer, causal LM, 4-bit quantisation and LoRA; the only room that imports peft and bitsandbytes."""
+"""Tokenizer, causal LM, 4-bit quantisation and LoRA; the only package that imports peft and bitsandbytes."""
 
 from rct_lightning.backbone.adapters import Lora, adapter_state, parameters_of_base
 from rct_lightning.backbone.devices import available_accelerators, free_memory, placement, resolve_accelerator

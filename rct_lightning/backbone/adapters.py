@@ -1,4 +1,4 @@
-"""LoRA adapters on a frozen base: new ones, saved ones, and what of a model is theirs."""
+"""LoRA adapters on a frozen base: creating them, loading saved ones, and selecting their parameters."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Lora:
 
 
 def new_adapters(model: Any, lora: Lora) -> Any:
-    """The PEFT model of a base with adapters on its linear layers that change nothing yet."""
+    """Return a PEFT model: the base with new adapters on its linear layers, initialised to change nothing."""
     from peft import LoraConfig, get_peft_model
 
     targets: Any = list(NEOX_LINEARS) if model.config.model_type == "gpt_neox" else "all-linear"
@@ -44,10 +44,10 @@ def new_adapters(model: Any, lora: Lora) -> Any:
 
 
 def saved_adapters(model: Any, folder: Path) -> Any:
-    """The PEFT model of a base with the adapters of a folder.
+    """Return a PEFT model: the base with the adapters of a folder.
 
     Raises:
-        UserError: The folder holds none that may be read, or they are damaged or do not fit.
+        UserError: The folder holds no acceptable adapters, or they are damaged or do not fit the base.
     """
     from peft import PeftModel
     from safetensors import SafetensorError
@@ -65,15 +65,15 @@ def saved_adapters(model: Any, folder: Path) -> Any:
 
 
 class _Joined(nn.Module):
-    """A layer that adds its adapter's part within the product that makes it: base(x) + scaling * B A x.
+    """A layer that computes base(x) + scaling * B A x with the addition fused into the last product (``addmm``).
 
-    peft makes that part, scales it and adds it in three passes over tensors of the layer's full width. And it turns the
-    input into the type that the adapter's weights are trained in: beside a base in bfloat16 it holds a copy of every
-    layer's input in float32, and multiplies that without the tensor cores. Here the product has the type of the input.
+    peft computes the adapter's output, scales it and adds it in three passes over tensors of the layer's full width. It
+    also casts the input to the dtype of the adapter's weights: on a bfloat16 base it keeps a float32 copy of every
+    layer's input and multiplies it without the tensor cores. Here the product has the dtype of the input.
     """
 
     def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """[..., in] -> [..., out]; whatever is not one plain active adapter is peft's."""
+        """[..., in] -> [..., out]; anything but one plain active adapter is left to peft."""
         name = self._only_adapter()
         if name is None or args or kwargs:
             return super().forward(x, *args, **kwargs)
@@ -94,7 +94,7 @@ class _Joined(nn.Module):
 
 
 def quicken(peft_model: nn.Module) -> None:
-    """Have adapters on linear layers compute in fewer passes, with this project's dropout; weights stay as they are."""
+    """Make adapters on linear layers compute in fewer passes, with this project's dropout; weights are unchanged."""
     for module in peft_model.modules():
         for name, dropout in getattr(module, "lora_dropout", {}).items():
             if isinstance(dropout, nn.Dropout):
@@ -106,15 +106,15 @@ def quicken(peft_model: nn.Module) -> None:
 
 @cache
 def _joined(plain: Any) -> Any:
-    """The class of such layers, of a class of peft's."""
+    """Return the subclass of peft's layer class ``plain`` that computes as :class:`_Joined` does."""
     return type(f"Joined{plain.__name__}", (_Joined, plain), {})
 
 
 def adapter_state(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Trainable tensors by name."""
+    """Return the trainable tensors by name."""
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
 def parameters_of_base(model: nn.Module) -> int:
-    """How many parameters a model has without its adapters, however they are packed."""
+    """Return the number of parameters of a model without its adapters, counted as if unpacked."""
     return sum(logical_numel(each) for name, each in model.named_parameters() if "lora_" not in name)

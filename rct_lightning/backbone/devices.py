@@ -1,4 +1,4 @@
-"""Accelerators of this machine: which one, which device of it, and how much memory is left there."""
+"""Accelerators of this machine: choosing one, choosing its device, and reading how much memory is free there."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from rct_lightning.errors import UserError
 
 
 def available_accelerators() -> list[str]:
-    """Accelerators of this machine, best first."""
+    """Return the accelerators of this machine, best first."""
     found = ["gpu"] if torch.cuda.is_available() else []
     found += ["mps"] if torch.backends.mps.is_available() else []
     return [*found, "cpu"]
 
 
 def resolve_accelerator(asked: str) -> str:
-    """The accelerator to use: ``auto`` is the best there is.
+    """Return the accelerator to use; ``auto`` selects the best available.
 
     Raises:
-        UserError: The accelerator asked for is not on this machine.
+        UserError: The requested accelerator is not on this machine.
     """
     found = available_accelerators()
     wanted = {"auto": found[0], "cuda": "gpu"}.get(asked, asked)
@@ -33,7 +33,7 @@ def resolve_accelerator(asked: str) -> str:
 
 
 def placement(accelerator: str, local_rank: int = 0) -> str:
-    """The torch device of a process: a pure function of accelerator and rank on its machine."""
+    """Return the torch device of a process: a pure function of its accelerator and its local rank."""
     devices = {"cpu": "cpu", "mps": "mps", "gpu": f"cuda:{local_rank}", "cuda": f"cuda:{local_rank}"}
     if accelerator not in devices:
         raise ValueError(f"accelerator must be one of {sorted(devices)}, found {accelerator!r}")
@@ -43,7 +43,7 @@ def placement(accelerator: str, local_rank: int = 0) -> str:
 
 
 def free_memory(device: str) -> int:
-    """Bytes that can still be allocated on a device."""
+    """Return the number of bytes that can still be allocated on a device."""
     if device.startswith("cuda"):
         return int(torch.cuda.mem_get_info(device)[0])
     if device == "mps":

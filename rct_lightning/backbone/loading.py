@@ -1,4 +1,4 @@
-"""A base with adapters on it: loaded, with another adapter in place of its own, or as one model without any."""
+"""A base with adapters: loading it, exchanging its adapters, and merging them into the base."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Backbone:
 
 
 def quiet_libraries() -> None:
-    """Keep the chatter of model libraries out of the way of this project's own lines."""
+    """Silence progress bars and warnings of the model libraries, which would clutter this project's output."""
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
@@ -67,7 +67,7 @@ def load_backbone(
         adapter: A saved adapter to load instead (safetensors only).
 
     Raises:
-        UserError: The model cannot be had, or nf4 was demanded and does not work here.
+        UserError: The model cannot be loaded, or nf4 was requested and does not work on the device.
     """
     model, precision = _load_base(name_or_path, device, quantization, dequantize)
     model.requires_grad_(False)
@@ -83,7 +83,7 @@ def _load_base(
 
     dtype = compute_dtype(device)
     effective, why = decide_quantization(quantization, device)
-    if device.startswith("cuda"):  # cuDNN's attention makes a plan for every length that it has not seen, in 0.1 to 1 s
+    if device.startswith("cuda"):  # cuDNN's attention spends 0.1 to 1 s on a plan for each new length
         torch.backends.cuda.enable_cudnn_sdp(False)
     if Path(name_or_path).is_dir():
         check_model(Path(name_or_path))
@@ -96,7 +96,7 @@ def _load_base(
             bnb_4bit_compute_dtype=dtype,
         )
     try:
-        # left out, trust_remote_code is asked for on the console
+        # if trust_remote_code is left out, transformers asks for it on the console
         model = AutoModelForCausalLM.from_pretrained(name_or_path, trust_remote_code=False, **options)
     except Exception as error:
         raise not_loadable(name_or_path, "model", error) from error
@@ -113,35 +113,35 @@ def _load_base(
 
 
 def exchange_adapters(loaded: Backbone, adapter: Path) -> Backbone:
-    """The same base in memory with another saved adapter; the former backbone is of no use any more.
+    """Return the same base in memory with another saved adapter; the given backbone must not be used afterwards.
 
     Raises:
         UserError: The adapter is damaged, or does not fit.
     """
     peft_model: Any = loaded.model
-    bare = peft_model.unload()  # the base's own layers, put back as they were
-    vars(bare).pop("peft_config", None)  # or it would be warned of a second adapter
+    bare = peft_model.unload()  # restores the base's own layers
+    vars(bare).pop("peft_config", None)  # otherwise peft warns of a second adapter
     peft_model = saved_adapters(bare, adapter)
     quicken(peft_model)
     return Backbone(peft_model, loaded.tokenizer, loaded.precision)
 
 
 def reload_adapter(backbone: Backbone, folder: Path) -> Any:
-    """The base of a backbone, which is used up, with the adapter of a folder on it, as peft itself puts it there."""
+    """Return the base with a folder's adapter as plain peft loads it; the backbone must not be used afterwards."""
     from peft import PeftModel
 
     return PeftModel.from_pretrained(backbone.model.unload(), str(folder)).eval()  # type: ignore[operator]
 
 
 def merge(backbone: Backbone, adapter: Path) -> Any:
-    """A model without adapters that computes what a base with an adapter computes, in float32.
+    """Return a float32 model without adapters that computes what the base with its adapter computes.
 
-    Under NF4 it is added to the weights that NF4 stands for, in full: it was trained beside these, and beside the
-    weights that were quantised it computes something else. (Added to 4 bits it would be rounded away.)
+    Under NF4 the adapter is added to the dequantised weights: it was trained with these, and would compute something
+    else with the original weights. (Added to 4-bit weights, it would be rounded away.)
 
     Args:
-        backbone: Of a run; it is used up.
-        adapter: The run's own, checked.
+        backbone: The backbone of a run; it must not be used afterwards.
+        adapter: The run's own adapter, already checked.
     """
     if backbone.precision.effective == "nf4":
         base: Any = backbone.model.unload().dequantize()  # type: ignore[operator]
@@ -151,6 +151,6 @@ def merge(backbone: Backbone, adapter: Path) -> Any:
 
 
 def checkpoint_activations(model: Any) -> None:
-    """Make the activations of a model with adapters again in the backward pass instead of keeping them."""
+    """Enable gradient checkpointing: activations are recomputed in the backward pass instead of being stored."""
     model.enable_input_require_grads()
     model.get_base_model().gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})

@@ -1,4 +1,4 @@
-"""In how many bits the base is held, and in which type it computes; whether NF4 works on a device at all."""
+"""Precision of the base: bits per weight, compute dtype, and whether NF4 works on a device at all."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Quantization = Literal["auto", "nf4", "none"]
 Dequantize = Literal["auto", "once", "never"]
 
 FULL_WEIGHT_SHARE = 0.5
-"""dequantize=auto holds the full weights if they take at most this share of the free memory."""
+"""dequantize=auto keeps full weights if they take at most this share of the free memory."""
 
 
 @dataclass(frozen=True)
 class Precision:
-    """What was asked of the base's weights, what it came to, and why."""
+    """The requested precision of the base's weights, the effective one, and why."""
 
     asked: str
     effective: str
@@ -30,7 +30,7 @@ class Precision:
     weight_bytes: int
 
     def line(self) -> str:
-        """One line for the console and the run's events."""
+        """Return one line for the console and the run's events."""
         return (
             f"quantization: asked {self.asked}, effective {self.effective}, computing in "
             f"{str(self.dtype).removeprefix('torch.')}, base weights {self.weight_bytes / 2**20:.1f} MiB ({self.why})"
@@ -38,17 +38,17 @@ class Precision:
 
 
 def compute_dtype(device: str) -> torch.dtype:
-    """bf16 on CUDA; float32 elsewhere (bf16 matmul is several times slower on most CPUs)."""
+    """Return bf16 on CUDA devices that support it, else float32 (bf16 matmul is several times slower on most CPUs)."""
     if device.startswith("cuda") and torch.cuda.is_bf16_supported():
         return torch.bfloat16
     return torch.float32
 
 
 def decide_quantization(asked: Quantization, device: str) -> tuple[str, str]:
-    """``nf4`` or ``none``, and why.
+    """Return ``nf4`` or ``none``, and why.
 
     Raises:
-        UserError: nf4 was demanded and does not work on the device.
+        UserError: nf4 was requested and does not work on the device.
     """
     if asked == "none":
         return "none", "as asked"
@@ -64,7 +64,7 @@ def decide_quantization(asked: Quantization, device: str) -> tuple[str, str]:
 
 
 def nf4_problem(device: str) -> str | None:
-    """Why NF4 does not work on a device; None where quantising a small tensor succeeds."""
+    """Return why NF4 does not work on a device; None if quantising a small tensor succeeds."""
     try:
         from bitsandbytes import functional as bnb
 
@@ -76,7 +76,7 @@ def nf4_problem(device: str) -> str | None:
 
 
 def nf4_slowdown(device: str, size: int = 1024, trials: int = 5) -> float:
-    """How many times longer a product with quantised weights takes than with full ones; the fastest of some trials."""
+    """Return how many times longer a product takes with quantised weights than with full ones, best of some trials."""
     from bitsandbytes.nn import Linear4bit
 
     full = nn.Linear(size, size, bias=False).to(device)
@@ -97,7 +97,7 @@ def nf4_slowdown(device: str, size: int = 1024, trials: int = 5) -> float:
 
 
 def decide_dequantize(asked: Dequantize, model: Any, dtype: torch.dtype, device: str) -> tuple[bool, str]:
-    """Whether a model in NF4 is turned back into full weights at load time, and why."""
+    """Return whether a model in NF4 is dequantised to full weights at load time, and why."""
     if asked != "auto":
         return asked == "once", f"dequantize={asked} as asked"
     parameters = sum(logical_numel(parameter) for parameter in model.parameters())
@@ -108,10 +108,10 @@ def decide_dequantize(asked: Dequantize, model: Any, dtype: torch.dtype, device:
 
 
 def keep_weights_as_they_are(model: nn.Module) -> None:
-    """Keep bitsandbytes' bf16 kernel for inference on CPUs off.
+    """Disable bitsandbytes' bf16 kernel for inference on CPUs.
 
-    On a CPU with AVX512-BF16 the first evaluation pass would repack the 4-bit weights for good, in a form that passes
-    no gradient and computes in bf16: training after an evaluation fails, and the numbers are others.
+    On a CPU with AVX512-BF16 the first evaluation pass would repack the 4-bit weights permanently, into a form that
+    passes no gradient and computes in bf16: training after an evaluation would fail, and the results would differ.
     """
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
@@ -119,5 +119,5 @@ def keep_weights_as_they_are(model: nn.Module) -> None:
 
 
 def logical_numel(parameter: torch.Tensor) -> int:
-    """Numbers that a parameter stands for; NF4 packs two into a byte."""
+    """Return the number of values that a parameter represents; NF4 packs two into a byte."""
     return parameter.numel() * 2 if parameter.dtype == torch.uint8 else parameter.numel()

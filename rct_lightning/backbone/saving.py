@@ -1,4 +1,4 @@
-"""An adapter as a folder that says of itself what it is."""
+"""Saving an adapter as a self-describing folder."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from rct_lightning.untrusted import TEMPLATE_FILE
 
 @dataclass(frozen=True)
 class AdapterCard:
-    """What an adapter's folder says of where it comes from.
+    """The provenance of an adapter, for its model card.
 
     Attributes:
-        base: A hub name or a bundled model's name, never this machine's path.
-        trained: One sentence on how it was trained.
+        base: The base's hub name or a bundled model's name, never a local path.
+        trained: One sentence on how the adapter was trained.
     """
 
     base: str = "an unnamed base"
     trained: str = ""
 
     def text(self, measured: str) -> str:
-        """Of README.md, with one sentence on what was measured."""
+        """Return the text of README.md; ``measured`` is one sentence on what was measured."""
         template = f"The dialogue template is in {TEMPLATE_FILE}."
         return f"# LoRA adapter for {self.base}\n\n{self.trained} {measured} {template}\n"
 
@@ -37,18 +37,18 @@ class AdapterCard:
 def save_adapter(
     model: nn.Module, tokenizer: Any, template: DialogueTemplate, folder: Path, card: AdapterCard, measured: str
 ) -> None:
-    """Write a PEFT folder: safetensors, tokenizer, template and model card, beside its place and then there.
+    """Write a PEFT folder (safetensors, tokenizer, template, model card) beside its destination, then move it there.
 
     Args:
         model: The PEFT model.
         tokenizer: Saved beside the weights.
         template: Role names; every later use of the adapter reads them from here.
-        folder: Its place; one that is there is replaced.
-        card: Of the adapter.
-        measured: A sentence for the card.
+        folder: The destination; an existing folder is replaced.
+        card: The adapter's provenance.
+        measured: One sentence for the card on what was measured.
 
     Raises:
-        OSError: The disk does not take it; nothing half-written is left, and one that was there still is.
+        OSError: Writing failed; nothing half-written is left, and an earlier adapter in ``folder`` is kept.
     """
     from safetensors import SafetensorError
 
@@ -65,7 +65,7 @@ def save_adapter(
         (part / "README.md").write_text(card.text(measured), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(part, folder)
-    except SafetensorError as error:  # its own word for a disk that is full
+    except SafetensorError as error:  # how safetensors reports a full disk
         raise OSError(errno.EIO, str(error), str(folder)) from error
     finally:
-        shutil.rmtree(part, ignore_errors=True)  # it was moved, or never came to be whole
+        shutil.rmtree(part, ignore_errors=True)  # it was moved, or is incomplete

@@ -1,4 +1,4 @@
-"""Where a model comes from: a folder, the hub's cache or the hub; and what to say where it cannot be had."""
+"""Where a model comes from (a folder, the hub's cache or the hub), and the error where it cannot be obtained."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from rct_lightning.errors import UserError
 
 
 def check_obtainable(name_or_path: str) -> None:
-    """Ask once, without the loaders' minute of retries, whether a model that is not on this machine can be had.
+    """Check once, without the loaders' minute of retries, that a model is on this machine or the hub has it.
 
     Raises:
-        UserError: It cannot.
+        UserError: The model cannot be obtained.
     """
     from huggingface_hub import HfApi, try_to_load_from_cache
 
@@ -26,7 +26,7 @@ def check_obtainable(name_or_path: str) -> None:
 
 
 def files_of_base(name_or_path: str) -> list[Path]:
-    """The files that a base is loaded from, in its folder or in the hub's cache; none where it is in neither."""
+    """Return the files that a base is loaded from, in its folder or in the hub's cache; none if it is in neither."""
     from huggingface_hub import try_to_load_from_cache
 
     folder = Path(name_or_path)
@@ -37,7 +37,7 @@ def files_of_base(name_or_path: str) -> list[Path]:
 
 
 def not_loadable(name: str, what: str, error: Exception) -> UserError:
-    """What to say where a model or its tokenizer (``what``) cannot be had."""
+    """Return the error for a model or tokenizer (``what``) that cannot be loaded."""
     if "trust_remote_code" in str(error):
         return UserError(
             f"model.name_or_path={name}: the {what} needs code of its own, which is never run here. Use a model of an "

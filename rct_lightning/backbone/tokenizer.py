@@ -9,16 +9,16 @@ from rct_lightning.errors import UserError
 
 
 def load_tokenizer(name_or_path: str) -> Any:
-    """A tokenizer whose padding differs from its end-of-sequence token.
+    """Load a tokenizer, with a padding token that differs from its end-of-sequence token.
 
     Raises:
-        UserError: It cannot be had, or has no EOS token.
+        UserError: It cannot be loaded, or has no EOS token or no usable padding token.
     """
     from transformers import AutoTokenizer
 
     check_obtainable(name_or_path)
     try:
-        # "<|endoftext|>" in somebody's text is these characters, and does not end a reply
+        # "<|endoftext|>" in a text is tokenised as plain characters and does not end a reply
         tokenizer = AutoTokenizer.from_pretrained(name_or_path, split_special_tokens=True, trust_remote_code=False)
     except Exception as error:
         raise not_loadable(name_or_path, "tokenizer", error) from error

@@ -1,4 +1,4 @@
-"""The ``rct`` command. What is heavy is imported where it is used, so that help answers at once."""
+"""The ``rct`` command. Heavy modules are imported where they are used, so that ``--help`` answers immediately."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def health(
             typer.echo(f"  {printable(said)}")
         try:
             loss = load_run_config(run.config).loss
-        except UserError:  # of another version, or half written: alerts are shown all the same
+        except UserError:  # of another version, or incomplete: alerts are shown anyway
             continue
         weights = {term: loss.lambda_ * weight for term, weight in loss.weights.model_dump().items()}
         shares = [f"{term} {ratio:.2g}" for term, ratio in largest_proportions(events, weights).items()]

@@ -17,8 +17,8 @@ from rct_lightning.cli.refusing import refusing
 
 OPTIONS = (
     "--host=localhost",
-    "--samples_per_plugin=text=1000,images=100",  # of the replies by step it would keep ten
-    "--load_fast=false",  # the other loader is a process of its own, and outlives a killed one
+    "--samples_per_plugin=text=1000,images=100",  # by default it would keep ten of the replies by step
+    "--load_fast=false",  # the fast loader is a separate process, which would survive a killed parent
 )
 
 
@@ -51,9 +51,9 @@ def _as_it_is(logs: Path) -> Iterator[Path]:
 
 @contextmanager
 def _logdir(runs: Sequence[str]) -> Iterator[Path]:
-    """A folder with a link to each run, under the name that TensorBoard is to show.
+    """Create a temporary folder with a link to each run, under the name that TensorBoard should show.
 
-    Its own ``--logdir_spec`` splits at commas and colons, and directories of multiruns have them in their names.
+    TensorBoard's own ``--logdir_spec`` splits at commas and colons, which occur in names of multirun directories.
     """
     folders = [_events_of(run) for run in runs]
     with tempfile.TemporaryDirectory(prefix="rct_board_") as made:
@@ -63,7 +63,7 @@ def _logdir(runs: Sequence[str]) -> Iterator[Path]:
 
 
 def _events_of(name: str) -> Path:
-    """The folder with the event files of a run, or of all runs in a directory."""
+    """Return the folder with the event files of a run, or of all runs in a directory."""
     from rct_lightning.runs import RunDir, find_run
 
     folder = Path(name)
@@ -88,17 +88,17 @@ def _refuse(folder: Path, why: str, remedy: str) -> None:
 
 
 def _names(runs: Sequence[Path]) -> list[str]:
-    """The last part of each path, or as many more as it takes to tell them apart."""
+    """Return the last part of each path, or as many last parts as are needed to make the names unique."""
     parts = [run.resolve().parts for run in runs]
     for count in range(1, max(map(len, parts)) + 1):
         names = ["_".join(part.strip(os.sep) for part in each[-count:]) for each in parts]
         if len(set(names)) == len(names):
             return names
-    return [f"{each[-1]}_{number}" for number, each in enumerate(parts, 1)]  # one of them is named twice
+    return [f"{each[-1]}_{number}" for number, each in enumerate(parts, 1)]  # the same path was given twice
 
 
 def _launch(folder: Path, port: int | None) -> str:
-    """Start TensorBoard in a thread of its own; its address."""
+    """Start TensorBoard in a thread of its own and return its address."""
     from tensorboard import program
 
     from rct_lightning.errors import UserError
@@ -113,8 +113,8 @@ def _launch(folder: Path, port: int | None) -> str:
 
 
 def _wait() -> None:
-    """Until Ctrl-C, or the end that a service manager asks for."""
-    for ending in (signal.SIGINT, signal.SIGTERM):  # a shell has its background jobs ignore the former
+    """Wait until Ctrl-C, or SIGTERM as a service manager sends it."""
+    for ending in (signal.SIGINT, signal.SIGTERM):  # shells make background jobs ignore SIGINT
         signal.signal(ending, signal.default_int_handler)
     try:
         threading.Event().wait()

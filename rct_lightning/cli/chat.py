@@ -99,10 +99,10 @@ def _open(run: str, adapter: Adapter, accelerator: Accelerator, once: dict[str, 
 
 
 def _session(once: dict[str, str]) -> tuple[Session, str]:
-    """With the user's history and settings, or without one that outlasts it; and what is to be said of that.
+    """Return a session and a notice to show; it has the user's history and settings, or if unreadable, nothing is kept.
 
     Args:
-        once: Settings of this session, over those that were kept.
+        once: Settings of this session only, which override the kept ones.
     """
     from rct_lightning.errors import UserError
     from rct_lightning.tui.chat.history import History, history_file
@@ -126,10 +126,10 @@ def _reply(run: str, adapter: Adapter, accelerator: Accelerator, settings: Setti
     from rct_lightning.tui.chat.serving import answer, load
     from rct_lightning.tui.chat.speaker import Question, Said
 
-    prompt = printable(prompt).strip()  # an argument may hold bytes that are no text
+    prompt = printable(prompt).strip()  # an argument may hold bytes that are not text
     if not prompt:
         raise UserError("--prompt: there is nothing to answer. Give a text.")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # before it is imported: a script reads both streams
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # before transformers is imported; scripts read stderr too
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     trained, _ = load(run, adapter.value, accelerator.value)
     seed = secrets.randbelow(2**31) if settings.seed is None else settings.seed

@@ -1,4 +1,4 @@
-"""``rct corpus``: from a chat export to a corpus, one step a command."""
+"""``rct corpus``: from a chat export to a corpus, one command per step."""
 
 from __future__ import annotations
 

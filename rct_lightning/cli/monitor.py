@@ -1,4 +1,4 @@
-"""``rct monitor``: a run, live while it trains or after."""
+"""``rct monitor``: shows a run, live while it trains or afterwards."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def monitor(
             _print_lines(runs[0])
         else:
             _open(runs)
-    except BrokenPipeError:  # head has seen enough
+    except BrokenPipeError:  # the reader, such as head, closed the pipe
         sys.stderr.close()
     except KeyboardInterrupt:
         pass

@@ -1,4 +1,4 @@
-"""How a command ends when the user made a mistake: one paragraph, exit code 2, no traceback."""
+"""How a command ends after a user error: one paragraph, exit code 2, no traceback."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ OF_THE_DISK = {
     errno.ENOSPC: "Make room, or give another place.",
     errno.EDQUOT: "Make room, or give another place.",
 }
-"""What the user can do about errors of the operating system; others are this program's."""
+"""Remedies for errors of the operating system that the user can fix; others are raised as bugs."""
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def refusing(command: Callable[P, R]) -> Callable[P, R]:
-    """Let a command of ``rct`` explain a :class:`UserError`, or what the disk refuses, and end with exit code 2."""
+    """Decorate a command of ``rct`` so that it explains a :class:`UserError` or a disk error and exits with code 2."""
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -1,7 +1,8 @@
 """The composed configuration: types, ranges, nearest names, and the allowlist of ``_target_``.
 
-Hydra's struct mode refuses an unknown key but accepts wrong types and ``+new.key``; the schema here refuses both, names
-every problem at once, and says what was probably meant. Nothing here imports torch, so a mistake is answered at once.
+Hydra's struct mode refuses an unknown key but accepts wrong types and ``+new.key``; the schema here refuses both,
+reports every problem in one message, and suggests what was probably meant. Nothing here imports torch, so a mistake is
+reported immediately.
 """
 
 from rct_lightning.config.command import as_override, in_multirun, refusing, run_command

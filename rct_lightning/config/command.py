@@ -1,4 +1,4 @@
-"""Between the command line and a task: refusals, what they leave behind, and names of directories."""
+"""Code that runs between the command line and a task: error reports, clean-up after them, and directory names."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ from rct_lightning.console import EXIT_CODE, show, tell
 from rct_lightning.errors import Interrupted, JobFailed, UserError
 
 SWEEP_RECORD = "multirun.yaml"
-"""What Hydra writes into a multirun's directory."""
+"""The file that Hydra writes into a multirun's directory."""
 
 JOB_NAME_LENGTH = 120
-"""Characters of the name of a multirun's job directory at most; file systems stop at 255 bytes."""
+"""Maximum length in characters of a multirun job's directory name; file systems allow 255 bytes."""
 
 T_co = TypeVar("T_co")
 _stood: set[Path] = set()
 _named: list[Path] = []
-"""Of this process's command line: folders that were there before, and run directories that it names."""
+"""Folders that existed before this process's command ran, and the run directories that its command line names."""
 
 
 def refusing(task: Callable[[DictConfig], T_co]) -> Callable[[DictConfig], T_co]:
-    """Decorator of a Hydra task: a user's mistake is one paragraph on stderr, exit code 2, and leaves nothing behind.
+    """Decorate a Hydra task so that a user error prints one paragraph on stderr, exits with 2 and leaves no files.
 
-    Hydra makes a job's directory before the job can refuse its configuration or turn out to train nothing; an unused
-    one is taken away again.
+    Hydra creates a job's directory before the job can refuse its configuration or turn out to have nothing to train; an
+    unused directory is removed again.
     """
 
     @functools.wraps(task)
@@ -53,7 +53,7 @@ def refusing(task: Callable[[DictConfig], T_co]) -> Callable[[DictConfig], T_co]
             if in_multirun():
                 tell(error)
                 error.told = True
-                raise  # Hydra goes on with the other jobs, and raises it again behind the last
+                raise  # Hydra continues with the other jobs and re-raises it after the last one
             _refuse(error)
         except Interrupted as ended:
             print(f"Stopped: {ended}", file=sys.stderr)
@@ -67,23 +67,23 @@ def refusing(task: Callable[[DictConfig], T_co]) -> Callable[[DictConfig], T_co]
 
 
 def in_multirun() -> bool:
-    """Whether this is a job of a multirun."""
+    """Return whether this process runs a job of a multirun."""
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
 def run_command(main: Callable[[], Any], after_multirun: Callable[[Path], bool] | None = None) -> None:
-    """Call a Hydra entry point; what Hydra itself refuses is explained in the same way as by :func:`refusing`.
+    """Call a Hydra entry point, and report Hydra's own errors in the same way as :func:`refusing`.
 
     Args:
         main: The entry point.
-        after_multirun: Says how the jobs in a multirun's directory ended; False where one of them broke. None where the
-            command has no multirun.
+        after_multirun: Reports how the jobs in a multirun's directory ended and returns False if one of them failed.
+            None if the command supports no multirun.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints and exits itself
     script, composed = Path(inspect.unwrap(main).__code__.co_filename), list[DictConfig]()
     unbroken = True
     try:
-        if hasattr(main, "__wrapped__"):  # made by Hydra, which reads the command line
+        if hasattr(main, "__wrapped__"):  # decorated by Hydra, which reads the command line
             typed = check_arguments(sys.argv[1:])
             _remember_folders(sys.argv[1:])
             from rct_lightning.config.sweeper import register_sweepers
@@ -108,7 +108,7 @@ def run_command(main: Callable[[], Any], after_multirun: Callable[[Path], bool] 
     except JobFailed:
         raise SystemExit(1) from None
     except UserError as error:
-        if not error.told:  # of a job of a multirun: when it was refused
+        if not error.told:  # a multirun's job is reported when it is refused
             tell(error)
         raise SystemExit(EXIT_CODE if unbroken else 1) from None
     except (PermissionError, FileExistsError, NotADirectoryError) as error:
@@ -117,16 +117,16 @@ def run_command(main: Callable[[], Any], after_multirun: Callable[[Path], bool] 
         explained = None if _of_the_task(error) else explain_composition_error(error, script.parent / "conf")
         if explained is None:
             raise
-        for cfg in composed:  # a multirun's directory is there before its first job is composed
+        for cfg in composed:  # a multirun's directory exists before its first job is composed
             with suppress(OmegaConfBaseException):
                 _remove_empty(Path(cfg.hydra.sweep.dir), Path.cwd())
         _refuse(explained)
 
 
 def _ended(composed: Sequence[DictConfig], after_multirun: Callable[[Path], bool] | None) -> bool:
-    """Say how a multirun ended, whichever way it did; whether none of its jobs broke."""
+    """Report how a multirun ended, even after an error; return whether none of its jobs failed."""
     folders = set()
-    for cfg in composed:  # each has a clock of its own, and that of the multirun is one of them
+    for cfg in composed:  # each has its own timestamp, and the multirun's is one of them
         with suppress(OmegaConfBaseException):
             if cfg.hydra.mode == RunMode.MULTIRUN:
                 folders.add(Path(cfg.hydra.sweep.dir))
@@ -138,7 +138,7 @@ def _ended(composed: Sequence[DictConfig], after_multirun: Callable[[Path], bool
 
 
 def _of_the_task(error: Exception) -> bool:
-    """Whether an error comes from the task, not from Hydra on its way there."""
+    """Return whether an error was raised by the task, and not by Hydra before it called the task."""
     frames = traceback.walk_tb(error.__traceback__)
     return any(frame.f_code.co_filename == __file__ and frame.f_code.co_name == "run" for frame, _ in frames)
 
@@ -149,7 +149,7 @@ def _refuse(error: UserError) -> NoReturn:
 
 
 def _remember_folders(arguments: Sequence[str]) -> None:
-    """Note which folders on the way to a run directory are there already: Hydra makes those that are not."""
+    """Record which folders on the path of a run directory exist already; Hydra creates the others."""
     _stood.update(folder for folder in [Path("logs").absolute()] if folder.is_dir())
     for argument in arguments:
         if argument.startswith(("hydra.run.dir=", "hydra.sweep.dir=")):
@@ -159,9 +159,9 @@ def _remember_folders(arguments: Sequence[str]) -> None:
 
 
 def _remove_empty(output: Path, typed_in: Path) -> None:
-    """Remove a directory in which nothing was written, and the empty ones above it that were made on the way to it.
+    """Remove a directory to which nothing was written, and the empty parent folders that were created for it.
 
-    A multirun's directory holds Hydra's own record of the sweep before any job starts; alone, it records nothing.
+    Hydra writes its record of a sweep before any job starts; a directory that holds only this record counts as empty.
     """
     output = typed_in / output
     for folder in (output, *output.parents):
@@ -175,7 +175,7 @@ def _remove_empty(output: Path, typed_in: Path) -> None:
 
 
 def as_override(key: str, value: str) -> str:
-    """A setting as it can be typed into a shell, quoted where Hydra or the shell would misread it."""
+    """Return a setting as it can be typed in a shell, quoted where Hydra or the shell would misread it."""
     if re.fullmatch(r"[\w./+-]+", value, re.ASCII):
         return f"{key}={value}"
     escaped = value.replace('"', '\\"')
@@ -183,16 +183,16 @@ def as_override(key: str, value: str) -> str:
 
 
 def job_directory(overrides: str) -> str:
-    """The directory's name of a multirun's job: its settings, in letters that need no quotes, not too long for a disk.
+    """Return the directory name of a multirun's job: its settings, short enough and in characters that need no quotes.
 
     >>> job_directory("loss.lambda=0.3,seed=1")
     'loss.lambda-0.3_seed-1'
     """
-    overrides = overrides or "run"  # of a multirun with nothing to vary
+    overrides = overrides or "run"  # a multirun that varies nothing
     name = re.sub(r"[^\w.+-]+", "-", overrides.replace(",", "_"), flags=re.ASCII)
     if len(name) <= JOB_NAME_LENGTH and re.fullmatch(r"[\w.+=,-]+", overrides, re.ASCII):
         return name
-    digest = hashlib.sha256(overrides.encode()).hexdigest()[:8]  # what was cut or replaced still tells jobs apart
+    digest = hashlib.sha256(overrides.encode()).hexdigest()[:8]  # keeps names apart that were cut or altered
     return f"{name[: JOB_NAME_LENGTH - 9]}_{digest}"
 
 

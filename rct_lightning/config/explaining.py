@@ -1,4 +1,4 @@
-"""What Hydra, OmegaConf and YAML refuse, in one paragraph: the key or the file and line, and what to do."""
+"""Errors of Hydra, OmegaConf and YAML explained in one paragraph: the key, or the file and line, and the remedy."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from rct_lightning.reading import shown
 
 GROUPS = ("model", "loss", "data", "trainer", "callbacks", "logger", "experiment", "arm", "hparams_search", "debug")
 PARTS = ("base",)
-"""Files of a group that others are made of, and that are no choice themselves."""
+"""Files of a group that other files include and that cannot be chosen themselves."""
 DEEPEST = 20
 QUOTES = "\"'\\"
 
 
 def check_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    """Refuse options that Hydra does not have, and the one that unpickles a file.
+    """Refuse options that Hydra does not have, combinations that make no sense, and the option that unpickles a file.
 
     Returns:
-        What was typed, as Hydra reads it.
+        The arguments as Hydra parses them.
 
     Raises:
-        UserError: Names the option.
+        UserError: An option is refused; the message names it.
     """
 
     def refuse(message: str) -> None:
@@ -52,7 +52,7 @@ def check_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _check_together(found: argparse.Namespace) -> None:
-    """Refuse options of Hydra that do not go together, for which it has a traceback or no word at all."""
+    """Refuse combinations of Hydra's options that it answers with a traceback or ignores silently."""
     options = {"--run": found.run, "--multirun": found.multirun, "--cfg": found.cfg, "--info": found.info,
                "--shell-completion": found.shell_completion}  # fmt: skip
     given = [name for name, value in options.items() if value not in (None, False)]
@@ -67,14 +67,14 @@ def _check_together(found: argparse.Namespace) -> None:
 
 
 def explain_composition_error(error: Exception, folder: Path = Path("conf")) -> UserError | None:
-    """A refusal of a command line, or of a file of ``conf/``, as one paragraph.
+    """Explain in one paragraph why a command line or a file of ``conf/`` was refused.
 
     Args:
-        error: Of Hydra, OmegaConf, YAML or the file system.
-        folder: Of the configuration files.
+        error: Raised by Hydra, OmegaConf, YAML or the file system.
+        folder: The folder of the configuration files.
 
     Returns:
-        The explanation; None for what is no user's mistake.
+        The explanation; None if the error is not a user's mistake.
     """
     if isinstance(error, yaml.YAMLError):
         return _of_yaml(error, folder)
@@ -96,19 +96,19 @@ def explain_composition_error(error: Exception, folder: Path = Path("conf")) -> 
 
 
 def _program() -> str:
-    """The script that was typed."""
+    """Return the name of the script that was called, train.py if it is neither of the two."""
     name = Path(sys.argv[0]).name
     return name if name == "evaluate.py" else "train.py"
 
 
 def explain_unwritable(error: OSError) -> UserError:
-    """A run directory that cannot be made or written."""
+    """Explain that a run directory cannot be created or written."""
     return UserError(f"{error.filename}: {error.strerror}. hydra.run.dir=DIR writes a run elsewhere.")
 
 
 def _of_yaml(error: yaml.YAMLError, folder: Path) -> UserError:
     mark = getattr(error, "problem_mark", None)
-    if isinstance(error, yaml.reader.ReaderError):  # a character that YAML does not have
+    if isinstance(error, yaml.reader.ReaderError):  # a character that YAML does not allow
         before = Path(error.name).read_text(encoding="utf-8")[: error.position]
         name, line = str(error.name), f", line {before.count(chr(10)) + 1}"
     else:
@@ -142,7 +142,7 @@ def _of_encoding(folder: Path) -> UserError:
 
 
 def _near(file: Path, folder: Path) -> Path:
-    """A file of the configuration as it is called from where one stands."""
+    """Return the path of a configuration file relative to the current directory or the project, if it is inside."""
     for above in (Path.cwd(), folder.parent):
         if file.is_relative_to(above):
             return file.relative_to(above)
@@ -172,7 +172,7 @@ def _of_syntax(override: str) -> UserError:
 
 
 def _of_words(error: Exception) -> UserError | None:
-    """Errors that are told by their words alone."""
+    """Explain errors that can only be recognised by their message."""
     text = str(error).strip()
     lines = text.splitlines() or [type(error).__name__]
     for pattern, explain in (
@@ -225,7 +225,7 @@ def _unknown_key(key: str) -> str:
 
 
 def _same_end(key: str) -> str:
-    """The key that ends in what was given for a whole one."""
+    """Suggest the one known key that ends in the given name; empty if there is none or more than one."""
     found = [known for known in known_keys() if known.endswith(f".{key}")]
     return f" Did you mean {found[0]}?" if len(found) == 1 else ""
 
@@ -239,7 +239,7 @@ def _nothing_there(key: str) -> str:
 
 
 def _unknown_file(name: str, lines: Iterable[str]) -> str:
-    """A file of a group that is not there: the names that are, and what is often meant."""
+    """Explain that a group has no such file: list the available names and what is often meant."""
     first, _, rest = name.partition("/")
     group, choice = (first, rest) if first in GROUPS else tuple(name.rsplit("/", 1))
     options = {line.strip() for line in lines if re.fullmatch(r"\t\S+|\s{2,}\S+", line)} - set(PARTS)
@@ -301,7 +301,7 @@ def _no_plugin(name: str) -> str:
 
 
 def _no_name(arguments: Iterable[str]) -> str:
-    """A group of files that was given a number, true or null."""
+    """Explain that a group was given a number, a boolean or null instead of a file's name."""
     for argument in arguments:
         key, _, value = argument.partition("=")
         if key in GROUPS and re.fullmatch(r"[\d.e+-]+|true|false|null", value, re.IGNORECASE):

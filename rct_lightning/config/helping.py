@@ -1,6 +1,7 @@
-"""``--help``: what a command's settings can be, and what they are as typed.
+"""``--help``: which settings a command takes, and their values as typed.
 
-Hydra's own page takes half of a second more: it copies all that it knows of the groups a hundred times to list them.
+Hydra's own page takes half a second longer: to list the groups, it copies everything it knows about them a hundred
+times.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from rct_lightning.config.explaining import PARTS
 
 
 def help_page(script: Path, doc: str, overrides: Sequence[str]) -> str:
-    """The page of a command whose primary configuration is named as its script.
+    """Return the help page of a command whose primary configuration has the script's name.
 
     Args:
-        script: Beside its ``conf``.
+        script: The script; its ``conf`` folder is beside it.
         doc: The script's docstring.
-        overrides: What was typed beside ``--help``.
+        overrides: The overrides typed together with ``--help``.
 
     Raises:
         HydraException: The overrides cannot be composed.

@@ -1,4 +1,4 @@
-"""Names of keys as on the command line, what the schema says of each, and the nearest to one that is none."""
+"""Names of keys as on the command line, the schema's description of each, and the nearest name to an unknown one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 
 def keys_of(section: type[BaseModel], prefix: str = "") -> Iterable[str]:
-    """Dotted keys of a section, as on the command line."""
+    """Yield the dotted keys of a section, as on the command line."""
     for name, info in section.model_fields.items():
         key = f"{prefix}{info.alias or name}"
         yield key
@@ -19,7 +19,7 @@ def keys_of(section: type[BaseModel], prefix: str = "") -> Iterable[str]:
 
 
 def description(section: type[BaseModel], place: Iterable[str | int]) -> str:
-    """What the schema says of a key beside its type, or of the section that it is in; empty where it says nothing."""
+    """Return the schema's description of the key at ``place``, or of the innermost known key above it; may be empty."""
     found = ""
     for part in place:
         fields = section.model_fields
@@ -33,7 +33,7 @@ def description(section: type[BaseModel], place: Iterable[str | int]) -> str:
 
 
 def hint(name: str, candidates: Iterable[str]) -> str:
-    """The nearest name among some, as a question; empty where none is near."""
+    """Return the nearest candidate as a question; empty if none is near."""
     alike = [candidate for candidate in candidates if candidate.count(".") == name.count(".")]
     nearest = difflib.get_close_matches(name, alike, n=1, cutoff=0.6)
     return f" Did you mean {nearest[0]}?" if nearest else ""

@@ -1,4 +1,4 @@
-"""From a composed configuration, or a run's own, to the typed one: every problem is named at once, with its key."""
+"""Turn a composed or stored configuration into the typed one; all problems are reported together, with their keys."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from rct_lightning.reading import shown
 T = TypeVar("T", bound=BaseModel)
 MOST_BYTES = 2**20
 DEEPEST = 20
-"""Bytes and levels of a run's configuration."""
+"""Maximum size in bytes and nesting depth of a run's configuration."""
 
 BESIDE_RESUME = frozenset({"resume", "trainer.max_time", "trainer.enable_progress_bar"})
-"""What may be asked for when a run is resumed: nothing that changes what it learns."""
+"""Keys that may be given together with ``resume``: none of them changes what the run learns."""
 
 
 def validate(cfg: DictConfig) -> Config:
-    """The typed configuration.
+    """Return the typed configuration.
 
     Raises:
-        UserError: Every problem, each with its key, what was found and what is possible.
+        UserError: The configuration is not valid; the message lists the problems with key, value and possible values.
     """
     _check_stays_here()
     config = _validate(cfg, Config)
@@ -47,7 +47,7 @@ def validate(cfg: DictConfig) -> Config:
 
 
 def _check_several(config: Config) -> None:
-    """What several processes cannot do together."""
+    """Refuse settings that do not work with several processes."""
     if config.data.batch_tokens is not None:
         raise UserError(
             "data.batch_tokens: micro-batches by a number of tokens cannot be shared out evenly. Use data.batch_size "
@@ -69,13 +69,13 @@ def _check_several(config: Config) -> None:
 
 
 def _check_stays_here() -> None:
-    """The paths of a command are those of the folder that it is typed in."""
+    """Refuse ``hydra.job.chdir``: paths are relative to the folder where the command is typed."""
     if HydraConfig.initialized() and HydraConfig.get().job.chdir:
         raise UserError("hydra.job.chdir=true: paths are those of the folder where the command is typed. Leave it out.")
 
 
 def _check_callbacks(callbacks: Mapping[str, Mapping[str, Any]]) -> None:
-    """This program's callbacks have arguments of this program, and one of a kind is enough."""
+    """Check that each callback has a target of its own, and the arguments of this project's callbacks."""
     first: dict[str, str] = {}
     for name, given in callbacks.items():
         if "_target_" not in given:
@@ -85,7 +85,7 @@ def _check_callbacks(callbacks: Mapping[str, Mapping[str, Any]]) -> None:
             raise UserError(f"callbacks.{name} and callbacks.{first[target]} are both {target}. Leave one out.")
         first[target] = name
         allowed = CALLBACK_ARGUMENTS.get(target.rpartition(".")[2])
-        if allowed is None:  # of Lightning, which judges its own
+        if allowed is None:  # a callback of Lightning, which checks its own arguments
             continue
         fields: dict[str, Any] = {argument: (kind, None) for argument, kind in allowed.items()}
         schema = create_model(name, __base__=Section, **fields)
@@ -93,7 +93,7 @@ def _check_callbacks(callbacks: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def _check_alone(overrides: list[str]) -> None:
-    """A resumed run has its own configuration; what else is asked for would be ignored."""
+    """Refuse other settings beside ``resume``: a resumed run uses its stored configuration and would ignore them."""
     others = [given for given in overrides if given.lstrip("+~").split("=")[0] not in BESIDE_RESUME]
     if others:
         raise UserError(
@@ -103,16 +103,16 @@ def _check_alone(overrides: list[str]) -> None:
 
 
 def validate_evaluation(cfg: DictConfig) -> EvaluateConfig:
-    """The typed configuration of an evaluation; raises as :func:`validate`."""
+    """Return the typed configuration of an evaluation; raises as :func:`validate` does."""
     _check_stays_here()
     return _validate(cfg, EvaluateConfig)
 
 
 def load_run_config(path: Path) -> Config:
-    """The configuration a run was made with, from its config.yaml; nothing in it is ever instantiated or looked up.
+    """Return the configuration of a run from its config.yaml; nothing in it is ever instantiated or interpolated.
 
     Raises:
-        UserError: The file is damaged, from another version, or asks for more than to be read.
+        UserError: The file is damaged, does not match the schema, or holds aliases or references.
     """
     try:
         if path.stat().st_size > MOST_BYTES:
@@ -132,7 +132,7 @@ def load_run_config(path: Path) -> Config:
     if not plain:
         raise UserError(f"{path}: it is empty, so what the run was is not known. Give another run.")
     for key, value in _texts(plain):
-        if "${" in value:  # it would be filled from this machine's environment
+        if "${" in value:  # it would be resolved, for instance from this machine's environment
             raise UserError(f"{path}: {key}={shown(value)} is a reference. A run's configuration is resolved.")
     try:
         return validate(OmegaConf.create(plain))
@@ -141,7 +141,7 @@ def load_run_config(path: Path) -> Config:
 
 
 def _check_is_plain(text: str, path: Path) -> None:
-    """Refuse what makes a small file large: aliases, a few of which stand for gigabytes, and nesting without end."""
+    """Refuse what makes a small file large: aliases, a few of which can expand to gigabytes, and unbounded nesting."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -155,7 +155,7 @@ def _check_is_plain(text: str, path: Path) -> None:
 
 
 def _texts(node: Any, place: str = "") -> Iterator[tuple[str, str]]:
-    """Every text of a configuration, keys too, with its place."""
+    """Yield every string of a configuration, keys included, each after its place."""
     if isinstance(node, dict):
         for key, value in node.items():
             name = key if isinstance(key, str) else shown(key)
@@ -169,7 +169,7 @@ def _texts(node: Any, place: str = "") -> Iterator[tuple[str, str]]:
 
 
 def save_run_config(config: Config, path: Path) -> None:
-    """Write the resolved configuration, whole or not at all."""
+    """Write the resolved configuration atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     OmegaConf.save(OmegaConf.create(config.plain()), part)
@@ -189,7 +189,7 @@ def _validate(cfg: DictConfig, schema: type[T]) -> T:
 
 
 def _check_keys(node: Any, place: str = "") -> None:
-    """Refuse keys that are no words: YAML makes numbers and truth values of some."""
+    """Refuse keys that are not strings: YAML reads some as numbers or booleans."""
     if isinstance(node, dict):
         for key, value in node.items():
             if not isinstance(key, str):
@@ -212,7 +212,7 @@ def _validated(plain: Any, schema: type[T], above: tuple[str, ...] = ()) -> T:
 
 
 def _problem(item: Mapping[str, Any], schema: type[BaseModel], above: tuple[str, ...]) -> str:
-    """A mistake in words; ``above`` is where the section stands."""
+    """Describe one validation error of pydantic; ``above`` is the path of the section."""
     place, found, kind = item["loc"], item["input"], item["type"]
     key = ".".join(str(part) for part in (*above, *place))
     message = str(item["msg"]).removeprefix("Value error, ")
@@ -224,7 +224,7 @@ def _problem(item: Mapping[str, Any], schema: type[BaseModel], above: tuple[str,
     if kind == "extra_forbidden":
         prefix = "".join(f"{part}." for part in above)
         return f"{key}: there is no such key.{hint(key, list(keys_of(schema, prefix))) or ' Leave it out; see conf/.'}"
-    if kind == "value_error" and isinstance(found, Mapping):  # of a whole section, which names its keys itself
+    if kind == "value_error" and isinstance(found, Mapping):  # raised for a whole section; its message names the keys
         return message
     if found is None and (*above, *place)[0] in ("callbacks", "logger"):
         return f"{key}: a value is missing. ~{key} takes it out."

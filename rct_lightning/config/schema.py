@@ -1,4 +1,4 @@
-"""Every section and key of the configuration, with its type and range, and what goes together."""
+"""Every section and key of the configuration, with types, ranges and the constraints between keys."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class ModelConfig(Section):
 
     @property
     def hub_name(self) -> str | None:
-        """The base's name on the hub; None for a folder of this machine, whose path is nobody else's business."""
+        """The base's name on the hub; None for a local folder, whose path is not to be published."""
         named = re.fullmatch(r"[\w.-]+/[\w.-]+", self.name_or_path, re.ASCII) and not Path(self.name_or_path).is_dir()
         return self.name_or_path if named else None
 
@@ -88,7 +88,7 @@ class WeightsConfig(Section):
 
 
 class MarkersConfig(Section):
-    """Words of the user that address the assistant; null takes the built-in list."""
+    """Words of the user that address the assistant; null selects the built-in list."""
 
     presence: Annotated[list[Word], Field(min_length=1, max_length=10_000)] | None = Field(
         description="Write a list, [aelara,dear friend], or null for the built-in one."
@@ -96,7 +96,7 @@ class MarkersConfig(Section):
 
 
 class PresenceConfig(Section):
-    """Form of the presence term, nats per token."""
+    """Parameters of the presence term, in nats per token."""
 
     margin: Weight
     lift: Weight
@@ -105,7 +105,7 @@ class PresenceConfig(Section):
 
 
 class RecurrenceConfig(Section):
-    """How recurrent positions are found and judged."""
+    """How recurrent positions are found and scored."""
 
     max_document_frequency: Annotated[float, Field(gt=0, le=1)]
     num_candidates: Rows
@@ -114,7 +114,7 @@ class RecurrenceConfig(Section):
 
 
 class CounterfactualConfig(Section):
-    """How often training rows are read otherwise than they stand."""
+    """How often training rows are augmented."""
 
     rename_share: Annotated[float, Field(ge=0, le=1)]
     readdress_share: Share
@@ -232,7 +232,7 @@ CALLBACK_ARGUMENTS: dict[str, dict[str, Any]] = {
     },
     "LossComponents": {"every_n_steps": Count},
 }
-"""Arguments of this program's callbacks, which are told here, before the library they are made of is imported."""
+"""Arguments of this project's callbacks, listed here so that they are checked before Lightning is imported."""
 
 
 class HealthConfig(Section):
@@ -242,7 +242,7 @@ class HealthConfig(Section):
 
 
 class Config(Section):
-    """A whole training configuration; a key with a default here is younger than some runs are."""
+    """A whole training configuration; keys with a default here were added later and are absent from older runs."""
 
     model: ModelConfig
     loss: LossConfig
@@ -274,12 +274,12 @@ class Config(Section):
         return self
 
     def plain(self) -> dict[str, Any]:
-        """Nested dictionaries with the names of the configuration files."""
+        """Return nested dictionaries with the key names of the configuration files."""
         return self.model_dump(by_alias=True)
 
 
 class EvaluateConfig(Section):
-    """What evaluate.py takes."""
+    """The configuration of evaluate.py."""
 
     run: Text | None
     study: Text | None
@@ -301,6 +301,6 @@ class EvaluateConfig(Section):
 
 
 def known_keys() -> list[str]:
-    """Every dotted key of the schema, as on the command line."""
+    """Return every dotted key of the schema, as on the command line."""
     keys = keys_of(Config, "")
     return sorted([*keys, *(f"trainer.{name}" for name in TRAINER_ARGUMENTS), "experiment", "debug", "hydra.run.dir"])

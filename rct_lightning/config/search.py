@@ -1,9 +1,9 @@
-"""A search over settings as a Hydra sweeper: trials are drawn by optuna's TPE and run as the jobs of a multirun.
+"""A hyperparameter search as a Hydra sweeper: optuna's TPE draws the trials, which run as the jobs of a multirun.
 
-Its own instead of hydra-optuna-sweeper, which wants an optuna below 3: the storage of that one does not work with
-today's SQLAlchemy, and without a storage a search that was killed begins anew. Here it goes on: finished trials count,
-an interrupted one is launched again with what was drawn for it, and every draw is seeded by the number of its trial, so
-that a search that was interrupted draws what it would have drawn.
+This replaces hydra-optuna-sweeper, which requires optuna below 3: the storage of that version does not work with
+current SQLAlchemy, and without a storage a killed search starts over. Here it resumes: finished trials count, an
+interrupted trial is launched again with the values drawn for it, and every draw is seeded by the number of its trial,
+so that a resumed search draws what it would have drawn without the interruption.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from omegaconf import DictConfig, OmegaConf
 from rct_lightning.errors import UserError
 
 BROKEN = 1000.0
-"""An objective from here on says that guardrails were broken, and by how much."""
+"""Objectives of at least this value mean that guardrails were broken, and by how much."""
 STUDY_NAME, DATABASE, RESULT, RECORD = "search", "search.db", "search.json", "multirun.yaml"
 
 
 class OptunaSweeper(Sweeper):
-    """Minimises what the task returns; a multirun's directory holds ``search.db`` and, in the end, ``search.json``.
+    """Minimise what the task returns; the multirun's directory holds ``search.db`` and, at the end, ``search.json``.
 
     Args:
-        n_trials: Trials in all.
+        n_trials: Total number of trials.
         n_jobs: Trials that are drawn and launched together.
-        seed: Of the draws.
-        params: Settings by key, in Hydra's notation of sweeps; those of the command line come before.
+        seed: Seed of the draws.
+        params: Settings by key, in Hydra's sweep syntax; those of the command line take precedence.
     """
 
     def __init__(self, n_trials: int, n_jobs: int, seed: int, params: Mapping[str, str]) -> None:
@@ -47,14 +47,14 @@ class OptunaSweeper(Sweeper):
     launcher: Launcher
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Hydra's."""
+        """Store what Hydra passes and create the launcher; called by Hydra before :meth:`sweep`."""
         self.hydra_context, self.config = hydra_context, config
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
     def sweep(self, arguments: list[str]) -> None:
-        """Run what is missing of the trials, and write and print what came out."""
+        """Run the remaining trials, then write and print the result."""
         space, fixed = self._search_space(arguments)
         folder = Path(self.config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ class OptunaSweeper(Sweeper):
         _conclude(study, folder)
 
     def _search_space(self, arguments: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
-        """Distributions by key, and the settings that are the same in every trial."""
+        """Return the distributions by key, and the settings that are the same in every trial."""
         from hydra.core.override_parser.overrides_parser import OverridesParser
 
         given = {text.partition("=")[0]: text for text in (f"{key}={value}" for key, value in self.params.items())}
@@ -89,7 +89,7 @@ class OptunaSweeper(Sweeper):
         return space, fixed
 
     def _study(self, folder: Path, space: Mapping[str, Any], fixed: Sequence[str]) -> Any:
-        """The search of a directory, begun or gone on with."""
+        """Create the study of a directory, or load it to resume it."""
         optuna = _optuna()
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         study = optuna.create_study(
@@ -108,18 +108,18 @@ class OptunaSweeper(Sweeper):
         return study
 
     def _next(self, study: Any, space: Mapping[str, Any]) -> list[Any]:
-        """The trials to launch: one that was interrupted, or new ones; none where there were enough."""
+        """Return the trials to launch: one that was interrupted, or new ones; none once there are enough."""
         optuna = _optuna()
         running = study.get_trials(states=(optuna.trial.TrialState.RUNNING,))
         if running:
-            return running[:1]  # a launcher numbers its jobs one after the other
+            return running[:1]  # a launcher numbers the jobs of a call consecutively
         number = len(study.trials)
         study.sampler = optuna.samplers.TPESampler(seed=self.seed * 1_000_003 + number)
         return [study.ask(dict(space)) for _ in range(min(self.n_jobs, self.n_trials - number))]
 
 
 def _optuna() -> Any:
-    """The library, which is of the extra ``sweep``."""
+    """Import optuna, which comes with the extra ``sweep``."""
     try:
         return importlib.import_module("optuna")
     except ImportError:
@@ -127,7 +127,7 @@ def _optuna() -> Any:
 
 
 def _distribution(override: Any) -> Any:
-    """What a sweep in Hydra's notation draws from."""
+    """Return the optuna distribution of a sweep in Hydra's syntax."""
     from hydra.core.override_parser.types import IntervalSweep, RangeSweep
 
     kinds, value = _optuna().distributions, override.value()
@@ -143,12 +143,12 @@ def _distribution(override: Any) -> Any:
 
 
 def _tell(study: Any, number: int, job: JobReturn) -> None:
-    """Note what became of a trial; a mistake in the settings ends the search."""
+    """Report a trial's result to optuna; a user error in the settings ends the search."""
     try:
         found = job.return_value
     except UserError:
         raise
-    except Exception:  # it was told when it happened
+    except Exception:  # it was reported when it happened
         found = None
     if isinstance(found, int | float) and not math.isnan(found):
         study.tell(number, float(found))

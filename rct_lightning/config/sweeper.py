@@ -1,6 +1,6 @@
-"""A multirun over every combination, whose settings are all looked at before its first job begins.
+"""A grid multirun that validates the settings of all jobs before the first job starts.
 
-Imported when Hydra is about to run, no sooner: its plugins are found by then.
+Import this only when Hydra is about to run: the import needs Hydra's plugins.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from rct_lightning.errors import UserError
 
 _known: dict[str, Any] = Plugins.instance().class_name_to_class
 _HydrasSweeper: Any = _known[HYDRAS_SWEEPER]
-"""As Hydra found it: it loads its plugins' modules a second time, and a class that was imported before is another."""
+"""The class as Hydra found it: Hydra loads plugin modules a second time, so a normal import gives another class."""
 
 
 class CheckingSweeper(_HydrasSweeper):
-    """A value that a job would refuse after hours of other jobs is refused before the first one.
+    """Refuse before the first job a value that a job would otherwise refuse after hours of other jobs.
 
-    A search does without: what it draws comes from ranges, a few trials at a time.
+    A search does not need this check: it draws from ranges, a few trials at a time.
     """
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """Compose every job, as Hydra does, and judge its values.
+        """Compose every job, as Hydra does, and validate its values.
 
         Raises:
-            UserError: What is wrong with any of them, each mistake once.
+            UserError: The settings of a job are not valid; the message lists each mistake once.
         """
         mistakes: list[str] = []
         for overrides in batch:
@@ -46,13 +46,13 @@ class CheckingSweeper(_HydrasSweeper):
 
 
 def register_sweepers() -> None:
-    """Make the sweepers known to Hydra: that of a search, and the one above in place of Hydra's."""
+    """Register the sweepers with Hydra: the one of a search, and :class:`CheckingSweeper` in place of Hydra's own."""
     _known[SWEEPER] = OptunaSweeper
     _known[HYDRAS_SWEEPER] = CheckingSweeper
 
 
 def _own_settings(job: DictConfig) -> DictConfig:
-    """A composed job without Hydra's section, and with some folder: which one, only a job that runs can know."""
+    """Return a composed job without Hydra's section and with a placeholder for ``run_dir``, unknown until it runs."""
     with open_dict(job):
         job.pop("hydra")
         job.run_dir = "job"

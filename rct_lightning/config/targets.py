@@ -1,4 +1,4 @@
-"""The allowlist of ``_target_``: what a configuration may ask to be called."""
+"""The allowlist of ``_target_``: which callables a configuration may name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rct_lightning.reading import shown
 
 HYDRAS_OWN = ("hydra._internal.core_plugins.", "hydra._internal.BasicLauncher", "hydra._internal.BasicSweeper")
 SWEEPER = "hydra_plugins.rct_lightning.OptunaSweeper"
-"""What the sweeper of a search is called: Hydra looks plugins up by names of that package alone."""
+"""Name of the search's sweeper: Hydra looks up plugins only by names in the package ``hydra_plugins``."""
 HYDRAS_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 PLUGINS = frozenset(
     {
@@ -25,7 +25,7 @@ PLUGINS = frozenset(
         "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher",
     }
 )
-"""Of the extra ``sweep``; exact names."""
+"""Exact names of plugins that may be used, which come with the extra ``sweep``."""
 
 ALLOWED_TARGETS = frozenset(
     {
@@ -47,14 +47,14 @@ ALLOWED_TARGETS = frozenset(
         "rct_lightning.callbacks.LossComponents",
     }
 )
-"""The only names that a configuration can ask to be called: exact names, so that no attribute path leads elsewhere."""
+"""The only callables that a configuration can name: exact names, so that no attribute path leads elsewhere."""
 
 
 def check_targets(node: Any, place: str = "") -> None:
-    """Refuse every ``_target_`` that is not on the list, however deep.
+    """Refuse every ``_target_`` that is not on the list, at any depth.
 
     Raises:
-        UserError: There is one; names its key.
+        UserError: There is one; the message names its key.
     """
     if isinstance(node, Mapping):
         for name, value in node.items():
@@ -71,21 +71,21 @@ def check_targets(node: Any, place: str = "") -> None:
 
 @contextmanager
 def looked_at() -> Iterator[list[DictConfig]]:
-    """Inside, Hydra composes no configuration of its own that makes it call what is not Hydra's.
+    """Inside the block, refuse any configuration whose ``hydra`` section names a callable that is not Hydra's.
 
-    ``hydra.callbacks``, launcher, sweeper and logging are called by Hydra before any task is; a file of
-    ``conf/experiment`` that somebody sent could name anything there.
+    Hydra instantiates ``hydra.callbacks``, the launcher, the sweeper and logging before any task runs; a file of
+    ``conf/experiment`` from somebody else could name anything there.
 
     Yields:
-        What was composed so far, Hydra's own settings included.
+        The configurations composed so far, each with its ``hydra`` section.
     """
     composed: list[DictConfig] = []
     load = ConfigLoaderImpl.load_configuration
 
     def checked(self: ConfigLoaderImpl, *arguments: Any, **options: Any) -> DictConfig:
         cfg: DictConfig = load(self, *arguments, **options)
-        name = options.get("config_name")  # none where Hydra is asked for its own help
-        if len(cfg) == 1 and name is not None:  # Hydra's own section alone, and it would write its own files
+        name = options.get("config_name")  # None when Hydra is asked for its own help
+        if len(cfg) == 1 and name is not None:  # only the ``hydra`` section; Hydra would write files
             raise UserError(f"conf/{name}.yaml: this file is empty. Put it back as it was.")
         _check_hydras_own(OmegaConf.to_container(cfg.hydra, resolve=False), "hydra.")
         composed.append(cfg)

@@ -1,4 +1,4 @@
-"""The section ``trainer``: which of Lightning's arguments are passed on, which are typed, which cannot be set."""
+"""The section ``trainer``: which of Lightning's arguments are passed on, which are typed and which cannot be set."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ Precision = Literal[
 
 
 class TrainerConfig(BaseModel):
-    """Arguments of Lightning's Trainer; the ones whose mistakes it would tell late, or not at all, are typed here."""
+    """Arguments of Lightning's Trainer; those whose mistakes it would report late, or never, are typed here."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
 
@@ -81,7 +81,7 @@ class TrainerConfig(BaseModel):
 
     @property
     def processes(self) -> int:
-        """That train together, on all machines."""
+        """Number of processes that train together, on all machines."""
         return self.devices * self.num_nodes
 
     @model_validator(mode="before")

@@ -1,6 +1,6 @@
-"""What single values of the configuration may be.
+"""Types of single values of the configuration.
 
-Ranges are wide: what lies beyond is a slip of the keyboard, and would end in a library's traceback.
+Ranges are wide: a value outside is a typing error, and would end in a library's traceback.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Text = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
 def _limit(value: Any) -> Any:
-    """A share of the batches as a real number, or a count of them."""
+    """Check a share of the batches, given as a float, or a count of them, given as an int."""
     share = isinstance(value, float) and 0 < value <= 1
     count = type(value) is int and 1 <= value <= 10**9
     if not (share or count):

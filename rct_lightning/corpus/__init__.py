@@ -1,1 +1,1 @@
-"""Work on corpora before any model sees them: measure, compare, audit. No torch in this room."""
+"""Work on corpora before any model sees them: import, clean, split, measure, audit. This package imports no torch."""

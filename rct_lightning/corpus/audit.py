@@ -1,4 +1,4 @@
-"""Whether a corpus is fit to learn from and to measure with, as lines and tables."""
+"""The audit: whether a corpus is fit for training and evaluation, as lines and tables."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HALVES: dict[Half, str] = {"train": "half that trains", "heldout": "half that is
 
 @dataclass(frozen=True)
 class Audit:
-    """An audit ready to be shown."""
+    """The result of an audit, ready to be shown."""
 
     lines: Sequence[Line]
     tables: Sequence[Table]
@@ -28,18 +28,18 @@ class Audit:
 
     @property
     def failed(self) -> bool:
-        """Whether a line says that the corpus is unfit as it is."""
+        """Whether a line has the status ``fail``."""
         return any(line.status == "fail" for line in self.lines)
 
 
 def audit(sides: Sides) -> Audit:
-    """Ask every question of a corpus."""
+    """Audit a corpus: ask every question and build every table."""
     found = [type_table(sides), sides.lengths.table(), phrase_table(sides), *agreement_tables(sides)]
     return Audit(ask(sides), found, sides)
 
 
 def type_table(sides: Sides) -> Table:
-    """Rows by type and side: how many, how many of them marked, how many with a history."""
+    """Return rows by type and side: their number, and the shares that are marked and that have a history."""
     marks = {"train": sides.marked[: len(sides.train)], "eval": sides.marked[len(sides.train) :]}
     parts = {"train": sides.train} | ({"eval": sides.held} if sides.held else {})
     found = {row.type for row in sides.rows}
@@ -62,7 +62,7 @@ def type_table(sides: Sides) -> Table:
 
 
 def phrase_table(sides: Sides) -> Table:
-    """Replies that hold a phrase of a bank, by bank, half and side."""
+    """Return the numbers of replies that hold a phrase of a bank, by bank, half and side."""
     body = []
     for bank in measure.BANKS:
         for half, name in HALVES.items():
@@ -73,7 +73,7 @@ def phrase_table(sides: Sides) -> Table:
 
 
 def agreement_tables(sides: Sides) -> list[Table]:
-    """Types by hand against types by rule, both sides together; none where no type was given by hand."""
+    """Return types given by hand against types by rule, both sides together; empty if no type was given by hand."""
     counts = agreement(sides.rows, sides.labels)
     if not counts:
         return []

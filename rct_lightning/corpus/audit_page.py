@@ -20,13 +20,13 @@ TONES: dict[Status, Tone] = {"ok": "good", "warn": "plain", "fail": "bad"}
 
 
 def page(audit: Audit, title: str, files: Mapping[str, str], drawings: Sequence[Figure] = ()) -> Page:
-    """Lines, drawings and tables.
+    """Return the audit's page: lines, drawings and tables.
 
     Args:
-        audit: What was found.
-        title: Of the corpus.
+        audit: The audit.
+        title: Name of the corpus.
         files: SHA-256 of each file that was read, by name.
-        drawings: As :func:`figures` makes them.
+        drawings: The drawings from :func:`figures`.
     """
     lines = [
         (Cell(line.status, line.what, TONES[line.status]), f"{line.seen}{f'. {line.remedy}.' if line.remedy else ''}")
@@ -46,7 +46,7 @@ def page(audit: Audit, title: str, files: Mapping[str, str], drawings: Sequence[
 
 
 def figures(sides: Sides) -> list[Figure]:
-    """Types by side, lengths against the limit, and rows of the largest conversations."""
+    """Return the drawings: types by side, lengths against the limit, and shares of the largest conversations."""
     lengths = f"Rows by length in tokens; the dashed line is max_seq_length, {sides.lengths.limit}"
     conversations = "Share of the rows that are in the largest conversations, by their number"
     return [

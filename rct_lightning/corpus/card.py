@@ -37,10 +37,10 @@ def load(directory: Path) -> Corpus:
 
 
 def read_probes(path: Path) -> list[Probe]:
-    """Read a file of probes, one JSON object a line.
+    """Read a file of probes, one JSON object per line.
 
     Raises:
-        UserError: The file is not UTF-8, or a line is not a JSON object.
+        UserError: The file cannot be read, or a line is not a JSON object.
     """
     probes: list[Probe] = []
     for _, place, probe in read_rows(path, "a file with one probe a line"):
@@ -51,7 +51,7 @@ def read_probes(path: Path) -> list[Probe]:
 
 
 def tables(corpus: Corpus, lexicon: Lexicon) -> list[Table]:
-    """Every table of the data card."""
+    """Return all tables of the data card."""
     return [
         type_table(corpus, lexicon),
         content_table(corpus, lexicon),
@@ -64,7 +64,7 @@ def tables(corpus: Corpus, lexicon: Lexicon) -> list[Table]:
 
 
 def type_table(corpus: Corpus, lexicon: Lexicon) -> Table:
-    """Rows by type and side, and the share of them that is marked."""
+    """Return rows by type and side, and the share of them that is marked."""
     sides = corpus.by_side()
     kinds = [name for name in TYPES if measure.of_type(corpus.rows, name)]
     chosen = {name: [measure.of_type(rows, name) for rows in sides.values()] for name in kinds}
@@ -78,7 +78,7 @@ def type_table(corpus: Corpus, lexicon: Lexicon) -> Table:
 
 
 def content_table(corpus: Corpus, lexicon: Lexicon) -> Table:
-    """What the rows hold, by side."""
+    """Return counts of what the rows contain, by side."""
     lines: dict[str, Callable[[Rows], int]] = {
         "conversations": lambda rows: len({row.conversation for row in rows}),
         "people": lambda rows: len({row.extra["user"] for row in rows if "user" in row.extra}),
@@ -95,7 +95,7 @@ def content_table(corpus: Corpus, lexicon: Lexicon) -> Table:
 
 
 def turn_table(corpus: Corpus) -> Table:
-    """Rows by their place in the conversation, and conversations by their number of exchanges."""
+    """Return rows by their place in the conversation, and conversations by their number of exchanges."""
     sides = corpus.by_side()
     places = [Counter(measure.turn_number(row) for row in rows) for rows in sides.values()]
     lengths = [Counter(measure.conversation_turns(rows).values()) for rows in sides.values()]
@@ -106,14 +106,14 @@ def turn_table(corpus: Corpus) -> Table:
 
 
 def harm_table(corpus: Corpus) -> Table:
-    """Rows by kind of harm and side."""
+    """Return rows by kind of harm and side."""
     counts = [measure.harms(rows) for rows in corpus.by_side().values()]
     body = [[kind.replace("_", " "), *(str(count[kind]) for count in counts)] for kind in sorted(counts[-1])]
     return Table("Refused requests by kind of harm (a row may name two)", ["harm", *corpus.by_side()], body)
 
 
 def length_table(corpus: Corpus) -> Table:
-    """Lengths of user texts and replies in words."""
+    """Return lengths of user texts and replies in words."""
     body = []
     for name, what in (("user text", "input"), ("reply", "output")):
         words = [len(getattr(row, what).split()) for row in corpus.rows]
@@ -122,7 +122,7 @@ def length_table(corpus: Corpus) -> Table:
 
 
 def check_table(corpus: Corpus, lexicon: Lexicon) -> Table:
-    """What must be small, or nothing."""
+    """Return the checks, whose values should be small or zero."""
     lines = {**_overlap_checks(corpus), **_row_checks(corpus.rows, lexicon)}
     if corpus.probes:
         lines["largest overlap of a probe text with a train text"] = _largest(measure.probe_overlaps(corpus))
@@ -165,7 +165,7 @@ def _row_checks(rows: Rows, lexicon: Lexicon) -> dict[str, str]:
 
 
 def probe_table(corpus: Corpus) -> Table:
-    """Probes by kind and file."""
+    """Return probes by kind and file."""
     counts = [Counter(str(probe.get("kind")) for probe in probes) for probes in corpus.probes.values()]
     kinds = sorted({kind for count in counts for kind in count})
     body = [[kind, *(str(count[kind]) for count in counts)] for kind in kinds]
@@ -178,7 +178,7 @@ def _largest(found: Sequence[Overlap]) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the numbers of a folder; 2 where it cannot be read."""
+    """Print the tables of a folder; return the exit status, 2 if the folder cannot be read."""
     try:
         if len(arguments) > 1:
             raise UserError(f"Give one folder at most, found {len(arguments)}: {' '.join(arguments)}.")

@@ -1,4 +1,4 @@
-"""``rct corpus clean``: rows that can be learnt from, the others with a reason, and an account."""
+"""``rct corpus clean``: writes usable rows, quarantined rows with a reason each, and a report."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from rct_lightning.errors import UserError
 
 
 def check_names(off: Iterable[str]) -> frozenset[str]:
-    """Names of rules and kinds that are to be turned off.
+    """Check and return the names of rules and kinds that are to be turned off.
 
     Raises:
-        UserError: One of them does not exist.
+        UserError: There is no such rule or kind.
     """
     known = [rule.name for rule in RULES] + [kind.name for kind in SCRUBS]
     for name in off:
@@ -35,17 +35,17 @@ def check_names(off: Iterable[str]) -> frozenset[str]:
 def clean_corpus(
     source: Path, out: CorpusDir, settings: Settings, *, force: bool = False, tell: Callable[[str], object] = bool
 ) -> Report:
-    """Read rows; write ``clean.jsonl``, ``quarantine.jsonl`` and ``clean.json``, all or none.
+    """Read rows; write ``clean.jsonl``, ``quarantine.jsonl`` and ``clean.json``, either all or none.
 
     Args:
         source: A JSONL file.
         out: Where to write.
         settings: How to clean.
         force: Replace what was written before.
-        tell: Told what is being done.
+        tell: Called with a description of each stage.
 
     Returns:
-        The account, as it was written.
+        The report, as it was written.
 
     Raises:
         UserError: Something cannot be read or written, or no row passes.
@@ -85,11 +85,11 @@ def _check_targets(source: Path, targets: Sequence[Path], force: bool) -> None:
 
 
 def rows_of(source: Path, out: Path | None) -> tuple[Path, CorpusDir]:
-    """The file to clean and the folder to write to.
+    """Return the file to clean and the folder to write to.
 
     Args:
         source: A corpus folder or a JSONL file.
-        out: A folder, or None: that of the rows.
+        out: A folder; None for the folder of the rows.
 
     Raises:
         UserError: The folder holds no imported rows.
@@ -102,7 +102,7 @@ def rows_of(source: Path, out: Path | None) -> tuple[Path, CorpusDir]:
 
 @contextmanager
 def telling() -> Iterator[Callable[[str], object]]:
-    """Shows what is being done, on a terminal."""
+    """Show the current stage on a terminal; yield the function that sets it."""
     if not sys.stderr.isatty():
         yield bool
         return

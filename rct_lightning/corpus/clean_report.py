@@ -1,4 +1,4 @@
-"""What cleaning was asked to do and what it did, for a file and for a person."""
+"""Settings of cleaning and the report of what it did, as JSON and as text."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ WITHOUT_NAMES = "No list of names was given: names are left as they are. --names
 
 
 RULES: tuple[Rule, ...] = (*EXCHANGE_RULES, TOO_LONG, *COMPARING_RULES)
-"""What takes a row out, in the order in which it is asked."""
+"""Rules that remove a row, in the order in which they are applied."""
 SCRUBS: tuple[Kind, ...] = (*KINDS, NAME)
-"""What is replaced."""
+"""Kinds of personal data that are replaced."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Settings:
     Attributes:
         off: Names of rules and kinds that are turned off.
         names: The user's list of names.
-        max_tokens: Longest row, prompt and reply; None: no limit.
-        tokenizer: Folder of the model whose tokens are counted; None: words.
+        max_tokens: Maximum length of prompt and reply together; None for no limit.
+        tokenizer: Folder of the model whose tokens are counted; None to count words.
     """
 
     off: frozenset[str] = frozenset()
@@ -50,10 +50,10 @@ class Settings:
     tokenizer: Path | None = None
 
     def measure(self) -> Measure | None:
-        """What a length is counted in; None without a limit.
+        """Return the measure of a row's length; None without a limit.
 
         Raises:
-            UserError: The folder holds no tokenizer, or there is nothing to count its tokens for.
+            UserError: The folder holds no tokenizer, or a tokenizer is given without a limit.
         """
         if self.tokenizer is not None and self.max_tokens is None:
             raise UserError("--tokenizer says what --max-tokens counts, and that is not given. Give both, or neither.")
@@ -64,17 +64,17 @@ class Settings:
 
 @dataclass
 class Report:
-    """What cleaning did.
+    """Counts of what cleaning did.
 
     Attributes:
         rows: Rows that were read.
-        clean: Rows that stay.
-        quarantined: Rows that went, by rule.
+        clean: Rows that were kept.
+        quarantined: Rows that were removed, by rule.
         scrubbed_rows: Rows in which something was replaced, by kind of personal data.
-        scrubbed_places: Places that were replaced, contexts included, by kind.
+        scrubbed_places: Number of replacements, contexts included, by kind.
         values: Distinct values, by kind.
         cut_rows: Rows whose context was cut.
-        cut_turns: Turns that they lost.
+        cut_turns: Turns that these rows lost.
     """
 
     rows: int = 0
@@ -87,7 +87,7 @@ class Report:
     cut_turns: int = 0
 
     def to_json(self, settings: Settings) -> dict[str, Any]:
-        """As ``clean.json`` has it; no text of a row and no name is in it."""
+        """Return the content of ``clean.json``; it holds no text of a row and no listed name."""
         library = phone_library()
         return {
             "rows": self.rows,
@@ -114,7 +114,7 @@ class Report:
 
 
 def explanation(settings: Settings) -> str:
-    """Every rule: its name, what it looks for, what happens, and how it is turned off."""
+    """Describe every rule: its name, what it looks for, what it does, and how to turn it off."""
     lines = [("rule", "looks for", "what happens")]
     for rule in RULES:
         happens = "the row is quarantined"
@@ -142,7 +142,7 @@ def _unless_off(name: str, happens: str, settings: Settings) -> str:
 
 
 def account(report: Report, settings: Settings, folder: CorpusDir) -> str:
-    """The table of what was found, and what a person should know about it."""
+    """Return the table of what was found, with notes for the user."""
     lines = [("", "rows", "")]
     lines += [
         (rule.name, f"{report.quarantined[rule.name]:,}", "quarantined")

@@ -1,4 +1,4 @@
-"""What every export is read into before it becomes rows, and the account of what was left out."""
+"""The common form of every export before it becomes rows, and the tally of what was left out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rct_lightning.dialogue import Example, Role
 from rct_lightning.sanitize import printable
 
 EXAMPLES_KEPT = 3
-"""Places that the account names for each reason; the rest is only counted."""
+"""Number of places that the report names for each reason; the others are only counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class Utterance:
 
     Attributes:
         role: Who spoke.
-        content: The text; empty where something was said that is not text (a picture, a tool's result).
-        time: Seconds since 1970 (UTC), or None where the export does not say.
+        content: The text; empty for content that is not text (a picture, a tool's result).
+        time: Seconds since 1970 (UTC), or None if the export gives none.
     """
 
     role: Role
@@ -31,16 +31,16 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """One conversation, on the branch that was spoken last.
+    """One conversation; where it branches, the branch that was used last.
 
     Attributes:
-        id: The same for the same conversation in two exports.
+        id: Identical for the same conversation in two exports.
         source: Name of the format it was read from.
         turns: What was said, oldest first; sides need not alternate.
-        title: As its owner sees it, or None.
-        time: Seconds since 1970 when it began, where single turns have no time.
-        reconstructed: The export does not say where conversations begin and end; this was inferred.
-        rows: Rows that the source holds ready-made; no others are derived then.
+        title: Title as its owner sees it, or None.
+        time: Start in seconds since 1970, used where single turns have no time.
+        reconstructed: Whether its beginning and end were inferred because the export does not give them.
+        rows: Ready-made rows of the source; if there are any, no others are derived.
     """
 
     id: str
@@ -53,20 +53,20 @@ class Conversation:
 
     @property
     def rank(self) -> tuple[float, int]:
-        """What decides between two versions of it: the time of the last turn, then the length in characters."""
+        """Sort key of its versions, highest preferred: the time of the last turn, then the length in characters."""
         times = [turn.time for turn in self.turns if turn.time is not None]
         return max(times, default=float("-inf")), sum(len(turn.content) for turn in self.turns)
 
 
 def conversation_id(given: Any, source: str, turns: Sequence[Utterance], *, local: bool = False) -> str:
-    """The id of a conversation that an export names, or one made of its content.
+    """Return the id that an export gives a conversation, or one derived from its content.
 
     Args:
-        given: What the export has for an id: text or a whole number; anything else counts as none.
+        given: The id in the export: a string or an integer; anything else counts as no id.
         source: Name of the format.
         turns: What was said.
-        local: Ids of this format count from one in every file. The opening of the conversation becomes part of the
-            id, so that files with the same numbers can be imported together.
+        local: Whether ids of this format count from one in every file. A hash of the first turn is then appended to
+            the id, so that files with the same numbers can be imported together.
     """
     name = printable(str(given)).strip() if isinstance(given, str | int) and not isinstance(given, bool) else ""
     if name and not local:
@@ -78,13 +78,13 @@ def conversation_id(given: Any, source: str, turns: Sequence[Utterance], *, loca
 
 @dataclass
 class Count:
-    """How often something happened, and where at first."""
+    """How often something happened, and the first places where it did."""
 
     count: int = 0
     where: list[str] = field(default_factory=list)
 
     def add(self, where: str, count: int) -> None:
-        """Count, and remember the place among the first few."""
+        """Add to the count, and keep the place if it is among the first few."""
         self.count += count
         if len(self.where) < EXAMPLES_KEPT and where not in self.where:
             self.where.append(where)
@@ -98,22 +98,22 @@ class Tally:
     changed: dict[str, Count] = field(default_factory=dict)
 
     def drop(self, what: str, where: str, count: int = 1) -> None:
-        """Something was left out. ``what`` is a plural noun that says why: it heads a line of the account."""
+        """Count something that was left out; ``what`` is a plural noun phrase that says why, shown in the report."""
         if count:
             self.dropped.setdefault(what, Count()).add(where, count)
 
     def change(self, what: str, where: str, count: int = 1) -> None:
-        """Something was kept, but not as it stood."""
+        """Count something that was kept but altered."""
         if count:
             self.changed.setdefault(what, Count()).add(where, count)
 
     def to_json(self) -> dict[str, Any]:
-        """The account as ``import.json`` has it, largest counts first."""
+        """Return the tally for ``import.json``, largest counts first."""
         return {"dropped": _written(self.dropped), "changed": _written(self.changed)}
 
 
 def largest_first(counts: Mapping[str, Count]) -> list[tuple[str, Count]]:
-    """Reasons and counts, the most frequent first."""
+    """Return reasons and counts, most frequent first."""
     return sorted(counts.items(), key=lambda item: (-item[1].count, item[0]))
 
 

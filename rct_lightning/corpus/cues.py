@@ -1,4 +1,4 @@
-"""Wordings of reasoning, as an assistant writes it for itself; :mod:`rct_lightning.corpus.reasoning` weighs them."""
+"""Wordings of reasoning that an assistant writes for itself; :mod:`rct_lightning.corpus.reasoning` weighs them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 ENOUGH = 2
-"""Weight of the cues that makes a reply leaked reasoning."""
+"""Total weight of cues from which a reply counts as leaked reasoning."""
 
 
 @dataclass(frozen=True)
@@ -15,11 +15,11 @@ class Cue:
 
     Attributes:
         pattern: Matched at the beginning of a sentence.
-        weight: Up to :data:`ENOUGH`.
-        anywhere: Counts in any sentence of the reply, not only in the first ones.
-        first: Counts in the very first sentence alone.
-        to_anybody: Counts even in a sentence with "you".
-        unless_said: Does not count where this occurs in the user's text.
+        weight: Weight, at most :data:`ENOUGH`.
+        anywhere: Whether it counts in any sentence of the reply, not only in the first ones.
+        first: Whether it counts only in the very first sentence.
+        to_anybody: Whether it counts even in a sentence with "you".
+        unless_said: The cue does not count if this pattern occurs in the user's text.
     """
 
     pattern: re.Pattern[str]
@@ -34,7 +34,7 @@ _OPENER = (
     r"(?:(?:okay|ok|alright|right|hmm+|well|so|now|and|but|wait|actually|here|(?:it )?(?:looks|seems) like|i see|since|"
     r"because|given that|as|if|whether)\b[,.!:…—-]*\s+)*"
 )
-"""What may stand before a cue."""
+"""Words that may precede a cue."""
 
 
 def _cue(pattern: str, weight: int = ENOUGH, unless: str | None = None, **options: bool) -> Cue:
@@ -51,7 +51,7 @@ TAG = re.compile(
 )
 """Tags of reasoning, anywhere in a reply."""
 TAG_HINTS = ("<", "◁", "assistantfinal")
-"""One of these is in every text with a tag."""
+"""Every text with a tag holds one of these."""
 MARK = re.compile(
     rf"\s*(?:\[/?{_KINDS}(?:\]|:)|\[internal\b|[(*]{{1,2}}(?:{_KINDS}|thinks)(?:[:.…]|[*)]{{1,2}})|(?-i:analysis[A-Z])"
     r"|(?:thinking|reasoning|thought)(?: process)?(?:\.{3}|…|:)?[ \t]*$)",
@@ -65,7 +65,7 @@ _TOPIC = (
     "users?|humans?|customers?|agents?|support|designers?|ux|interface|apps?|websites?|software|forms?|manuals?|product|"
     "personas?|prompts?|bots?|code|program|script|function"
 )
-"""Where a person speaks of these, an answer may speak of users."""
+"""If the user's text mentions one of these, the reply may legitimately speak of users."""
 _SOMEBODY = "he|she|they|him|her|them|his|their|mother|father|brother|sister|friend|son|daughter|wife|husband|boss"
 _ASKING = (
     r"(?:is|was|are|were|['’]s|has|have)? ?(?:just |also |now |probably |clearly |really )?"
@@ -148,7 +148,7 @@ _ABOUT_THE_REPLY = (
 # --- about the request ----------------------------------------------------------------------------------------------
 
 _SAID = "messages?|requests?|questions?|conversations?|context|letters?|texts?|emails?|tone|chat"
-"""Where a person speaks of these, an answer may."""
+"""If the user's text mentions one of these, the reply may too."""
 _ABOUT_THE_REQUEST = (
     _cue(
         r"(?:this|it)(?:['’]s| is| looks like| seems to be) an? (?:\w+ ){0,2}"
@@ -241,8 +241,8 @@ _HEADINGS = (
 )
 
 CUES = _ABOUT_THE_USER + _ABOUT_THE_REPLY + _ABOUT_THE_REQUEST + _HEADINGS
-"""Asked of the first sentence."""
+"""Cues for the first sentence."""
 OPENING_CUES = tuple(cue for cue in CUES if not cue.first)
-"""Asked of the others at the beginning of a reply."""
+"""Cues for the other sentences at the beginning of a reply."""
 CUES_ANYWHERE = tuple(cue for cue in CUES if cue.anywhere)
-"""Asked of the rest."""
+"""Cues for all sentences of a reply."""

@@ -1,11 +1,11 @@
 """Rows that repeat others: retries, copies, and copies with a few words changed.
 
-What is compared is an exchange, the user's text and the reply together: the same question answered in another way is no
-duplicate (twins of a minimal pair are made so), and what was said before does not make one row two.
+Exchanges are compared, that is the user's text together with the reply: the same question with another answer is not
+a duplicate (twins of a minimal pair are built that way), and the context is not compared.
 
-Nearly the same is a Jaccard index of 0.8 of the 5-word shingles of both texts (Broder 1997). A row of which less than
-that share of its shingles occurs in any other row cannot have a partner and is dropped at once, without loss; of the
-others MinHash with locality-sensitive hashing names candidates, and these are compared exactly.
+Two rows are near-duplicates from a Jaccard index of 0.8 of the 5-word shingles of both texts (Broder 1997). If less
+than that share of a row's shingles occurs in any other rows, it cannot have a partner and is excluded at once, without
+loss; among the others MinHash with locality-sensitive hashing finds candidates, and these are compared exactly.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 JACCARD = 0.8
 BANDS, BAND_ROWS = 25, 5
-"""Of the index: a pair at the threshold is missed with a probability of 5e-5, ``(1 - 0.8**5) ** 25``."""
+"""Shape of the index: a pair at the threshold is missed with a probability of 5e-5, ``(1 - 0.8**5) ** 25``."""
 LEAST_ESTIMATE = 0.65
-"""Share of equal minima from which on a candidate is compared; four standard deviations below the threshold."""
+"""Share of equal minima from which a candidate is compared; four standard deviations below the threshold."""
 
 RETRY = Rule("retry", "an input that the user sent again at once; the last answer to it stays")
 DUPLICATE = Rule("duplicate", "an exchange that stands in an earlier row, word for word")
@@ -39,16 +39,16 @@ COMPARING_RULES = (RETRY, DUPLICATE, NEAR_DUPLICATE)
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What is remembered of a row.
+    """The data of a row that is kept for comparing it.
 
     Attributes:
         row: Its number in the file, from 0.
-        place: What decides which of two stays: the earlier one by time, turns before it, and id.
-        id: As shown to a person.
-        conversation: Whose row it is.
-        exchange: Digest of its words.
-        repeats: Digest of the exchange directly before it, where the user asked the same; else None.
-        grams: Hashes of its shingles, sorted, each once.
+        place: Sort key that decides which of two rows stays: the earlier one by time, turns before it, and id.
+        id: Its id, as shown to the user.
+        conversation: Its conversation.
+        exchange: Digest of the words of its exchange.
+        repeats: Digest of the exchange directly before it if the user asked the same there; else None.
+        grams: Hashes of its shingles, sorted and distinct.
     """
 
     row: int
@@ -61,7 +61,7 @@ class Fingerprint:
 
 
 class _Hashes(dict[str, int]):
-    """64 bits for each word; a dictionary that fills itself."""
+    """64-bit hashes of words, computed on first access."""
 
     def __missing__(self, word: str) -> int:
         digest = hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
@@ -70,7 +70,7 @@ class _Hashes(dict[str, int]):
 
 
 class Fingerprints:
-    """Takes fingerprints; the hash of a word is computed once."""
+    """Computes fingerprints; the hash of each word is computed once."""
 
     def __init__(self) -> None:
         self._words = _Hashes()
@@ -78,15 +78,15 @@ class Fingerprints:
     def of(
         self, row: int, place: Place, name: str, conversation: str, exchange: Exchange, before: Exchange | None
     ) -> Fingerprint:
-        """The fingerprint of a row.
+        """Return the fingerprint of a row.
 
         Args:
             row: Its number in the file.
-            place: Where it stands among all.
+            place: Its place in the order of all rows.
             name: Its id.
             conversation: Its conversation.
-            exchange: Its own.
-            before: The one directly before it in its context.
+            exchange: Its exchange.
+            before: The exchange directly before it in its context, if any.
         """
         asked, answered = words(exchange.input), words(exchange.output)
         again = before is not None and _said(exchange.input, asked) == _said(before.input, words(before.input))
@@ -111,21 +111,21 @@ class Fingerprints:
         return grams[np.concatenate([[True], grams[1:] != grams[:-1]])]
 
     def _side(self, found: Sequence[str], salt: np.uint64) -> npt.NDArray[np.uint64]:
-        """Shingle hashes of one text; a text of fewer words is one shingle."""
+        """Return the shingle hashes of one text; a text shorter than a shingle is one shingle."""
         import numpy as np
 
         hashes = np.fromiter(map(self._words.__getitem__, found), np.uint64, len(found))
         size = min(len(found), SHINGLE_WORDS)
         count = len(found) - size + 1
         grams = np.full(count, salt, np.uint64)
-        for step in range(size):  # a multiplication and a shift a word: order matters, and all bits take part
+        for step in range(size):  # a multiplication and a shift per word: order matters, and all bits take part
             grams = (grams ^ hashes[step : step + count]) * np.uint64(0x9E3779B97F4A7C15)
             grams ^= grams >> np.uint64(32)
         return grams
 
 
 def _said(text: str, found: Sequence[str]) -> str:
-    """What decides whether two texts say the same: their words, or their characters where they have none."""
+    """Return what is compared to decide whether two texts are the same: words, or characters if there are no words."""
     return " ".join(found) or "".join(text.split())
 
 
@@ -136,7 +136,7 @@ def _digest(exchange: Exchange, asked: Sequence[str], answered: Sequence[str]) -
 
 @dataclass(frozen=True, slots=True)
 class Repetition:
-    """A row that repeats another, by its number in the file, and why."""
+    """A row that repeats another: its number in the file, the rule and the reason."""
 
     row: int
     rule: Rule
@@ -144,11 +144,11 @@ class Repetition:
 
 
 def repetitions(rows: Iterable[Fingerprint], off: Iterable[str] = ()) -> list[Repetition]:
-    """Rows that go, each with the one that stays; the outcome does not depend on the order of ``rows``.
+    """Return the rows to remove, each with the row that stays; the result does not depend on the order of ``rows``.
 
     Args:
-        rows: Fingerprints of the rows that nothing else is wrong with.
-        off: Names of rules that are not asked.
+        rows: Fingerprints of the rows that passed all other rules.
+        off: Names of rules that are turned off.
     """
     left = sorted(rows, key=lambda one: (one.place, one.row))
     gone: list[Repetition] = []
@@ -197,14 +197,14 @@ def _near_copies(rows: Sequence[Fingerprint]) -> Iterable[tuple[Fingerprint, str
         found = np.array(sorted(index.query(sketch)), dtype=np.int64)
         near = found[(sketches[found] == sketches[number]).mean(axis=1) >= LEAST_ESTIMATE] if len(found) else found
         best = max(((_jaccard(one, suspects[other]), -other) for other in near.tolist()), default=(0.0, 0))
-        if best[0] >= JACCARD:  # of equally similar ones the earliest is named
+        if best[0] >= JACCARD:  # of equally similar rows the earliest is named
             yield one, f"{best[0]:.0%} of the shingles are those of row {suspects[-best[1]].id}"
         else:
             index.insert(number, sketch)
 
 
 def _suspects(rows: Sequence[Fingerprint]) -> list[Fingerprint]:
-    """Rows of whose shingles enough occur in other rows, taken together, for one of them to be a partner."""
+    """Return rows that may have a partner: enough of their shingles occur in the other rows taken together."""
     import numpy as np
 
     whole = np.concatenate([one.grams for one in rows]) if rows else np.empty(0, np.uint64)

@@ -1,4 +1,4 @@
-"""What the rules of cleaning look at, and what a rule is."""
+"""The unit that the cleaning rules judge, and the definition of a rule."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rct_lightning.sanitize import printable
 
 AROUND, LONGEST = 30, 80
-"""Characters of an excerpt: before and after what was seen, and of that itself."""
+"""Characters of an excerpt: before and after the place found, and of the place itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,20 +19,20 @@ class Exchange:
     output: str
 
     def sides(self) -> Iterator[tuple[str, str]]:
-        """Both texts with what a person calls them."""
+        """Yield both texts, each after its name."""
         yield "input", self.input
         yield "reply", self.output
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A named reason to take a row out.
+    """A named reason to remove a row.
 
     Attributes:
-        name: As in ``--off NAME``.
-        looks_for: For a person, in a line.
-        find: What was seen in an exchange, or None where nothing was; no function for rules that need more than one.
-        spoils: Whether a context that holds such an exchange is spoiled too.
+        name: Name, as in ``--off NAME``.
+        looks_for: Description for the user, in one line.
+        find: Returns what was found in an exchange, or None; the function is None for rules that compare rows.
+        spoils: Whether such an exchange also makes a context that contains it unusable.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Rule:
 
 
 def excerpt(text: str, start: int = 0, end: int | None = None) -> str:
-    """What stands at a place and around it, in one line, safe to show."""
+    """Return the text at a place and around it, on one line and safe to show."""
     end = min(len(text) if end is None else end, start + LONGEST)
     shown = " ".join(printable(text[max(0, start - AROUND) : end + AROUND]).split())
     return f'"{"…" if start > AROUND else ""}{shown}{"…" if end + AROUND < len(text) else ""}"'

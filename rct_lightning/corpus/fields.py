@@ -1,4 +1,4 @@
-"""Fields of somebody else's JSON: whatever stands there, these give what was asked for or nothing."""
+"""Access to fields of foreign JSON: each function returns a value of the expected type, or an empty one."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ ROLES: dict[str, Role] = {
     "bot": "assistant",
     "ai": "assistant",
 }
-"""What exports and data sets call the two sides, in lower case."""
+"""Names that exports and data sets use for the two sides, in lower case."""
 
 LAST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 
 def text(value: Any) -> str:
-    """The text, or an empty one."""
+    """Return the value if it is a string, else an empty string."""
     return value if isinstance(value, str) else ""
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
-    """The object, or an empty one."""
+    """Return the value if it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def sequence(value: Any) -> Sequence[Any]:
-    """The list, or an empty one."""
+    """Return the value if it is a list, else an empty one."""
     return value if isinstance(value, list) else []
 
 
 def role(value: Any) -> Role | None:
-    """The side that a name stands for; None for system, tools and whatever is not known."""
+    """Return the side that a name stands for; None for system, tools and anything unknown."""
     return ROLES.get(value.strip().lower()) if isinstance(value, str) else None
 
 
 def instant(value: Any) -> float | None:
-    """Seconds since 1970 (UTC) from what exports write as a time.
+    """Return seconds since 1970 (UTC) from a time as exports write it.
 
-    ISO 8601 (without a zone it is UTC), seconds, milliseconds or microseconds as a number or as digits, and the
-    ``{"$date": …}`` and ``{"$numberLong": …}`` of a Mongo dump. None for anything else.
+    Accepts ISO 8601 (UTC if it has no zone), seconds, milliseconds or microseconds as a number or as digits, and the
+    ``{"$date": …}`` and ``{"$numberLong": …}`` of a Mongo dump. Returns None for anything else.
     """
     for _ in range(3):
         if not isinstance(value, dict):
@@ -71,7 +71,7 @@ def _from_text(written: str) -> float | None:
             return None
     try:
         seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (OverflowError, ValueError):  # the first and the last day, moved by their zone
+    except (OverflowError, ValueError):  # the first and the last representable day, shifted by their zone
         return None
     return seconds if 0 <= seconds <= LAST else None
 
@@ -91,5 +91,5 @@ def _from_number(number: float) -> float | None:
 
 
 def iso(seconds: float) -> str:
-    """A time as rows have it: ISO 8601, UTC, whole seconds."""
+    """Return a time in the form that rows use: ISO 8601, UTC, whole seconds."""
     return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

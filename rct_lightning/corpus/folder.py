@@ -1,4 +1,4 @@
-"""The folder in which a corpus comes into being: what each step reads and leaves. Nobody else spells these names."""
+"""The folder in which a corpus is built: what each step reads and writes. No other module spells out these names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rct_lightning.errors import UserError
 class CorpusDir:
     """Paths inside the folder of a corpus.
 
-    Each step reads what the former one left: import, clean, split, audit.
+    Each step reads what the previous one wrote: import, clean, split, audit.
     """
 
     root: Path
@@ -24,7 +24,7 @@ class CorpusDir:
 
     @property
     def import_report(self) -> Path:
-        """What was read, and what was left out and why."""
+        """Report of the import: what was read, and what was left out and why."""
         return self.root / "import.json"
 
     @property
@@ -34,32 +34,32 @@ class CorpusDir:
 
     @property
     def quarantine(self) -> Path:
-        """Rows that did not, each with rule and reason."""
+        """Rows that failed a rule, each with rule and reason."""
         return self.root / "quarantine.jsonl"
 
     @property
     def clean_report(self) -> Path:
-        """What each rule found."""
+        """Report of the cleaning: what each rule found."""
         return self.root / "clean.json"
 
     @property
     def train(self) -> Path:
-        """Rows to learn from."""
+        """Training rows."""
         return self.root / "train.jsonl"
 
     @property
     def eval(self) -> Path:
-        """Rows to measure with."""
+        """Evaluation rows."""
         return self.root / "eval.jsonl"
 
     @property
     def audit(self) -> Path:
-        """The audit's page; ``.md`` and ``.html`` beside each other."""
+        """The audit's page as ``.md``; the ``.html`` is beside it."""
         return self.root / "audit.md"
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Everything that the steps write."""
+        """The files that the steps write, without the audit's ``.html``."""
         return (
             self.imported,
             self.import_report,
@@ -72,10 +72,10 @@ class CorpusDir:
         )
 
     def existing(self, *candidates: Path) -> Path:
-        """The first of some of these files that is there.
+        """Return the first of some of these files that exists.
 
         Raises:
-            UserError: None of them is.
+            UserError: None of them exists.
         """
         if not self.root.is_dir():
             what = "it is a file" if self.root.exists() else "there is no such folder"

@@ -1,4 +1,4 @@
-"""``rct corpus import``: exports become rows, and an account of what was left out."""
+"""``rct corpus import``: converts exports to rows and reports what was left out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rct_lightning.sanitize import printable
 
 @dataclass
 class FileReport:
-    """What came of one file."""
+    """What was read from one file."""
 
     name: str
     format: str
@@ -34,7 +34,7 @@ class Report:
     """What an import read and left out.
 
     Attributes:
-        files: What each file held, before versions of one conversation were told apart.
+        files: What each file held, before versions of the same conversation were dropped.
         conversations: Conversations that were written.
         rows: Rows that were written.
         tally: What was left out or altered, by reason.
@@ -46,7 +46,7 @@ class Report:
     tally: Tally = field(default_factory=Tally)
 
     def to_json(self) -> dict[str, Any]:
-        """As ``import.json`` has it."""
+        """Return the content of ``import.json``."""
         files = [vars(one) | {"name": printable(one.name)} for one in self.files]
         return {"conversations": self.conversations, "rows": self.rows, "files": files} | self.tally.to_json()
 
@@ -65,18 +65,18 @@ def import_corpus(
 
     Args:
         paths: Files, folders and zip archives.
-        out: The corpus that comes into being.
+        out: The corpus folder to write to.
         format_name: Read every file as this format instead of detecting it.
         speakers: A speaker map for transcripts.
         force: Replace rows that were imported before.
-        salvage: Keep what stands before the damage of a damaged file instead of refusing it.
-        progress: Told the bytes read so far and the bytes there are.
+        salvage: Keep what precedes the damage in a damaged file instead of refusing the file.
+        progress: Called with the number of bytes read so far and the total.
 
     Returns:
-        The account, as it was written.
+        The report, as it was written.
 
     Raises:
-        UserError: Something cannot be read or written, or there is no row in what could.
+        UserError: Something cannot be read or written, or the import yields no row.
     """
     if out.imported.exists() and not force:
         raise UserError(
@@ -124,7 +124,7 @@ def _advance(
 
 
 def _guarded(source: Source, one: Format, salvage: bool) -> Iterator[Conversation]:
-    """The conversations of a file; where it is damaged, an error or, to salvage, the end."""
+    """Yield the conversations of a file; at damage, raise an error or, with ``salvage``, stop."""
     try:
         yield from one.read(source)
     except Damaged as error:

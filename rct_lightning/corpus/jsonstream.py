@@ -1,8 +1,8 @@
-"""Large JSON read one element at a time, with the byte at which it is damaged.
+"""Reads large JSON one element at a time, and reports the byte at which it is damaged.
 
-Elements are decoded by the standard library's decoder from a buffer that is refilled where an element does not end in
-it. Compared with a parser of events this keeps half characters and long numbers as they are, says where a file ends
-too early, and is no slower (docs/corpus.md).
+Elements are decoded by the standard library's decoder from a buffer that is refilled when an element does not end in
+it. Compared with an event-based parser, this keeps lone surrogates and long numbers as they are, reports where a file
+ends too early, and is no slower (docs/corpus.md).
 """
 
 from __future__ import annotations
@@ -21,44 +21,44 @@ from rct_lightning.errors import UserError
 PIECE = 1 << 20
 """Bytes read at once."""
 LONGEST = 64 << 20
-"""Characters of one element at most: a conversation that is longer is no conversation."""
+"""Maximum length of one element in characters; no real conversation is longer."""
 SLACK = 12
-"""Characters before the end of the buffer within which an error may come of the cut: \\ud83d\\ude00 is the longest."""
+"""An error this close to the end of the buffer may be due to the cut: \\ud83d\\ude00 is the longest token (12)."""
 BEGUN = ("true", "false", "null", "-", ".", "e+", "e-", "E+", "E-")
-"""What at the end of a file is the beginning of something."""
+"""Tokens of which a part at the end of a file shows that the file was cut."""
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
 class Damaged(UserError):
-    """A file that cannot be read from some byte on. What stood before it was handed out already."""
+    """A file that cannot be read beyond some byte. The elements before it were already yielded."""
 
 
 class JsonStream:
     """A cursor in a JSON file.
 
     Args:
-        file: Opened for reading bytes.
-        name: What messages call it.
-        advance: Told the number of bytes after every piece that was read.
+        file: A file opened for reading bytes.
+        name: Its name in messages.
+        advance: Called with the number of bytes of every piece that was read.
     """
 
     def __init__(self, file: BinaryIO, name: str, advance: Callable[[int], object] | None = None) -> None:
         self.name = name
         self.count = 0
-        """Elements handed out."""
+        """Number of elements yielded."""
         self._file, self._advance = file, advance
         self._text, self._at = "", 0
         self._tail = b""  # bytes of a character that the next piece completes
         self._fed = 0  # bytes in or before the buffer
         self._ended = False
-        self._fault: str | None = None  # why nothing can be read behind the buffer
+        self._fault: str | None = None  # why nothing can be read beyond the buffer
         self._decode = json.JSONDecoder().raw_decode
         self._more()
         self._text = self._text.removeprefix("\ufeff")
 
     def peek(self) -> str:
-        """The next character that is no white space, or an empty text at the end."""
+        """Return the next character that is not white space, or an empty string at the end."""
         while True:
             end = _SPACE.match(self._text, self._at).end()  # type: ignore[union-attr]
             self._at = end
@@ -71,12 +71,12 @@ class JsonStream:
             self._more()
 
     def documents(self) -> Iterator[Any]:
-        """Values one after the other up to the end: JSON lines, or a single object."""
+        """Yield all values up to the end: JSON lines, or a single object."""
         while self.peek():
             yield self._element()
 
     def elements(self) -> Iterator[Any]:
-        """Elements of the list that begins here."""
+        """Yield the elements of the list that begins here."""
         self._expect("[")
         if self.peek() == "]":
             self._at += 1
@@ -89,7 +89,7 @@ class JsonStream:
             self._expect(",")
 
     def elements_under(self, key: str) -> Iterator[Any]:
-        """Elements of the list that stands under a key of the object that begins here; other keys are skipped."""
+        """Yield the elements of the list under a key of the object that begins here; other keys are skipped."""
         for name in self._keys():
             if name == key and self.peek() == "[":
                 yield from self.elements()
@@ -97,7 +97,7 @@ class JsonStream:
                 self._value()
 
     def head(self, key: str) -> dict[str, Any]:
-        """The object that begins here, or its part up to the first element of the list under ``key``."""
+        """Return the object that begins here, or its part up to the first element of the list under ``key``."""
         found: dict[str, Any] = {}
         for name in self._keys():
             if name == key and self.peek() == "[":
@@ -106,10 +106,10 @@ class JsonStream:
         return found
 
     def finish(self) -> None:
-        """Make sure that nothing follows.
+        """Check that nothing follows.
 
         Raises:
-            Damaged: Something does.
+            Damaged: Something follows.
         """
         if self.peek():
             raise self._damaged("something follows after the end of the JSON value")
@@ -158,7 +158,7 @@ class JsonStream:
             self._more()
 
     def _goes_on(self, value: Any, end: int) -> bool:
-        """Whether a number may go on in the next piece: 1 in ``1``, in ``1.`` and in ``1e+``."""
+        """Return whether a number may continue in the next piece: 1 in ``1``, in ``1.`` and in ``1e+``."""
         rest = len(self._text) - end
         return rest == 0 or (rest < SLACK and isinstance(value, int | float) and self._text[end] in ".eE")
 
@@ -167,7 +167,7 @@ class JsonStream:
 
     def _malformed(self, error: json.JSONDecodeError) -> Damaged:
         rest = self._text[error.pos : error.pos + SLACK]
-        begun = any(word.startswith(rest) for word in BEGUN)  # every text begins with the empty one
+        begun = any(word.startswith(rest) for word in BEGUN)  # also true for an empty rest
         halved = error.msg.startswith("Invalid \\") and error.pos >= len(self._text) - 6
         cut = begun or halved or error.msg.startswith("Unterminated string")
         self._at = len(self._text) if cut else error.pos
@@ -190,7 +190,7 @@ class JsonStream:
         return Damaged(f"{self.name}, byte {self._fed - rest + 1:,}, after {self.count:,} whole entries: {what}.")
 
     def _more(self) -> None:
-        """Drop what was read and take in another piece, larger where one element fills the buffer."""
+        """Drop what was consumed and read another piece, a larger one if one element fills the buffer."""
         kept = self._text[self._at :]
         if len(kept) > LONGEST:
             raise self._damaged(f"what begins here is longer than {LONGEST >> 20} million characters")

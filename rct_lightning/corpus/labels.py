@@ -1,6 +1,6 @@
-"""What type a row is of, by rule, where nobody has said it; the rules are in ``labels.toml``.
+"""Types by rule for rows that have none; the rules are in ``labels.toml``.
 
-Rules read words and not meaning: how far they agree with labels given by hand is measured (``rct corpus audit``), and a
+Rules match words, not meaning: their agreement with labels given by hand is measured (``rct corpus audit``), and a
 type that a file states is never changed.
 """
 
@@ -22,14 +22,14 @@ from rct_lightning.markers import Lexicon, PhraseMatcher
 OTHERWISE = "general"
 OPENING_WORDS = 8
 BY_RULE = "labelled"
-"""Extra field of a row that tells which of its labels were given here."""
+"""Extra field of a row that lists which of its labels were given by rule."""
 _PHRASES = {"user": "input", "user_opens": "input", "reply": "output", "reply_opens": "output"}
 _FLAGS = ("history", "marked")
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Conditions that together make a row one of a type; see the head of ``labels.toml``."""
+    """Conditions that together give a row its type; see the head of ``labels.toml``."""
 
     type: str
     phrases: Mapping[str, tuple[str, ...]]
@@ -41,7 +41,7 @@ class Rule:
         return {name: PhraseMatcher(found) for name, found in self.phrases.items()}
 
     def holds(self, row: Example, lexicon: Lexicon) -> bool:
-        """Whether a row meets every condition."""
+        """Return whether a row meets every condition."""
         if self.history is not None and self.history != bool(row.context):
             return False
         for name, matcher in self._matchers.items():
@@ -53,17 +53,17 @@ class Rule:
 
 @dataclass(frozen=True)
 class Labels:
-    """Rules in the order in which they are asked, and what counts as a marker."""
+    """Rules in the order in which they are applied, and the lexicon that defines markers."""
 
     rules: tuple[Rule, ...]
     lexicon: Lexicon
 
     def type_of(self, row: Example) -> str:
-        """The type of the first rule that holds; ``general`` where none does."""
+        """Return the type of the first rule that holds; ``general`` if none does."""
         return next((rule.type for rule in self.rules if rule.holds(row, self.lexicon)), OTHERWISE)
 
     def fill(self, rows: Iterable[Example]) -> list[Example]:
-        """Rows with type and has_presence, by rule where a row has none; what a row says of itself stays."""
+        """Return the rows with missing types and has_presence filled in by rule; stated values are kept."""
         return [self._filled(row) for row in rows]
 
     def _filled(self, row: Example) -> Example:
@@ -80,7 +80,7 @@ class Labels:
 
 
 def labels_of(own: Path | None = None) -> Labels:
-    """The rules of this package, and before them those of a file.
+    """Return the rules of this package, after those of a file if one is given.
 
     Raises:
         UserError: The file cannot be read, or holds something that is not a rule.
@@ -93,7 +93,7 @@ def labels_of(own: Path | None = None) -> Labels:
         read = tomllib.loads(own.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{own}: cannot be read ({error.strerror}). Give a TOML file with rules.") from None
-    except ValueError as error:  # not UTF-8, or not TOML; both say where
+    except ValueError as error:  # not UTF-8, or not TOML; both messages give the place
         raise UserError(f"{own}: not valid TOML ({error}).") from None
     _check_names(read, ("rule", "markers", "builtin"), str(own))
     markers = _texts(read["markers"], f"{own}, markers") if "markers" in read else None
@@ -102,7 +102,7 @@ def labels_of(own: Path | None = None) -> Labels:
 
 
 def agreement(rows: Sequence[Example], labels: Labels) -> dict[tuple[str, str], int]:
-    """Rows by (type that was given by hand, type by rule); rows whose type is by rule, or absent, are left out."""
+    """Count rows by (type given by hand, type by rule); rows whose type is by rule, or absent, are left out."""
     counts: dict[tuple[str, str], int] = {}
     for row in rows:
         if row.type is not None and "type" not in given_by_rule(row):
@@ -112,7 +112,7 @@ def agreement(rows: Sequence[Example], labels: Labels) -> dict[tuple[str, str], 
 
 
 def given_by_rule(row: Example) -> Sequence[str]:
-    """Which labels of a row were given here."""
+    """Return which labels of a row were given by rule."""
     given = row.extra.get(BY_RULE)
     return given if isinstance(given, list) else ()
 

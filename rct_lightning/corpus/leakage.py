@@ -1,7 +1,7 @@
-"""What ties rows together, so that an evaluation of some measures memory if the others were learnt.
+"""Ties between rows: if some of the tied rows were learnt, an evaluation on the others measures memory.
 
-A split keeps tied rows on one side, an audit looks for ties across the sides, and the guard before step 0 refuses them:
-all three ask here.
+The split keeps tied rows on one side, the audit looks for ties across the sides, and the guard before step 0 refuses
+them. All three use this module.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ TEXTS: tuple[tuple[str, TieKind, TieKind], ...] = (
 )
 
 COMPARED_WORDS = 8
-"""Texts with fewer words ("Yes, please.") are everyday speech; alone they tie nothing."""
+"""Texts with fewer words ("Yes, please.") are everyday speech and by themselves create no tie."""
 EVERYDAY_CONVERSATIONS = 3
-"""A user text of fewer words ties all the same while at most so many conversations hold it."""
+"""A shorter user text creates a tie nevertheless if at most this many conversations hold it."""
 COVERED_WORDS, MOST_COVERED = 8, 0.2
 """At most this share of the 8-grams of evaluation replies may occur in training replies."""
 
@@ -37,23 +37,23 @@ REMEDY = (
     "Evaluation would measure memory. Split by conversation (data.eval_file=null does it, and `rct corpus split`), or "
     "take out what is alike."
 )
-"""What to do where something of the evaluation side is on the training side."""
+"""Remedy where something of the evaluation side is on the training side."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tie:
-    """Rows that have something in common, as positions; each of them is tied to all others."""
+    """Positions of rows that have something in common; each of them is tied to all others."""
 
     kind: TieKind
     rows: tuple[int, ...]
 
 
 def ties(rows: Sequence[Example]) -> list[Tie]:
-    """Everything but the conversation that rows have in common.
+    """Return everything that rows have in common, except their conversation.
 
     Rows are tied by the same user text and reply; by the same or nearly the same user text or reply of eight words or
     more; by a long passage of their replies; by a turn of their histories; by ``pair`` (twins of a minimal pair); and
-    by a shorter user text that hardly anybody else says.
+    by a shorter user text that few conversations hold.
     """
     found = list(_sharing(rows, "same row", lambda row: (normalise(row.input), normalise(row.output))))
     found += _sharing(rows, "same pair", pair_of)
@@ -75,7 +75,7 @@ def ties(rows: Sequence[Example]) -> list[Tie]:
 
 
 def is_long(text: str) -> bool:
-    """Whether a text is long enough to be told apart from everyday speech."""
+    """Return whether a text is too long to be everyday speech that recurs by chance."""
     return len(text.split()) >= COMPARED_WORDS or len(words(text)) >= COMPARED_WORDS
 
 
@@ -84,7 +84,7 @@ class Leakage:
     """What an evaluation side shares with a training side.
 
     Attributes:
-        conversations: Names that are on both sides.
+        conversations: Names of conversations that are on both sides.
         rows: Ids of evaluation rows that are tied to a training row, by kind of tie.
         covered: Share of the 8-grams of evaluation replies that occur in training replies, in [0, 1].
     """
@@ -94,12 +94,12 @@ class Leakage:
     covered: float
 
     def count(self, *kinds: TieKind) -> int:
-        """Evaluation rows that are tied in one of some ways."""
+        """Return the number of evaluation rows that are tied in at least one of these ways."""
         return len(frozenset[str]().union(*(self.rows.get(kind, frozenset()) for kind in kinds)))
 
 
 def leakage(train: Sequence[Example], held: Sequence[Example], found: Iterable[Tie] | None = None) -> Leakage:
-    """What evaluation rows share with training rows; ``found`` are the ties of both, train first, if they are known."""
+    """Return what evaluation rows share with training rows; ``found``: their ties, train first, if already computed."""
     leaked: dict[TieKind, set[str]] = defaultdict(set)
     for tie in ties([*train, *held]) if found is None else found:
         sides = [position >= len(train) for position in tie.rows]
@@ -113,7 +113,7 @@ def leakage(train: Sequence[Example], held: Sequence[Example], found: Iterable[T
 
 
 def on_both_sides(train: Sequence[Example], held: Sequence[Example]) -> list[str]:
-    """What takes no comparing to find: conversations on both sides, and rows that stand there word for word."""
+    """Return the problems that are cheap to find: conversations and exact rows that are on both sides."""
     shared = {row.conversation for row in train} & {row.conversation for row in held}
     problems = [f"{len(shared)} conversations are on both sides"] if shared else []
     known = {(normalise(row.input), normalise(row.output)) for row in train}
@@ -122,7 +122,7 @@ def on_both_sides(train: Sequence[Example], held: Sequence[Example]) -> list[str
 
 
 def _sharing(rows: Sequence[Example], kind: TieKind, key: Callable[[Example], Hashable]) -> Iterator[Tie]:
-    """Rows that have the same key; None has nothing to share."""
+    """Return ties between rows that have the same key; rows with the key None are skipped."""
     holders: dict[Hashable, list[int]] = defaultdict(list)
     for position, row in enumerate(rows):
         holders[key(row)].append(position)
@@ -131,7 +131,7 @@ def _sharing(rows: Sequence[Example], kind: TieKind, key: Callable[[Example], Ha
 
 
 def _sharing_history(rows: Sequence[Example]) -> Iterator[Tie]:
-    """Conversations, by the first row of each that holds it, with a long turn that is history in one of them."""
+    """Return ties between conversations that share a long turn, history in one of them, by the first row of each."""
     holders: dict[str, dict[str, int]] = defaultdict(dict)
     for position, row in enumerate(rows):
         for text in {turn.content for turn in row.context}:

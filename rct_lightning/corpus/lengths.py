@@ -1,4 +1,4 @@
-"""How long a row is: prompt and reply without the context, which is cut to fit anyway."""
+"""Length of a row: prompt and reply without the context, which is cut to fit anyway."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Measure = Callable[[Exchange], int]
 
 
 def words_of(exchange: Exchange) -> int:
-    """Words of prompt and reply, role names included."""
+    """Return the number of words of prompt and reply, role names and the end of the reply included."""
     return len(_text(exchange).split()) + END_OF_REPLY
 
 
 def tokens_by(folder: Path) -> Measure:
-    """A measure in tokens of the tokenizer in a model's folder.
+    """Return a measure in tokens of the tokenizer in a model's folder.
 
     Raises:
         UserError: The folder holds no tokenizer, or one that cannot be read.

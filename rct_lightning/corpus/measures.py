@@ -1,6 +1,6 @@
-"""What a corpus holds and what must not be in it: pure functions over rows and probes.
+"""Measures of what a corpus holds and what must not be in it: pure functions over rows and probes.
 
-Nothing here prints or reads files, so that a test can ask each measure about a corpus with a planted fault.
+Nothing here prints or reads files, so that a test can apply each measure to a corpus with a planted fault.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from rct_lightning.markers import Bank, Lexicon, normalise
 SENTENCE_WORDS = 5
 """Sentences with fewer words ("I'm home.", "Are you with me?") are everyday speech and may occur anywhere."""
 COMMON_ONE_IN = 20
-"""A word that more than one conversation in so many uses in its replies is common, not specific."""
+"""A word used in the replies of more than one in this many conversations is common, not specific."""
 BANKS: tuple[Bank, ...] = ("bond", "rupture", "memory_claim")
-"""Phrase banks that evaluation scores and that a reply may happen to quote."""
+"""Phrase banks that evaluation scores and that a reply may quote by chance."""
 HARM = "harm:"
 OUT_OF_CHARACTER = re.compile(
     r"\bas an ai\b|\bguidelines\b|\bmy (?:rules|polic(?:y|ies)|programming|training)\b"
@@ -47,7 +47,7 @@ class Corpus:
         return [*self.train, *self.eval]
 
     def by_side(self) -> dict[str, Rows]:
-        """The columns of most tables: train, eval, all."""
+        """Return the columns of most tables: train, eval, all."""
         return {"train": self.train, "eval": self.eval, "all": self.rows}
 
 
@@ -55,48 +55,48 @@ class Corpus:
 
 
 def tags(example: Example) -> tuple[str, ...]:
-    """The row's tags; none where the field is absent or not a list."""
+    """Return the row's tags; none if the field is absent or not a list."""
     value = example.extra.get("tags")
     return tuple(str(tag) for tag in value) if isinstance(value, list) else ()
 
 
 def tagged(rows: Rows, tag: str) -> list[Example]:
-    """Rows that carry a tag."""
+    """Return the rows that have a tag."""
     return [row for row in rows if tag in tags(row)]
 
 
 def harms(rows: Rows) -> Counter[str]:
-    """Rows by kind of harm; a row may name two kinds."""
+    """Count rows by kind of harm; a row may name several kinds."""
     return Counter(tag.removeprefix(HARM) for row in rows for tag in tags(row) if tag.startswith(HARM))
 
 
 def marked(rows: Rows, lexicon: Lexicon) -> list[Example]:
-    """Rows whose user text carries a presence marker."""
+    """Return the rows whose user text holds a presence marker."""
     return [row for row in rows if lexicon.strength(row.input) > 0]
 
 
 def unmarked(rows: Rows, lexicon: Lexicon) -> list[Example]:
-    """Rows whose user text carries none."""
+    """Return the rows whose user text holds no presence marker."""
     return [row for row in rows if lexicon.strength(row.input) == 0]
 
 
 def of_type(rows: Rows, name: str) -> list[Example]:
-    """Rows of one type."""
+    """Return the rows of one type."""
     return [row for row in rows if row.type == name]
 
 
 def with_context(rows: Rows) -> list[Example]:
-    """Rows that have something before them."""
+    """Return the rows that have a context."""
     return [row for row in rows if row.context]
 
 
 def turn_number(example: Example) -> int:
-    """Which exchange of its conversation a row is, counted from 1."""
+    """Return the number of a row's exchange in its conversation, counted from 1."""
     return sum(turn.role == "human" for turn in example.context) + 1
 
 
 def conversation_turns(rows: Rows) -> dict[str, int]:
-    """Exchanges of each conversation."""
+    """Return the number of exchanges of each conversation."""
     turns: dict[str, int] = defaultdict(int)
     for row in rows:
         turns[row.conversation] = max(turns[row.conversation], turn_number(row))
@@ -104,7 +104,7 @@ def conversation_turns(rows: Rows) -> dict[str, int]:
 
 
 def broken_contexts(rows: Rows) -> list[str]:
-    """Ids of rows whose context is not the conversation so far, by the row of it that stands before them."""
+    """Return the ids of rows whose context is not the conversation so far, as given by its previous row."""
     so_far: dict[str, tuple[Turn, ...]] = {}
     broken = []
     for row in rows:
@@ -115,7 +115,7 @@ def broken_contexts(rows: Rows) -> list[str]:
 
 
 def complete_pairs(rows: Rows, lexicon: Lexicon) -> dict[str, tuple[Example, Example]]:
-    """Minimal pairs as (marked, unmarked): two rows, one marker, the same type and the same context."""
+    """Return minimal pairs as (marked, unmarked): two rows, one of them marked, with the same type and context."""
     found: dict[str, list[Example]] = defaultdict(list)
     for row in rows:
         if row.extra.get("pair") is not None:
@@ -130,34 +130,34 @@ def complete_pairs(rows: Rows, lexicon: Lexicon) -> dict[str, tuple[Example, Exa
 
 
 def presence_disagreements(rows: Rows, lexicon: Lexicon) -> list[str]:
-    """Ids of rows whose own ``has_presence`` is not what their text says."""
+    """Return the ids of rows whose stated ``has_presence`` disagrees with their text."""
     return [
         row.id for row in rows if row.has_presence is not None and row.has_presence != (lexicon.strength(row.input) > 0)
     ]
 
 
 def bond_replies(rows: Rows, lexicon: Lexicon) -> list[str]:
-    """Ids of rows whose reply holds bond language."""
+    """Return the ids of rows whose reply holds bond language."""
     return [row.id for row in rows if lexicon.has_bond_language(row.output)]
 
 
 def false_memories(rows: Rows, lexicon: Lexicon) -> list[str]:
-    """Ids of rows that claim a memory although nothing was said before."""
+    """Return the ids of rows whose reply claims a memory although they have no context."""
     return [row.id for row in rows if not row.context and lexicon.claims_memory(row.output)]
 
 
 def out_of_character(rows: Rows) -> list[str]:
-    """Ids of rows whose reply cites rules or claims to be human."""
+    """Return the ids of rows whose reply cites rules or claims to be human."""
     return [row.id for row in rows if OUT_OF_CHARACTER.search(normalise(row.output))]
 
 
 def heldout_phrases(rows: Rows, lexicon: Lexicon) -> list[tuple[str, str]]:
-    """Held-out phrases of the lexicon that occur in replies, as (row id, phrase)."""
+    """Return the held-out phrases of the lexicon that occur in replies, as (row id, phrase)."""
     return phrases_said(rows, [phrase for bank in BANKS for phrase in lexicon.phrases(bank, "heldout")])
 
 
 def phrases_said(rows: Rows, phrases: Iterable[str]) -> list[tuple[str, str]]:
-    """Phrases that occur in replies word for word, whatever the case and punctuation, as (row id, phrase)."""
+    """Return phrases that occur in replies, ignoring case and punctuation, as (row id, phrase)."""
     by_opening: dict[tuple[str, ...], list[tuple[list[str], str]]] = defaultdict(list)
     for phrase in phrases:
         by_opening[tuple(words(phrase)[:2])].append((words(phrase), phrase))
@@ -171,7 +171,7 @@ def phrases_said(rows: Rows, phrases: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def unnamed_people(rows: Rows) -> list[str]:
-    """Ids of rows whose reply calls the user by a name that nobody has said before it."""
+    """Return the ids of rows whose reply uses the user's name although nobody has mentioned it before."""
     missing = []
     for row in rows:
         name = words(str(row.extra.get("user", "")))
@@ -187,10 +187,10 @@ def _holds(text: Sequence[str], phrase: Sequence[str]) -> bool:
 
 
 def unrecalled(rows: Rows) -> list[str]:
-    """Ids of rows tagged earlier_session whose reply repeats no specific word of an earlier session.
+    """Return the ids of rows tagged earlier_session whose reply repeats no specific word of an earlier session.
 
-    Specific is a word of four letters or more, or a number, that at most one conversation in twenty uses in
-    its replies, and that the user's present text does not hold.
+    A specific word has four letters or more, or is a number; at most one conversation in twenty uses it in its
+    replies, and the user's current text does not hold it.
     """
     used: Counter[str] = Counter()
     by_conversation: dict[str, set[str]] = defaultdict(set)
@@ -213,22 +213,22 @@ def unrecalled(rows: Rows) -> list[str]:
 
 
 def output_overlaps(rows: Rows) -> list[Overlap]:
-    """Replies that share shingles, largest share first."""
+    """Return pairs of replies that share shingles, largest share first."""
     return overlaps([Passage(row.id, row.output) for row in rows])
 
 
 def input_overlaps(rows: Rows) -> list[Overlap]:
-    """User texts that share shingles, twins of a minimal pair apart, largest share first."""
+    """Return pairs of user texts that share shingles, except twins of a minimal pair, largest share first."""
     return overlaps([Passage(row.id, row.input, pair_of(row)) for row in rows])
 
 
 def side_overlaps(corpus: Corpus) -> list[Overlap]:
-    """Eval texts (user and reply) that share shingles with train texts, largest share first."""
+    """Return eval texts (user and reply) that share shingles with train texts, largest share first."""
     return overlaps(_passages(corpus.eval), _passages(corpus.train))
 
 
 def shared_conversations(corpus: Corpus) -> set[str]:
-    """Conversations and minimal pairs that have rows on both sides."""
+    """Return the conversations and minimal pairs that have rows on both sides."""
     train, held_out = (
         {name for row in rows for name in (row.conversation, pair_of(row))} for rows in (corpus.train, corpus.eval)
     )
@@ -236,33 +236,33 @@ def shared_conversations(corpus: Corpus) -> set[str]:
 
 
 def shared_turns(corpus: Corpus) -> set[str]:
-    """Turns of any role, history included, that occur word for word on both sides."""
+    """Return the turns of any role, history included, that occur verbatim on both sides."""
     train, held_out = (set(_turns(rows)) for rows in (corpus.train, corpus.eval))
     return train & held_out
 
 
 def probe_texts(probe: Probe) -> list[str]:
-    """Every text of a probe: what is said before, what is asked, what may be answered."""
+    """Return all texts of a probe: its context, its input and its possible replies."""
     names = ("input", "prefix", "faithful", "unfaithful", "refuse", "comply", "text")
     said = [str(turn.get("content", "")) for turn in probe.get("context") or ()]
     return said + [probe[name] for name in names if isinstance(probe.get(name), str)]
 
 
 def probe_overlaps(corpus: Corpus) -> list[Overlap]:
-    """Probe texts that share shingles with training texts, largest share first."""
+    """Return probe texts that share shingles with training texts, largest share first."""
     texts = [Passage(_probe_id(probe), text) for probe in _all_probes(corpus) for text in probe_texts(probe)]
     return overlaps(texts, _passages(corpus.train) + _histories(corpus.train))
 
 
 def probe_sentences_in_train(corpus: Corpus) -> set[str]:
-    """Sentences of probes, of five words or more, that occur in training text."""
+    """Return the sentences of probes, of five words or more, that occur in training text."""
     trained = {sentence for text in _turns(corpus.train) for sentence in sentences(text)}
     probed = {s for probe in _all_probes(corpus) for text in probe_texts(probe) for s in sentences(text)}
     return {sentence for sentence in probed & trained if len(sentence.split()) >= SENTENCE_WORDS}
 
 
 def pair_of(row: Example) -> str | None:
-    """The minimal pair that a row belongs to, if any."""
+    """Return the name of the minimal pair to which a row belongs, if any."""
     pair = row.extra.get("pair")
     return None if pair is None else str(pair)
 

@@ -1,10 +1,10 @@
-"""Which of many texts are alike, without comparing each with each.
+"""Finds texts that are alike among many, without comparing all pairs.
 
-Two texts are alike where a share of the word n-grams of the one that has fewer occurs in the other. All n-grams are
-hashed into one sorted array; a text whose n-grams stand alone has no partner and costs nothing more, and of the others
-only the rarest n-grams are looked up, as many as cannot all be missed by a partner (prefix filtering; Chaudhuri et al.
-2006). The result is exact but where an n-gram is in more than :data:`WINDOW` texts: then the next ones by length are
-compared, so that a thousand copies are chained together and a stock phrase does not make the work quadratic.
+Two texts are alike if a given share of the word n-grams of the one that has fewer occurs in the other. All n-grams are
+hashed into one sorted array; a text whose n-grams are unique has no partner and costs nothing more, and of the others
+only the rarest n-grams are looked up, so many that a partner must share one of them (prefix filtering; Chaudhuri et al.
+2006). The result is exact except where an n-gram is in more than :data:`WINDOW` texts: then only the next ones by
+length are compared, so that a thousand copies are chained together and a stock phrase does not make the work quadratic.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from rct_lightning.corpus.overlap import SHINGLE_WORDS, words
 
 WINDOW = 100
-"""Texts that share an n-gram and are compared with one of them at most, the next longer ones first."""
+"""Maximum number of texts compared with a text because of one shared n-gram, the next longer ones first."""
 
 Hashes = npt.NDArray[np.uint64]
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no bit is lost; 2**64 over the golden ratio
@@ -30,10 +30,10 @@ class Likeness:
     """When two texts count as alike.
 
     Attributes:
-        size: Words of an n-gram.
-        share: Of the n-grams of the text that has fewer, in (0, 1].
-        least: N-grams that must be shared in any case.
-        stock: Texts that may hold an n-gram; one that more of them hold is a stock phrase and does not count as shared.
+        size: Words per n-gram.
+        share: Least share of the n-grams of the text that has fewer, in (0, 1].
+        least: Least number of n-grams that must be shared.
+        stock: An n-gram that more texts than this hold is a stock phrase and does not count as shared.
     """
 
     size: int
@@ -42,28 +42,28 @@ class Likeness:
     stock: int | None = None
 
     def needed(self, grams: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """N-grams that a partner must share with texts of so many."""
+        """Return how many n-grams a partner must share, for texts with these numbers of n-grams."""
         return np.maximum(np.ceil(self.share * grams - 1e-9).astype(np.int64), self.least)
 
 
 NEARLY_THE_SAME = Likeness(SHINGLE_WORDS, share=0.8)
-"""A copy with a word or two changed, or one that stands whole in the other. Holds wherever Jaccard is 0.8 or more."""
+"""A copy with a word or two changed, or a text contained in the other. Holds whenever Jaccard is 0.8 or more."""
 SAME_PASSAGE = Likeness(size=8, share=0.2, least=8, stock=10)
-"""A fifth of the shorter text, and at least fifteen words in a row or more in pieces, stands in the other and in few
-more."""
+"""At least a fifth of the shorter text, and at least fifteen words in a row (or more in pieces), is in the other and in
+few further texts."""
 
 
 def alike(texts: Sequence[str], rule: Likeness) -> list[tuple[int, int]]:
-    """Pairs of texts that are alike, as positions, each pair once.
+    """Return pairs of texts that are alike, as positions, each pair once.
 
-    The result does not depend on the order of the texts. Texts without a whole n-gram have no partner.
+    The result does not depend on the order of the texts. Texts shorter than an n-gram have no partner.
     """
     found = _Index.of(texts, rule.size, rule.stock)
     return [(found.texts[one], found.texts[other]) for one, other in _pairs(found, rule)]
 
 
 def coverage(texts: Iterable[str], by: Iterable[str], size: int) -> float:
-    """Share of the distinct n-grams of ``texts`` that occur in ``by`` too; 0 where there are none."""
+    """Return the share of the distinct n-grams of ``texts`` that also occur in ``by``; 0 if there are none."""
     known: dict[str, int] = {}
     wanted, there = (_distinct([_grams(text, size, known) for text in side]) for side in (texts, by))
     return float(np.isin(wanted, there, assume_unique=True).mean()) if len(wanted) else 0.0
@@ -75,14 +75,14 @@ def _distinct(grams: list[Hashes]) -> Hashes:
 
 @dataclass(frozen=True)
 class _Index:
-    """N-grams of texts, which are ordered by their number of n-grams and then by content.
+    """N-grams of texts; the texts are ordered by their number of n-grams, then by content.
 
     Attributes:
-        texts: Position of each text in what was given.
-        start: Where the n-grams of each text begin in ``grams``; one more entry ends the last.
+        texts: Position of each text in the given sequence.
+        start: Index in ``grams`` at which the n-grams of each text begin; one more entry ends the last.
         grams: Distinct n-grams of each text, sorted.
-        count: Texts that hold it, for each entry of ``grams``; 1 for a stock phrase.
-        place: Where its first holder stands in ``holders``, for each entry of ``grams``.
+        count: For each entry of ``grams``, the number of texts that hold it; 1 for a stock phrase.
+        place: For each entry of ``grams``, the index of its first holder in ``holders``.
         holders: Texts by n-gram, in ascending order within each.
     """
 
@@ -108,7 +108,7 @@ class _Index:
         count, place = np.empty(len(flat), np.int64), np.empty(len(flat), np.int64)
         count[by_gram], place[by_gram] = np.repeat(counts, counts), np.repeat(first, counts)
         if stock is not None:
-            count[count > stock] = 1  # as if it stood alone
+            count[count > stock] = 1  # as if it were unique
         return cls(order, start, flat, count, place, owners[by_gram])
 
     def of_text(self, text: int) -> slice:
@@ -116,7 +116,7 @@ class _Index:
 
 
 def _pairs(index: _Index, rule: Likeness) -> Iterator[tuple[int, int]]:
-    """Pairs of texts in the index's own order; the first has no more n-grams than the second."""
+    """Yield pairs of texts as positions in the index; the first has no more n-grams than the second."""
     sizes = np.diff(index.start)
     shared = np.add.reduceat(index.count > 1, index.start[:-1], dtype=np.int64) if len(sizes) else sizes
     needed = rule.needed(sizes)
@@ -136,7 +136,7 @@ def _pairs(index: _Index, rule: Likeness) -> Iterator[tuple[int, int]]:
 
 
 def _candidates(index: _Index, text: int, rarest: int) -> set[int]:
-    """Later texts that share one of the ``rarest`` n-grams that are not the text's alone."""
+    """Return later texts that share one of the text's ``rarest`` (a number) n-grams that are not unique to it."""
     here = index.of_text(text)
     counts = index.count[here]
     others = np.flatnonzero(counts > 1)
@@ -150,7 +150,7 @@ def _candidates(index: _Index, text: int, rarest: int) -> set[int]:
 
 
 def _grams(text: str, size: int, known: dict[str, int]) -> Hashes:
-    """The distinct n-grams of a text, hashed and sorted; the hash of a word is remembered in ``known``."""
+    """Return the distinct n-grams of a text, hashed and sorted; hashes of words are cached in ``known``."""
     found = words(text)
     if len(found) < size:
         return np.empty(0, np.uint64)

@@ -1,4 +1,4 @@
-"""Texts that say next to nothing, and texts that are no language."""
+"""Rules for texts that say almost nothing, and for texts that are not natural language."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import string
 from rct_lightning.corpus.exchange import Exchange, excerpt
 
 LEAST_LETTERS = 3
-"""Letters and digits of a reply; "Yes" is at the limit."""
+"""Least number of letters and digits in a reply; "Yes" is at the limit."""
 LEAST_SHARE_OF_LETTERS = 0.4
-"""Of the characters that are no spaces; programs have about 0.7, formulas 0.45, tables of numbers under 0.2."""
+"""Share of letters among the non-space characters; programs have about 0.7, formulas 0.45, number tables under 0.2."""
 JUDGED_CHARACTERS = 60
 UNBROKEN = 100
-"""ASCII characters without a space; no word of a language is so long, an address of the web may be."""
+"""Length of a run of ASCII characters without a space; no word is so long, but a web address may be."""
 MUCH_OF_A_TEXT, LONG_UNBROKEN = 0.2, 300
-"""An unbroken piece counts where it is this share of the text, or so long."""
+"""An unbroken piece counts if it is this share of the text, or this many characters long."""
 JUDGED_WORDS = 40
 FEWEST_DIFFERENT = 0.12
-"""Different words over words to the power of 0.9 (long texts repeat themselves more; Heaps 1978)."""
+"""Distinct words divided by the number of words to the power of 0.9 (long texts repeat more; Heaps 1978)."""
 ONE_LETTER = 30
-"""Times that a letter may follow itself."""
+"""Number of repetitions of a letter in a row from which a text counts as noise."""
 
 _UNBROKEN = re.compile(rf"[!-~]{{{UNBROKEN},}}")
 _WEB = re.compile(r"://|^www\.|^\(?[\w-]+(?:\.[\w-]+)+/")
@@ -32,7 +32,7 @@ _ASCII_LETTERS = string.ascii_letters.encode()
 
 
 def too_short(exchange: Exchange) -> str | None:
-    """An empty side, an input without a letter, or a reply that is next to nothing."""
+    """Find an empty side, an input without a letter or digit, or a reply with almost none."""
     for side, text in exchange.sides():
         if not text.strip():
             return f"the {side} is empty"
@@ -42,7 +42,7 @@ def too_short(exchange: Exchange) -> str | None:
 
 
 def noise(exchange: Exchange) -> str | None:
-    """Encoded data, tables of numbers, broken encodings, one word over and over."""
+    """Find encoded data, tables of numbers, broken encodings, or one word over and over."""
     for side, text in exchange.sides():
         if seen := _unbroken(text) or _broken_encoding(text) or _no_language(text):
             return f"{side}: {seen}"

@@ -1,7 +1,7 @@
-"""How much two texts have in common, counted in word shingles.
+"""How much two texts have in common, measured in word shingles.
 
-A shingle is a run of consecutive words; two texts overlap by the shingles they share, relative to the one
-that has fewer: a short text that stands whole inside a long one overlaps by 1 (containment; Broder 1997).
+A shingle is a run of consecutive words. The overlap of two texts is the number of shingles they share, relative to the
+text that has fewer: a short text that is contained in a long one has an overlap of 1 (containment; Broder 1997).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from rct_lightning.markers import normalise
 
 SHINGLE_WORDS = 5
-"""Words in a shingle: long enough that everyday turns of phrase ("I do not know") are no overlap."""
+"""Words per shingle: enough that everyday phrases ("I do not know") do not count as overlap."""
 
 _NO_SPACES = "\u3040-\u30ff\u3400-\u9fff"
 _ASCII_WORD = re.compile(r"[a-z0-9']+")
@@ -34,7 +34,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """Two passages and the share of their shingles, in [0, 1]."""
+    """Two passages, by id, and the share of shingles they have in common, in [0, 1]."""
 
     share: float
     first: str
@@ -42,22 +42,22 @@ class Overlap:
 
 
 def words(text: str) -> list[str]:
-    """Lower-case words and numbers of any script, apostrophes kept, everything else dropped.
+    """Return the lower-case words and numbers of any script, with apostrophes; everything else is dropped.
 
-    Where a script has no spaces (Chinese, Japanese) a character is a word.
+    In scripts without spaces (Chinese, Japanese) each character is a word.
     """
     text = normalise(text)
     return (_ASCII_WORD if text.isascii() else _WORD).findall(text)
 
 
 def sentences(text: str) -> list[str]:
-    """Sentences as their words joined by single spaces, so that case and punctuation do not matter."""
+    """Return the sentences as words joined by single spaces, so that case and punctuation do not matter."""
     parts = (" ".join(words(part)) for part in re.split(r"(?<=[.!?])[\"']?\s+", text))
     return [part for part in parts if part]
 
 
 def shingles(text: str, size: int = SHINGLE_WORDS) -> Shingles:
-    """The distinct runs of ``size`` words; a text with fewer words is one shingle, an empty text none."""
+    """Return the distinct runs of ``size`` words; a shorter text is one shingle, an empty text has none."""
     found = words(text)
     if len(found) < size:
         return frozenset({tuple(found)}) if found else frozenset()
@@ -65,17 +65,17 @@ def shingles(text: str, size: int = SHINGLE_WORDS) -> Shingles:
 
 
 def overlap(first: str, second: str, size: int = SHINGLE_WORDS) -> float:
-    """Shared shingles of two texts divided by the smaller number of shingles; 0 where a text is empty."""
+    """Return the shared shingles of two texts divided by the smaller number of shingles; 0 if a text is empty."""
     one, other = shingles(first, size), shingles(second, size)
     return len(one & other) / min(len(one), len(other)) if one and other else 0.0
 
 
 def overlaps(passages: Sequence[Passage], others: Sequence[Passage] | None = None) -> list[Overlap]:
-    """All pairs that share a shingle, largest share first.
+    """Return all pairs that share a shingle, largest share first.
 
     Args:
         passages: Texts to compare.
-        others: Texts to compare them with; without it each passage is compared with every later one.
+        others: Texts to compare them with; None compares each passage with every later one.
     """
     found = [shingles(passage.text) for passage in passages]
     against = found if others is None else [shingles(passage.text) for passage in others]

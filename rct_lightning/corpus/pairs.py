@@ -1,4 +1,4 @@
-"""The one place where a conversation becomes rows."""
+"""Conversion of conversations to rows; no other module derives rows."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from rct_lightning.sanitize import printable
 
 
 def examples(conversation: Conversation, tally: Tally) -> Iterator[Example]:
-    """A row for every answered turn of the user, each with all of the conversation before it.
+    """Yield a row for every answered user turn, with all of the conversation before it as context.
 
-    Neighbouring turns of one side are one turn. What cannot be answered or answers nothing is left out and counted:
-    what the assistant says before anybody spoke, what it says to something that is not text, the user's last words.
+    Consecutive turns of one side are merged. Turns that have no counterpart are left out and counted: assistant turns
+    before the first user turn, replies to a message that is not text, and a last user turn without an answer.
 
     Args:
-        conversation: Ready-made rows of it are handed on as they are.
-        tally: Where what is left out is counted.
+        conversation: A conversation; its ready-made rows are passed on unchanged.
+        tally: Where omissions are counted.
 
     Yields:
-        Rows with the ids ``<conversation>-1``, ``-2``, …; none where nobody answers anybody.
+        Rows with the ids ``<conversation>-1``, ``-2``, …; none if no turn is answered.
     """
     if conversation.rows:
         yield from conversation.rows
@@ -55,9 +55,9 @@ def examples(conversation: Conversation, tally: Tally) -> Iterator[Example]:
 
 
 def take_turns(turns: Iterable[Utterance], tally: Tally, where: str) -> list[Utterance]:
-    """The same turns so that sides alternate and the user begins; every text has at least one visible character."""
+    """Return the turns merged so that sides alternate and the user begins; turns with empty text are dropped."""
     taken: list[Utterance] = []
-    unheard = False  # the user's last turn was not text: what answers it would seem to answer something else
+    unheard = False  # the last user turn was not text: a reply to it would seem to answer an earlier turn
     for role, group in groupby(turns, key=lambda turn: turn.role):
         run = [Utterance(role, tidy(turn.content), turn.time) for turn in group]
         spoken = [turn for turn in run if turn.content]
@@ -80,7 +80,7 @@ def take_turns(turns: Iterable[Utterance], tally: Tally, where: str) -> list[Utt
 
 
 def tidy(content: str) -> str:
-    """Text with the line ends of Unix, without NUL characters and without blank margins."""
+    """Return the text with Unix line ends, without NUL characters and without surrounding white space."""
     if "\r" in content:
         content = content.replace("\r\n", "\n").replace("\r", "\n")
     return content.replace("\0", "").strip()

@@ -1,11 +1,11 @@
-"""The three passes of cleaning over a file, which is never held whole.
+"""The three passes of cleaning over a file, which is never held in memory as a whole.
 
-The first learns which personal data the file holds, the second judges each row and takes its fingerprint, the third
-writes. A row is judged by its scrubbed text, so that cleaning what was cleaned changes nothing.
+The first pass collects the personal data in the file, the second judges each row and takes its fingerprint, the third
+writes. Rows are judged by their scrubbed text, so that cleaning a cleaned file changes nothing.
 
-A context is cut behind the last exchange in it that a rule found unfit: the row keeps what was said after that, as
-where a context is too long, and the number of turns it lost is written down. A row that was taken out for another
-reason (a duplicate, its length) was fit to be read, and stays in the contexts of the rows after it.
+A context is cut after the last exchange in it that a rule found unfit: the row keeps what was said after that, as when
+a context is too long, and the number of lost turns is recorded. A row that was removed for another reason (as a
+duplicate, or for its length) was fit to be read, and stays in the contexts of later rows.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ from rct_lightning.dialogue import Example, Line, Turn, after, read_lines
 RECORDS = ("scrubbed", "context_cut", "quarantined")
 """Fields that cleaning adds to rows."""
 Verdict = tuple[str, str]
-"""Name of a rule, and what it saw."""
+"""Name of a rule, and what it found."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A row as it will be written, or as it is judged.
+    """A row in the form in which it is judged and written.
 
     Attributes:
-        example: Scrubbed, its context cut.
-        labels: Of everything that was replaced in it.
-        cut: Turns that its context lost.
-        verdict: Of the rules that look at one exchange.
+        example: The row, scrubbed and with its context cut.
+        labels: The label of each replacement in it.
+        cut: Number of turns that its context lost.
+        verdict: The verdict of the rules that judge a single exchange.
         absent: As in :class:`rct_lightning.dialogue.Line`.
     """
 
@@ -66,15 +66,15 @@ class Cleaning:
         self._rules = [rule for rule in EXCHANGE_RULES if rule.name not in settings.off]
         self._judged = lru_cache(REMEMBERED)(self._judge_exchange)
         self._places: list[Place] = []
-        self._personal = bytearray()  # of each row: whether anything in it is to be replaced
-        self._spoiled = bytearray()  # of each row: whether it spoils the contexts after it
+        self._personal = bytearray()  # per row: whether anything in it is to be replaced
+        self._spoiled = bytearray()  # per row: whether it spoils the contexts after it
         self._cuts = array("q")
         self._verdicts: dict[int, Verdict] = {}
 
     # --- first pass -------------------------------------------------------------------------------------------------
 
     def survey(self) -> None:
-        """Learn which personal data the file holds, and where each row stands."""
+        """Collect the personal data of the file and the place of each row."""
         turns: Counter[str] = Counter()
         for line in read_lines(self.source, allow_empty=True):
             example = line.example
@@ -94,7 +94,7 @@ class Cleaning:
     # --- second pass ------------------------------------------------------------------------------------------------
 
     def judge(self) -> None:
-        """Decide of each row whether it stays."""
+        """Decide for each row whether it stays."""
         fingerprints, left = Fingerprints(), []
         for number, row in enumerate(self._prepared(first=True)):
             exchange = Exchange(row.example.input, row.example.output)
@@ -116,7 +116,7 @@ class Cleaning:
         return take.of(number, self._places[number], example.id, example.conversation, exchange, before)
 
     def _judge_exchange(self, exchange: Exchange) -> tuple[Verdict | None, bool]:
-        """The verdict of the first rule that speaks, and whether any that spoils contexts does."""
+        """Return the verdict of the first rule that applies, and whether any rule that spoils contexts applies."""
         verdict, spoils = None, False
         for rule in self._rules:
             if (verdict is None or rule.spoils and not spoils) and rule.find and (seen := rule.find(exchange)):
@@ -126,7 +126,7 @@ class Cleaning:
     # --- third pass -------------------------------------------------------------------------------------------------
 
     def write(self, clean: IO[str], quarantine: IO[str]) -> None:
-        """Write every row to one of two files, and count."""
+        """Write every row to one of the two files, and complete the report."""
         report, names = self.report, {kind.label: kind.name for kind in SCRUBS}
         read_back: dict[str, tuple[Turn, ...]] = {}  # the context that a reader of clean.jsonl would build
         for number, row in enumerate(self._prepared(first=False)):
@@ -148,7 +148,7 @@ class Cleaning:
     # --- every pass but the first -----------------------------------------------------------------------------------
 
     def _prepared(self, first: bool) -> Iterator[Prepared]:
-        """The rows, scrubbed and with their contexts; ``first``: judge them, else use what was found then."""
+        """Yield the rows, scrubbed and with their contexts; ``first`` judges them, later calls reuse the results."""
         spoken: dict[str, tuple[tuple[Turn, ...], int]] = {}
         for number, line in enumerate(read_lines(self.source, allow_empty=True)):
             example, labels = self._scrubbed(line) if self._personal[number] else (line.example, ())
@@ -188,7 +188,7 @@ class Cleaning:
         ), tuple(labels)
 
     def _cut(self, context: Sequence[Turn]) -> int:
-        """Turns up to and with the last exchange that spoils a context."""
+        """Return the number of turns up to and including the last exchange that spoils a context."""
         end = len(context)
         while end > 0:
             start = end - 1
@@ -202,12 +202,12 @@ class Cleaning:
 
 
 def _others(example: Example) -> dict[str, Any]:
-    """Fields in which personal data is looked for, besides what was said; cleaning's own records are not."""
+    """Return the extra fields that are searched for personal data: all but cleaning's own records."""
     return {name: value for name, value in example.extra.items() if name not in RECORDS}
 
 
 def _with_records(row: Prepared) -> dict[str, Any]:
-    """A row as it is written; what an earlier cleaning recorded is added to."""
+    """Return a row as it is written; counts are added to those of an earlier cleaning."""
     line = row.example.to_json()
     line.pop("quarantined", None)
     if row.labels:
@@ -224,7 +224,7 @@ def _with_records(row: Prepared) -> dict[str, Any]:
 
 
 def _time(example: Example) -> float:
-    """Seconds since 1970, from the field ``time``; without one a row comes after all that have one."""
+    """Return seconds since 1970 from the field ``time``; infinity without one, so that the row is sorted last."""
     written = example.extra.get("time")
     if isinstance(written, str):
         try:
@@ -238,6 +238,6 @@ def _time(example: Example) -> float:
 
 
 def _digest(example: Example) -> str:
-    """What a row without an id is known by: its content."""
+    """Return a hash of a row's content, which stands in for a missing id."""
     content = example.to_json() | {"id": "", "conversation": ""}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,8 +1,8 @@
-"""Personal data that has a form: where in a text it stands. Its replacement is :mod:`rct_lightning.corpus.scrub`.
+"""Finds personal data that has a fixed form. :mod:`rct_lightning.corpus.scrub` replaces it.
 
-Numbers are the hard part, because most are nobody's: a run of digits is taken for a phone number only by its shape or
-by the words before it, and for a card number only by issuer, length and check digit. Names have no form; a pattern
-cannot find them.
+Numbers are the hard part, because most are not personal: a run of digits counts as a phone number only by its shape or
+by the words before it, and as a card number only by issuer, length and check digit. Names have no fixed form, so a
+pattern cannot find them.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ class Kind:
     """One kind of personal data.
 
     Attributes:
-        name: As in ``--off NAME``.
-        label: As in the placeholder ``[LABEL_1]``.
-        looks_for: For a person, in a line.
-        find: Start and end of every place in a text.
-        same: What two places must have in common to get the same placeholder.
-        in_fields: Whether other fields of a row are searched too, where ids and times look like numbers.
+        name: Name, as in ``--off NAME``.
+        label: Label, as in the placeholder ``[LABEL_1]``.
+        looks_for: Description for the user, in one line.
+        find: Yields start and end of every place in a text.
+        same: Maps a value to its key; values with the same key get the same placeholder.
+        in_fields: Whether other fields of a row are searched too; False for kinds that ids and times resemble.
     """
 
     name: str
@@ -48,11 +48,11 @@ class Kind:
 _LOCAL = re.compile(r"[^\W_][\w.+%'-]{0,63}$|_[\w.+%'-]{0,63}$")
 _DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_]{2,24}(?!\w)")
 NOT_A_PERSON = {"git", "hg", "svn"}
-"""What stands before the @ of an address that is a command's, not a mailbox."""
+"""Local parts (before the @) of addresses that belong to a command, not to a mailbox."""
 
 
 def emails(text: str) -> Iterator[Span]:
-    """E-mail addresses, looked for around each @."""
+    """Find e-mail addresses, by searching around each @."""
     at, end = text.find("@"), 0
     while at >= 0:
         window = max(end, at - 64)
@@ -65,7 +65,7 @@ def emails(text: str) -> Iterator[Span]:
 
 _KEY = re.compile(
     r"(?<![A-Za-z0-9_-])(?:"
-    r"sk-(?:[a-z]+\d*-)*[A-Za-z0-9_-]{20,}"  # OpenAI, Anthropic and others that took the form over
+    r"sk-(?:[a-z]+\d*-)*[A-Za-z0-9_-]{20,}"  # OpenAI, Anthropic and others that adopted the form
     r"|[spr]k_(?:live|test)_[A-Za-z0-9]{16,}"  # Stripe
     r"|gh[opsur]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,}|glpat-[A-Za-z0-9_-]{20,}"
     r"|A(?:KI|SI)A[A-Z0-9]{16}(?![A-Z0-9])"  # AWS
@@ -85,15 +85,15 @@ _KEY_HINTS = (
     "AIza", "ya29.", "xox", "hf_", "gsk_", "npm_", "pat_", "dop_v1_", "r8_", "xai-", "pplx-", "pypi-", "SG.", "eyJ",
     ":AA", "PRIVATE KEY",
 )  # fmt: skip
-"""What every key of :data:`_KEY` holds: most texts have none of them, and looking for them is fast."""
+"""Every match of :data:`_KEY` holds one of these: most texts hold none, and a substring search is fast."""
 
 
 def keys(text: str) -> Iterator[Span]:
-    """API keys, tokens and private keys, by the prefixes that their issuers give them."""
+    """Find API keys, tokens and private keys, by the prefixes of their issuers."""
     if not any(hint in text for hint in _KEY_HINTS):
         return
     for match in _KEY.finditer(text):
-        if not match.group().startswith("sk-") or any(map(str.isdigit, match.group())):  # else words with hyphens
+        if not match.group().startswith("sk-") or any(map(str.isdigit, match.group())):  # else hyphenated words
             yield match.span()
 
 
@@ -108,14 +108,14 @@ NOBODYS_HOME = frozenset(
     "user users username you yourname your_name your-name name me home public shared default guest page index "
     "ubuntu debian pi node runner vscode admin root app ec2-user all".split()
 )
-"""User names that stand for anybody."""
+"""User names that identify nobody."""
 
 
 _HOME_HINTS = ("/home", "\\home", "sers/", "sers\\", "ettings/", "ettings\\", "~")
 
 
 def homes(text: str) -> Iterator[Span]:
-    """Home folders of Linux, macOS and Windows, up to and with the user's name."""
+    """Find home folders of Linux, macOS and Windows, up to and including the user's name."""
     if not any(hint in text for hint in _HOME_HINTS):
         return
     for match in _HOME.finditer(text):
@@ -133,7 +133,7 @@ _VERSION = re.compile(r"\b(?:v|versions?|releases?|firmware|build|sections?|chap
 
 
 def network_addresses(text: str) -> Iterator[Span]:
-    """IP addresses; not loopback and masks, and not four numbers with dots in a sentence that speaks of versions."""
+    """Find IP addresses, except loopback, masks, and dotted numbers in a sentence that mentions versions."""
     found = list(_IP4.finditer(text)) if _DOTTED.search(text) else []
     if text.count(":") > 2:
         found += _IP6.finditer(text)
@@ -181,12 +181,12 @@ _OTHER_WORDS = re.compile(
     re.I,
 )
 _CODE_BEFORE = re.compile(r"\b(?:[A-Z]+\d|\d+[A-Z])\w* $")
-"""A number after such a word goes on with it: `1Z 999 AA1 01 2345`."""
+"""A number after such a word continues it: `1Z 999 AA1 01 2345`."""
 _LOOK_BACK = 48
 MOST_GROUPS = 12
-"""A run of more groups of digits is a table."""
+"""A run with more groups of digits is a table."""
 _FREE = re.compile(r"1?8(?:00|33|44|55|66|77|88)\d{7}|0?80[08]\d{3,8}")
-"""Numbers that cost the caller nothing: services and helplines, not persons."""
+"""Toll-free numbers: they belong to services and helplines, not to persons."""
 _AMERICAN = re.compile(r"(?:\+?1[ .-])?(?:\([2-9]\d\d\) ?|[2-9]\d\d([ .-]))[2-9]\d\d(?(1)\1|[ .-])\d{4}")
 _TRUNK = re.compile(r"\(?0[1-9]\d{0,4}\)?(?: / |[ \u00a0./-])?\d{1,8}(?:[ \u00a0.-]\d{2,8}){0,4}")
 _ISSUERS = re.compile(
@@ -197,19 +197,19 @@ _ISSUERS = re.compile(
 
 
 def phones(text: str) -> Iterator[Span]:
-    """Phone numbers: international ones, American and trunk-zero shapes, and others after words such as "call me"."""
+    """Find phone numbers: international, American and trunk-zero shapes, and others after words such as "call me"."""
     return _numbers(text, _is_phone, least=7, most=17)
 
 
 def cards(text: str) -> Iterator[Span]:
-    """Card numbers: an issuer's prefix, its length, and a right check digit (ISO/IEC 7812, Luhn)."""
+    """Find card numbers: an issuer's prefix, its length, and a valid check digit (ISO/IEC 7812, Luhn)."""
     return _numbers(text, _is_card, least=13, most=19)
 
 
 def _numbers(text: str, accepts: Accepts, least: int, most: int) -> Iterator[Span]:
-    """The longest accepted sequences of digit groups of ``least`` to ``most`` digits, from left to right, dates apart.
+    """Yield the longest accepted sequences of digit groups with ``least`` to ``most`` digits, left to right, no dates.
 
-    Groups of a run may be joined by anything; before and after an accepted sequence stands a space, or the run ends.
+    Groups may be joined by any separator; an accepted sequence is delimited by spaces or by the ends of the run.
     """
     for match in _NUMBER.finditer(text) if _DIGITS.search(text) else ():
         if match.end() - match.start() < least:
@@ -273,18 +273,18 @@ def _is_phone(text: str, start: int, end: int, run: Span) -> bool:
 # --- the optional library -------------------------------------------------------------------------------------------
 
 REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "PL", "SE", "DK", "NO", "PT", "IN", "BR", "MX", "AU", "JP")
-"""Countries whose national ways of writing a number are known where ``phonenumbers`` is installed."""
+"""Countries whose national number formats are recognised if ``phonenumbers`` is installed."""
 
 
 LEAST_OF_LIBRARY = 9
-"""Digits of a number that is taken for its grouping alone: eight are two years."""
+"""Least number of digits of a number that is accepted by its grouping alone: eight could be two years."""
 _ALONE_BY = 12
-"""Characters before and after such a number without another digit: a row of a table has some."""
+"""Characters before and after such a number that must hold no digit: in a row of a table they would."""
 
 
 @functools.cache
 def phone_library() -> Any:
-    """The package ``phonenumbers`` (the extra ``pii``), or None where it is not installed."""
+    """Return the package ``phonenumbers`` (the extra ``pii``), or None if it is not installed."""
     try:
         return importlib.import_module("phonenumbers")
     except ImportError:
@@ -292,7 +292,7 @@ def phone_library() -> Any:
 
 
 def _known_to_library(shown: str) -> bool:
-    """Whether a number is valid, and grouped as one is, in one of the regions."""
+    """Return whether a number is valid and grouped as usual in one of the regions."""
     library = phone_library()
     if library is None or len(_GROUP.findall(shown)) < 2 or "." in shown:
         return False
@@ -316,4 +316,4 @@ KINDS = (
     Kind("home", "HOME", "home folders, up to the user's name", homes),
     Kind("phone", "PHONE", "phone numbers by shape or by the words before them", phones, same=_digits, in_fields=False),
 )
-"""In the order of precedence where two claim the same place."""
+"""Kinds in order of precedence, for places that several kinds claim."""

@@ -1,4 +1,4 @@
-"""Text of the export's own, where it could not export what was said."""
+"""Rule for texts that an export inserted where it could not export the original."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SENTENCE = re.compile(
     r"|\bthis content may violate our (?:usage|content) polic",
     re.I | re.M,
 )
-"""Sentences that are found anywhere in a text."""
+"""Sentences that are searched anywhere in a text."""
 _SENTENCE_HINTS = (
     "support", "available", "displayed", "shown", "loaded", "issue persists", "error generating", "error occurred",
     "may violate our",
@@ -57,7 +57,7 @@ _MARK_IN_A_LINE = re.compile(
     rf"\[(?:{_PICTURE})(?: of |: )[^\]\n]{{1,120}}\](?!\()|[\[<](?:{_PICTURE}) omitted[\]>]", re.I
 )
 _IN_BRACKETS = re.compile(r"\[[\w .…:]{0,40}\]|<[\w ]{1,40}>|\{\}")
-"""Anything in brackets, where it is all there is."""
+"""Anything in brackets, if it is the whole text."""
 
 _TRY_AGAIN = r"(?:[.!,] (?:please )?(?:try|wait|contact|reload|refresh)\b.{0,60})?"
 _ERROR = (
@@ -86,18 +86,18 @@ _MESSAGE = re.compile(
     r"|click to view\W.{0,60}|lorem ipsum\W.*)",
     re.I,
 )
-"""Messages and buttons of a chat program, where they are the last line."""
+"""Messages and buttons of a chat program, if they are the last line."""
 _NOTHING = re.compile(
     r"(?:null|none|undefined|nan|n/?a|todo|tbd|redacted|deleted|removed|stopped|blank|interrupted|continue|edit)"
     r"(?: (?:null|undefined))*",
     re.I,
 )
-"""Words that count only where nothing else is said."""
+"""Words that count only if they are the whole text."""
 _INVISIBLE = "\u200b\u200e\u200f\ufeff \t"
 
 
 def placeholder(exchange: Exchange) -> str | None:
-    """A sentence, mark or message that stands for something the export does not hold."""
+    """Find a sentence, mark or message that stands for something the export does not hold."""
     for side, text in exchange.sides():
         if place := _within(text):
             return f"{side}: {excerpt(text, *place)}"

@@ -1,4 +1,4 @@
-"""What an audit asks of a corpus: each question has one line, and what is not well has a remedy."""
+"""The questions of an audit: each gives one line, with a remedy if something is wrong."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from rct_lightning.corpus.sides import Sides
 from rct_lightning.dialogue import TYPES, Example
 
 SHOWN = 3
-"""Names that a line shows."""
+"""Maximum number of names shown in a line."""
 WEAK: tuple[TieKind, ...] = ("same passage", "same history", "same short user text", "same pair")
 
 
 def ask(sides: Sides) -> list[Line]:
-    """Every question; those between the sides where there are two."""
+    """Ask every question; those that compare the sides only if there are two."""
     between = (_leakage, _ties_across, _held_skew) if sides.held else ()
     return [question(sides) for question in (_counts, *between, *_OF_ROWS)]
 
@@ -36,7 +36,7 @@ def _counts(sides: Sides) -> Line:
 
 
 def _leakage(sides: Sides) -> Line:
-    """What the guard before step 0 would refuse."""
+    """Report what the guard before step 0 would refuse."""
     found = sides.leakage
     seen = [f"{_named(found.conversations, 'conversation')} on both sides"] if found.conversations else []
     exact = found.rows.get("same row", frozenset())
@@ -53,7 +53,7 @@ def _leakage(sides: Sides) -> Line:
 
 
 def _ties_across(sides: Sides) -> Line:
-    """Weaker things that both sides share."""
+    """Report weaker ties between the sides."""
     found = sides.leakage.rows
     seen = [f"{_named(found[kind], 'eval row')} with the {kind}" for kind in WEAK if kind in found]
     if seen:
@@ -186,7 +186,7 @@ _OF_ROWS: tuple[Callable[[Sides], Line], ...] = (
 
 
 def _found_in(what: str, sides: Sides, kinds: Callable[[Example], list[str]], nothing: str, remedy: str) -> Line:
-    """Rows in which something is found, by kind."""
+    """Report the number of rows in which something is found, by kind."""
     found = Counter(kind for row in sides.rows for kind in kinds(row))
     if not found:
         return Line("ok", what, nothing)
@@ -194,7 +194,7 @@ def _found_in(what: str, sides: Sides, kinds: Callable[[Example], list[str]], no
 
 
 def _tied_rows(sides: Sides, kinds: set[str]) -> set[int]:
-    """Rows that are tied in one of some ways; twins of a minimal pair are alike on purpose."""
+    """Return the rows that have a tie of these kinds; twins of a minimal pair are alike on purpose and are skipped."""
     found: set[int] = set()
     for tie in sides.ties:
         if tie.kind in kinds and len({pair_of(sides.rows[position]) or position for position in tie.rows}) > 1:
@@ -212,7 +212,7 @@ def _and_conversations(rows: Sequence[Example]) -> str:
 
 
 def _named(ids: Iterable[str], one: str, many: str = "") -> str:
-    """How many, and the first of them by name."""
+    """Return the number of ids and the first few of them."""
     names = sorted(ids)
     more = ", …" if len(names) > SHOWN else ""
     return f"{len(names)} {one if len(names) == 1 else many or one + 's'} ({', '.join(names[:SHOWN])}{more})"

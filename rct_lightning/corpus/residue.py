@@ -1,4 +1,4 @@
-"""What cleaning should have taken out and what may still be there: the audit asks here, and only here."""
+"""What cleaning should have removed and may still be there; the audit uses only this module for that."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from rct_lightning.dialogue import Example
 
 
 def personal(row: Example) -> list[str]:
-    """Kinds of personal data in a row, its history included; names have no form and are not among them."""
+    """Return the kinds of personal data in a row, its history included; names cannot be detected."""
     texts = (row.input, row.output, *(turn.content for turn in row.context))
     return sorted({kind for text in texts for kind in _personal_in(text)})
 
 
 def artefacts(row: Example) -> list[str]:
-    """Rules of `rct corpus clean` that would take out a row's own exchange."""
+    """Return the rules of `rct corpus clean` that would remove a row because of its own exchange."""
     exchange = Exchange(row.input, row.output)
     return [rule.name for rule in EXCHANGE_RULES if rule.find is not None and rule.find(exchange)]
 
 
-@lru_cache(maxsize=1 << 14)  # the rows of a conversation have their history in common
+@lru_cache(maxsize=1 << 14)  # the rows of a conversation share their history
 def _personal_in(text: str) -> tuple[str, ...]:
     return tuple(kind.name for kind in KINDS if next(kind.find(text), None) is not None)

@@ -1,4 +1,4 @@
-"""The file of imported rows while it grows: one version of each conversation, and whole in its place or not there."""
+"""The file of imported rows while it is written: one version of each conversation, moved into place when complete."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ COPY = 1 << 20
 
 
 class RowFile:
-    """Rows written as they come, beside the final place, with one version of each conversation.
+    """Writes rows as they come to a file beside the final place, and keeps one version of each conversation.
 
-    Where a conversation comes again, the newer version stays, of two as new the longer one. The other's bytes are left
-    out when the file is put in its place.
+    If a conversation occurs again, the newer version is kept, or the longer one if both are equally new. The bytes of
+    the other version are left out when the file is moved into place.
     """
 
     def __init__(self, path: Path, tally: Tally) -> None:
         self.path, self.tally = path, tally
         self.index: dict[str, tuple[tuple[float, int], int, int, int]] = {}
-        """Of each conversation: rank, first byte, byte after the last, rows."""
+        """For each conversation: rank, first byte, byte after the last, number of rows."""
         self.count = 0
         self._dead: list[tuple[int, int]] = []
-        self._ready: dict[str, str] = {}  # ids of ready-made rows, with their conversation
+        self._ready: dict[str, str] = {}  # conversation of each ready-made row, by the row's id
         self._end = 0
 
     def __enter__(self) -> RowFile:
@@ -50,14 +50,14 @@ class RowFile:
         if kind is not None and self._made:
             try:
                 self.path.parent.rmdir()
-            except OSError:  # somebody else put something there
+            except OSError:  # another process wrote something there
                 pass
 
     def add(self, conversation: Conversation, rows: Sequence[Example]) -> None:
-        """Write the rows of a conversation, unless a version that ranks higher was written before.
+        """Write the rows of a conversation, unless a version of at least the same rank was written before.
 
         Raises:
-            UserError: Ready-made rows come twice under one name and differ, or the disk does not take them.
+            UserError: A conversation of ready-made rows occurs twice with different rows, or writing failed.
         """
         if not rows:
             return
@@ -88,9 +88,9 @@ class RowFile:
         self.count += len(rows)
 
     def _lines(self, rows: Sequence[Example], name: str) -> Iterator[bytes]:
-        """Rows as JSON lines, without a context that is just the conversation so far: readers rebuild it.
+        """Yield rows as JSON lines, without a context that is just the conversation so far: readers rebuild it.
 
-        With it, a conversation of n exchanges would be written n/2 times.
+        With the contexts, a conversation of n exchanges would be written about n/2 times.
         """
         so_far: tuple[Turn, ...] = ()
         for row in rows:
@@ -110,7 +110,7 @@ class RowFile:
         return same
 
     def _refuse_same_ids(self) -> None:
-        """Derived ids differ among themselves, and ready-made ones too; one could be the other."""
+        """Refuse a ready-made id that equals a derived one; within each of the two kinds ids are unique already."""
         own = set(self._ready.values())
         for row_id in self._ready:
             name, _, number = row_id.rpartition("-")
@@ -119,10 +119,10 @@ class RowFile:
                     raise _same_id(row_id)
 
     def replace(self, account_path: Path, account: Mapping[str, Any]) -> None:
-        """Put rows and account in their places.
+        """Move the rows and the report into place.
 
         Raises:
-            UserError: Two rows have one id, or the disk does not take them.
+            UserError: Two rows have the same id, or writing failed.
         """
         self._refuse_same_ids()
         try:

@@ -1,4 +1,4 @@
-"""The rules that look at one exchange; those that compare rows are in :mod:`rct_lightning.corpus.duplicates`."""
+"""The rules that judge a single exchange; those that compare rows are in :mod:`rct_lightning.corpus.duplicates`."""
 
 from __future__ import annotations
 
@@ -15,4 +15,4 @@ EXCHANGE_RULES = (
     Rule("wrong-speaker", "a reply that holds turns of the user, or is the user's text", wrong_speaker, spoils=True),
     Rule("noise", "encoded data, tables of numbers, broken encodings, one word over and over", noise, spoils=True),
 )
-"""In the order in which they are asked; a row is counted for the first that speaks."""
+"""Rules in the order in which they are applied; a row is counted under the first one that applies."""

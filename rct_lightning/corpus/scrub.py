@@ -1,7 +1,8 @@
-"""Personal data replaced by placeholders: one value, one placeholder, in every row and every context of a corpus.
+"""Replaces personal data by placeholders: each value has one placeholder, in every row and every context of a corpus.
 
-Two passes, because numbers must not depend on the order of the file: :meth:`Scrubber.survey` is shown every text, then
-:meth:`Scrubber.scrub` replaces. A corpus that holds placeholders already keeps them, and new ones go on counting.
+There are two passes, because the numbers must not depend on the order of the file: :meth:`Scrubber.survey` sees every
+text, then :meth:`Scrubber.scrub` replaces. Placeholders that a corpus already holds are kept, and new ones continue
+their numbering.
 """
 
 from __future__ import annotations
@@ -21,19 +22,19 @@ from rct_lightning.errors import UserError
 PLACEHOLDER = re.compile(r"\[([A-Z]{2,10})_(\d{1,9})\]")
 NAME = Kind("name", "NAME", "names of the list given with --names", lambda text: iter(()))
 ROUNDS = 8
-"""Replacing can uncover something; so often at most a text is looked at again."""
+"""Maximum number of times a text is searched: a replacement can uncover further personal data."""
 REMEMBERED = 2048
-"""Texts whose outcome is remembered: turns come again in the contexts of the rows that follow."""
+"""Number of texts whose result is cached: turns recur in the contexts of the rows that follow."""
 _WORD = re.compile(r"\w+")
 Place = tuple[float, int, str]
-"""Where a row stands among all, whatever the order of the file."""
+"""Sort key of a row among all rows, independent of the order of the file."""
 
 
 class Names:
-    """The user's own list of names: a name is found as it is written and in capitals, on whole words.
+    """The user's own list of names: a name is found as a whole word, as it is written or in capitals.
 
     Args:
-        replacements: Name to what stands in its place, or None for a placeholder.
+        replacements: Replacement by name; None for a placeholder.
     """
 
     def __init__(self, replacements: Mapping[str, str | None]) -> None:
@@ -43,7 +44,7 @@ class Names:
             for form in _forms(name):
                 self._name_of.setdefault(form, name)
         self._by_word: defaultdict[str, list[str]] = defaultdict(list)
-        self._anywhere: list[str] = []  # where no word begins: scripts without spaces, a leading apostrophe
+        self._anywhere: list[str] = []  # found inside words too: scripts without spaces, a leading apostrophe
         for form in sorted(self._name_of, key=lambda form: (-len(form), form)):
             word = _WORD.match(form)
             if word is None or _without_spaces(form[0]):
@@ -52,7 +53,7 @@ class Names:
                 self._by_word[word.group()].append(form)
 
     def find(self, text: str) -> Iterator[tuple[int, int]]:
-        """Start and end of every name, the longest where several begin."""
+        """Yield start and end of every name, the longest one if several begin at the same place."""
         for word in _WORD.finditer(text):
             for form in self._by_word.get(word.group(), ()):
                 if text.startswith(form, word.start()) and _ends(text, word.start() + len(form), form):
@@ -66,7 +67,7 @@ class Names:
                 at = text.find(form, at + 1)
 
     def name_of(self, found: str) -> str:
-        """The name of the list that was found."""
+        """Return the name in the list to which a found form belongs."""
         return self._name_of[found]
 
 
@@ -75,7 +76,7 @@ def _forms(name: str) -> set[str]:
 
 
 def _ends(text: str, end: int, form: str) -> bool:
-    """Whether what stands at ``end`` is no longer part of the same word."""
+    """Return whether the word of a name ends at ``end``."""
     return _without_spaces(form[-1]) or not _WORD.match(text, end)
 
 
@@ -84,10 +85,10 @@ def _without_spaces(character: str) -> bool:
 
 
 def read_names(path: Path) -> Names:
-    """Read a list of names: one a line, optionally ``name = replacement``; ``#`` begins a comment.
+    """Read a list of names: one per line, optionally ``name = replacement``; ``#`` begins a comment.
 
     Raises:
-        UserError: The file is missing, not UTF-8 or empty, or a line cannot be meant so.
+        UserError: The file is missing, not UTF-8 or empty, or a line is not valid.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -130,7 +131,7 @@ class Scrubber:
     """Finds personal data and replaces it.
 
     Args:
-        off: Names of kinds that are left alone.
+        off: Names of kinds that are turned off.
         names: The user's list, or None.
     """
 
@@ -142,22 +143,22 @@ class Scrubber:
             self._replacements = {name: new for name, new in names.replacements.items() if new}
             self.kinds.append(replace(NAME, find=names.find, same=names.name_of))
         self.first: dict[tuple[str, str], tuple[Place, int]] = {}
-        """Of each value, by label: where it comes first."""
-        self._taken: Counter[str] = Counter()  # the highest number that was there before, by label
+        """First occurrence of each value, by (label, value)."""
+        self._taken: Counter[str] = Counter()  # the highest number in use so far, by label
         self._numbers: dict[tuple[str, str], int] = {}
         self._values_in = lru_cache(REMEMBERED)(self._values)
         self.scrub = lru_cache(REMEMBERED)(self._scrub)
 
     def survey(self, text: str, place: Place, fields: bool = False) -> int:
-        """Take note of what a text holds.
+        """Record the personal data in a text.
 
         Args:
             text: Any text of a row.
-            place: Where the row stands.
+            place: The row's place.
             fields: As for :meth:`scrub`.
 
         Returns:
-            How much there is.
+            The number of values found.
         """
         values = self._values_in(text, fields)
         for number, value in enumerate(values):
@@ -167,12 +168,12 @@ class Scrubber:
         return len(values)
 
     def number(self) -> None:
-        """Give out the numbers, in the order of first appearance, when every text has been surveyed."""
+        """Assign the numbers in the order of first appearance, after every text was surveyed."""
         for label, value in sorted(self.first, key=lambda key: (self.first[key], key)):
             self._placeholder(label, value)
 
     def values(self) -> Counter[str]:
-        """Distinct values by kind."""
+        """Count the distinct values by kind."""
         names = {kind.label: kind.name for kind in self.kinds}
         return Counter(names[label] for label, _ in self.first)
 
@@ -197,11 +198,11 @@ class Scrubber:
         return found
 
     def _scrub(self, text: str, fields: bool = False) -> tuple[str, tuple[str, ...]]:
-        """The text with placeholders, and the label of each replacement.
+        """Return the text with placeholders, and the label of each replacement.
 
         Args:
             text: Any text that was surveyed.
-            fields: It is no utterance but another field of the row: numbers are left alone.
+            fields: Whether it is another field of the row, not an utterance: then numbers are left alone.
         """
         labels: list[str] = []
 
@@ -226,7 +227,7 @@ class Scrubber:
 
 
 def _spans(text: str, kinds: Sequence[Kind]) -> list[tuple[int, int, Kind]]:
-    """What is to be replaced, from left to right; where two overlap, the kind that is named first has it."""
+    """Return what is to be replaced, from left to right; where places overlap, the kind listed first wins."""
     found: list[tuple[int, int, Kind]] = []
     taken = bytearray()
     for kind in kinds:
@@ -242,7 +243,7 @@ def _spans(text: str, kinds: Sequence[Kind]) -> list[tuple[int, int, Kind]]:
 
 
 def texts_in(value: Any) -> Iterator[str]:
-    """Every text in a field of a row, however deep."""
+    """Yield every string in a field of a row, at any depth."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
@@ -254,7 +255,7 @@ def texts_in(value: Any) -> Iterator[str]:
 
 
 def with_texts(value: Any, change: Callable[[str], str]) -> Any:
-    """The same field with every text in it changed."""
+    """Return the same field with ``change`` applied to every string in it."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""A row as the model sees it: what is context, what is learnt, what does not fit."""
+"""Shows a row as the model sees it: what is context, what is learnt, what does not fit."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from rct_lightning.errors import UserError
 from rct_lightning.template import DialogueTemplate, SpanKind
 
 TURN_SPANS, PRESENT_SPANS = 3, 5
-"""Role, content and newline of an earlier turn; two roles, user text, newline and reply of the present exchange."""
+"""Role, content and newline of an earlier turn; two roles, user text, newline and reply of the current exchange."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Tokens in a row that are treated alike.
+    """Consecutive tokens of a row that are treated alike.
 
     Attributes:
-        kind: What they are.
-        text: What they say; special tokens by their names.
-        tokens: How many.
-        cut: Whether they do not fit, and the model never sees them.
+        kind: Their kind.
+        text: Their text; special tokens by their names.
+        tokens: Their number.
+        cut: Whether they are cut off, so that the model never sees them.
     """
 
     kind: SpanKind
@@ -38,7 +38,7 @@ class Piece:
 
 
 def find(rows: Sequence[Example], wanted: str) -> tuple[int, Example]:
-    """A row by id, or by its number counted from 1; with its number.
+    """Return a row and its number, by id or by its number counted from 1.
 
     Raises:
         UserError: There is no such row.
@@ -54,10 +54,10 @@ def find(rows: Sequence[Example], wanted: str) -> tuple[int, Example]:
 
 
 def pieces(row: Example, tokenizer: FolderTokenizer, limit: int, template: DialogueTemplate) -> list[Piece]:
-    """The whole row in pieces, those among them that a limit cuts off.
+    """Return the whole row in pieces, including those that a limit cuts off.
 
     Raises:
-        UserError: Not even the roles fit.
+        UserError: The limit leaves no room for any part of the reply.
     """
     whole, fitting = (template.encode(row, tokenizer, length) for length in (WITHOUT_LIMIT, limit))
     if len(fitting.ids) > limit or fitting.reply_tokens_cut == len(whole.ids) - whole.prompt_length:

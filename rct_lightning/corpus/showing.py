@@ -1,4 +1,4 @@
-"""What an import shows on the terminal: a bar while it reads, a table at the end."""
+"""Terminal output of an import: a progress bar while it reads, a table at the end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FILES_SHOWN = 20
 
 @contextmanager
 def import_progress() -> Iterator[Callable[[int, int], object] | None]:
-    """A bar of the bytes read, on a terminal; None elsewhere."""
+    """Show a bar of the bytes read and yield the function that advances it; None if stderr is no terminal."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -30,7 +30,7 @@ def import_progress() -> Iterator[Callable[[int, int], object] | None]:
 
 
 def show_import(report: Report, out: Path) -> None:
-    """Print the account: files, what was left out, what was altered."""
+    """Print the report: files, what was left out, what was altered."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

@@ -1,4 +1,4 @@
-"""What is audited, and what is computed of it once."""
+"""The audited rows, and values that are computed from them once."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Quotes = Sequence[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Sides:
-    """What is audited.
+    """The rows of an audit.
 
     Attributes:
-        train: Rows to learn from; all rows where they were not split yet.
-        held: Rows to measure with; none where they were not split yet.
-        labels: Rules of types, and what counts as a marker.
-        lengths: Tokens of both sides, train first.
+        train: Training rows; all rows if they are not split yet.
+        held: Evaluation rows; none if the rows are not split yet.
+        labels: Rules for types, and the lexicon that defines markers.
+        lengths: Token lengths of both sides, train first.
     """
 
     train: Sequence[Example]
@@ -34,22 +34,22 @@ class Sides:
 
     @cached_property
     def rows(self) -> list[Example]:
-        """Both sides, train first."""
+        """Rows of both sides, train first."""
         return [*self.train, *self.held]
 
     @cached_property
     def marked(self) -> list[bool]:
-        """Whether the user's text of each row carries a marker."""
+        """For each row, whether the user's text holds a marker."""
         return [self.labels.lexicon.strength(row.input) > 0 for row in self.rows]
 
     @cached_property
     def ties(self) -> list[Tie]:
-        """What rows have in common."""
+        """The ties between rows."""
         return ties(self.rows)
 
     @cached_property
     def leakage(self) -> Leakage:
-        """What the sides have in common."""
+        """What evaluation rows share with training rows."""
         return leakage(self.train, self.held, self.ties)
 
     @cached_property
@@ -59,5 +59,5 @@ class Sides:
         return measure.phrases_said(self.train, every), measure.phrases_said(self.held, every)
 
     def phrases(self, half: Half) -> set[str]:
-        """Phrases of one half of the banks that evaluation scores."""
+        """Return the phrases of one half of the banks that evaluation scores."""
         return {phrase for bank in measure.BANKS for phrase in self.labels.lexicon.phrases(bank, half)}

@@ -1,7 +1,8 @@
-"""Where exports lie: files, folders and zip archives as one list of named files, opened one at a time.
+"""Locates exports: files, folders and zip archives as one list of named files, opened one at a time.
 
-Nothing is unpacked to the disk. Of an archive only what is imported is read, as a stream, and what an archive claims is
-checked before a byte of it is decompressed; `zipfile` reads no more of a member than its header claims.
+Nothing is unpacked to the disk. Only what is imported is read from an archive, as a stream, and the sizes that an
+archive claims are checked before a byte of it is decompressed; `zipfile` reads no more of a member than its header
+claims.
 """
 
 from __future__ import annotations
@@ -22,18 +23,18 @@ from rct_lightning.corpus.conversation import Tally
 from rct_lightning.errors import UserError
 
 MOST_ENTRIES = 10_000
-"""Entries of an archive."""
+"""Maximum number of entries of an archive."""
 MOST_BYTES = 2 << 30
-"""Bytes of all that is read of an archive, decompressed."""
+"""Maximum number of decompressed bytes that are read from an archive."""
 MOST_RATIO = 200
-"""Decompressed bytes for one compressed; text has 3 to 10."""
+"""Maximum number of decompressed bytes per compressed byte; text has 3 to 10."""
 RATIO_FROM = 1 << 20
-"""Bytes from which on the ratio matters: small files compress as they like."""
+"""Size in bytes above which the ratio is checked; small files may compress better."""
 
 EXPORTS = re.compile(r"conversations(?:-\d+)?\.json|MyActivity\.json|prod-grok-backend\.json", re.I)
-"""Names that the exports themselves have. Where a folder has one, its other JSON files are not conversations."""
+"""File names of the exports themselves. If a folder has one, its other files are not read as conversations."""
 PRIVATE = re.compile(r"users?\.json|(?:.*[-_. ])?(?:auth|billing)(?:[-_. ].*)?\.json", re.I)
-"""Accounts, sign-ins and payments. Never opened, whoever asks."""
+"""Names of files with accounts, sign-ins and payments. They are never opened, even on request."""
 READABLE = {".json", ".jsonl", ".ndjson", ".rtf", ".txt", ".md", ".markdown", ".html", ".htm"}
 TEXTS = {".rtf", ".txt", ".md", ".markdown"}
 MANIFEST = re.compile(r"(?:.*[-_])?manifest\.json", re.I)
@@ -44,13 +45,13 @@ PACKED = {".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".rar"}
 
 @dataclass(frozen=True)
 class Member:
-    """A file to import, wherever it lies.
+    """A file to import, on the disk or inside an archive.
 
     Attributes:
         path: The file on the disk, or the archive that holds it.
         inside: Entries to follow inside the archive: none for a plain file, two for an archive in an archive.
-        size: In bytes, decompressed.
-        asked: The user named this very file: that it cannot be read is an error, not a count.
+        size: Size in bytes, decompressed.
+        asked: Whether the user named this very file: if it cannot be read, that is an error, not just counted.
     """
 
     path: Path
@@ -60,25 +61,25 @@ class Member:
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         return ":".join([str(self.path), *self.inside])
 
     @property
     def base(self) -> str:
-        """Its own name, without folders."""
+        """Its file name, without folders."""
         return PurePosixPath(self.inside[-1]).name if self.inside else self.path.name
 
     @property
     def suffix(self) -> str:
-        """Ending of the name, in lower case."""
+        """Suffix of the name, in lower case."""
         return PurePosixPath(self.base).suffix.lower()
 
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:
-        """The file's bytes, decompressed as they are read.
+        """Open the file for reading bytes, decompressed as they are read.
 
         Raises:
-            UserError: It cannot be opened.
+            UserError: The file cannot be opened.
         """
         with ExitStack() as stack:
             try:
@@ -94,12 +95,12 @@ class Member:
 
 
 def find(paths: Iterable[Path], tally: Tally, *, leave_out: Collection[Path] = ()) -> list[Member]:
-    """What there is to import under some paths, in the order of their names.
+    """Find the files to import under some paths; within a folder, sorted by name.
 
     Args:
         paths: Files, folders or zip archives.
         tally: Where files that are not read are counted.
-        leave_out: Files that are not read where they are met in a folder, resolved: those of the corpus to write.
+        leave_out: Resolved paths that are skipped inside folders: the files of the corpus to write.
 
     Raises:
         UserError: A path does not exist or may not be read, or an archive breaks a limit.
@@ -163,7 +164,7 @@ def _in_archive_begins(archive: zipfile.ZipFile, members: Mapping[str, zipfile.Z
 
 
 def _choose(names: Iterable[str], where: str, tally: Tally, read: Callable[[str], str]) -> tuple[list[str], list[str]]:
-    """Files of one folder that are read, and archives to look into; ``read`` gives the beginning of a file."""
+    """Return the files of one folder to read and the archives to open; ``read`` returns the beginning of a file."""
     names = sorted(name for name in names if not name.startswith("."))
     exports = [name for name in names if EXPORTS.fullmatch(name)]
     chosen, archives, listed = [], [], ""
@@ -186,7 +187,7 @@ def _choose(names: Iterable[str], where: str, tally: Tally, read: Callable[[str]
 
 
 def _count_missing(names: Iterable[str], manifest: str, where: str, tally: Tally) -> None:
-    """Count the parts of an export that its manifest names, or that its numbers leave out."""
+    """Count missing parts of an export: named in its manifest, or gaps in the numbering."""
     there = {int(found[1]) for name in names if (found := SHARD.fullmatch(name))}
     wanted = {int(number) for number in SHARD.findall(manifest)} or set(range(max(there, default=-1) + 1))
     for number in sorted(wanted - there):
@@ -204,7 +205,7 @@ def _in_archive(path: Path, tally: Tally) -> list[Member]:
 
 
 def _entries(file: BinaryIO, holder: Member, tally: Tally, left: list[int]) -> Iterator[Member]:
-    """Entries of an archive that are read; ``left`` is what may still be decompressed, in bytes."""
+    """Yield the entries of an archive to read; ``left`` holds the number of bytes that may still be decompressed."""
     with zipfile.ZipFile(file) as archive:
         infos = archive.infolist()
         if len(infos) > MOST_ENTRIES:
@@ -234,7 +235,7 @@ def _entries(file: BinaryIO, holder: Member, tally: Tally, left: list[int]) -> I
 
 
 def _is_plain(info: zipfile.ZipInfo, holder: Member, tally: Tally) -> bool:
-    """Whether an entry is a file under a harmless name."""
+    """Return whether an entry is a regular file with a harmless name."""
     if info.is_dir() or info.filename.startswith("__MACOSX/"):
         return False
     parts = re.split(r"[/\\]", info.filename)

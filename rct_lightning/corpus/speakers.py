@@ -1,4 +1,4 @@
-"""Who speaks in a transcript without roles: the user's own map from the beginnings of lines to sides."""
+"""Speakers of transcripts without roles: the user's own map from beginnings of lines to sides."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ LARGEST = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Speakers:
-    """Patterns in their order, each with the side that speaks from a line on that begins with it."""
+    """Patterns in order, each with the side that speaks from a line that begins with it."""
 
     patterns: tuple[tuple[re.Pattern[str], Side], ...]
 
     def of(self, line: str) -> tuple[Side, str] | None:
-        """Who begins to speak in a line, and the line without the part that says so; None where nobody does."""
+        """Return who begins to speak in a line, and the line without the matched part; None if nobody does."""
         for pattern, side in self.patterns:
             found = pattern.match(line)
             if found:
@@ -36,7 +36,7 @@ def read_speakers(path: Path) -> Speakers:
     """Read a map: lines ``side: regular expression`` (``#`` begins a comment line), or a JSON object expression → side.
 
     Raises:
-        UserError: It cannot be read, names another side, or one of the two sides is missing.
+        UserError: It cannot be read, holds an invalid side or expression, or one of the two sides is missing.
     """
     try:
         if path.stat().st_size > LARGEST:
@@ -63,7 +63,7 @@ def read_speakers(path: Path) -> Speakers:
 
 
 def _pairs(content: str, path: Path) -> list[tuple[str, str, str]]:
-    """Each rule as where it stands, the expression and the side."""
+    """Return each rule as its place, the expression and the side."""
     if content.lstrip().startswith("{"):
         try:
             rules = json.loads(content)

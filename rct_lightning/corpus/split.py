@@ -1,10 +1,10 @@
-"""Which rows are held out: the one splitter of this project.
+"""Chooses the rows to hold out; this is the only splitter of the project.
 
-Rows of a conversation stay together, and so do conversations that are tied (``leakage.py``). A keyed hash of their
-content puts such groups in order, so that neither the order of the file nor its ids decide. They are taken in that
-order while they bring the mix of types, of rows with a history and of marked rows nearer to that of the corpus, and
-only where the wished number of rows can still be reached exactly (subset sums of the groups that are left). Exchanging
-groups of one size then brings the mix as near as that can.
+Rows of a conversation stay together, and so do conversations that are tied (``leakage.py``). Such groups are ordered by
+a keyed hash of their content, so that neither the order of the file nor its ids matter. Groups are taken in that order
+if they bring the mix of types, of rows with a history and of marked rows nearer to that of the corpus, and only if the
+requested number of rows can still be reached exactly (subset sums of the remaining groups). Exchanging groups of the
+same size then improves the mix further.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from rct_lightning.errors import UserError
 from rct_lightning.markers import Lexicon
 
 WEAK: tuple[TieKind, ...] = ("same history", "same passage", "same short user text")
-"""Ties that are let go where with them the wished number of rows cannot be held out, and without them it can."""
+"""Ties that are ignored if they prevent holding out the requested number of rows and more can be held out without."""
 LARGEST_SHARES = (4, 2, 1)
-"""A group may fill a quarter of what is held out; where the number cannot be reached so, half; in the end all of it."""
+"""A group may fill a quarter of what is held out; if the number cannot be reached that way, half; at last all of it."""
 EXCHANGES = 200
 
 Vector = npt.NDArray[np.float64]
@@ -38,7 +38,7 @@ class Group:
     Attributes:
         rows: Positions of their rows.
         conversations: Their names.
-        ties: Why they stay together: ties between them by kind; empty where it is one conversation.
+        ties: Why they stay together: number of ties between them by kind; empty for a single conversation.
     """
 
     rows: tuple[int, ...]
@@ -51,11 +51,11 @@ class Split:
     """Rows of both sides, in the order of the file.
 
     Attributes:
-        train: Rows to learn from.
-        held: Rows to measure with.
-        wished: How many were to be held out.
-        groups: What was kept together, in the order of the file.
-        loosened: Whether weak ties were let go.
+        train: Training rows.
+        held: Evaluation rows.
+        wished: Number of rows that were requested to be held out.
+        groups: The groups that were kept together, in the order of the file.
+        loosened: Whether weak ties were ignored.
     """
 
     train: list[Example]
@@ -66,18 +66,18 @@ class Split:
 
     @property
     def rows(self) -> int:
-        """Rows of both sides."""
+        """Number of rows of both sides."""
         return len(self.train) + len(self.held)
 
 
 def split(rows: Sequence[Example], eval_size: int, seed: int = 0, lexicon: Lexicon | None = None) -> Split:
-    """Hold out exactly ``eval_size`` rows, or as many below as whole groups allow.
+    """Hold out exactly ``eval_size`` rows, or as many fewer as whole groups allow.
 
     Args:
-        rows: Of one corpus. Types should be there: what has no type is a kind of its own.
-        eval_size: Rows to hold out.
+        rows: The rows of one corpus. They should have types: rows without one are treated as a type of their own.
+        eval_size: Number of rows to hold out.
         seed: Key of the hash that orders the groups.
-        lexicon: What counts as a marked row.
+        lexicon: Defines which rows are marked.
 
     Raises:
         UserError: One side would be empty.
@@ -99,7 +99,7 @@ def split(rows: Sequence[Example], eval_size: int, seed: int = 0, lexicon: Lexic
 
 
 def group(rows: Sequence[Example], found: Iterable[Tie]) -> list[Group]:
-    """Conversations and what ties them, as groups in the order of the first row of each."""
+    """Return tied conversations as groups, in the order of the first row of each."""
     first: dict[str, int] = {}
     root = [first.setdefault(row.conversation, position) for position, row in enumerate(rows)]
 
@@ -129,7 +129,7 @@ def group(rows: Sequence[Example], found: Iterable[Tie]) -> list[Group]:
 
 
 def _choose(rows: Sequence[Example], groups: Sequence[Group], wished: int, seed: int, lexicon: Lexicon) -> list[int]:
-    """Numbers of the groups that are held out."""
+    """Return the numbers of the groups to hold out."""
     if wished >= len(rows):
         return []
     order = _by_content(rows, groups, seed)
@@ -147,7 +147,7 @@ def _choose(rows: Sequence[Example], groups: Sequence[Group], wished: int, seed:
 
 
 def _by_content(rows: Sequence[Example], groups: Sequence[Group], seed: int) -> list[int]:
-    """Numbers of groups in an order that depends on the seed and on what is said, and on nothing else."""
+    """Return the numbers of the groups in an order that depends only on the seed and on the content."""
     key = str(seed).encode()
 
     def digest(parts: Iterable[bytes]) -> bytes:
@@ -162,7 +162,7 @@ def _by_content(rows: Sequence[Example], groups: Sequence[Group], seed: int) -> 
 
 
 def _mix(rows: Sequence[Example], groups: Sequence[Group], lexicon: Lexicon) -> Vector:
-    """Rows of each group by type, with a history, and marked: shape (groups, kinds)."""
+    """Return the number of rows of each group by type, with a history, and marked: shape (groups, types + 2)."""
     kinds = sorted({row.type or "" for row in rows})
     mix = np.zeros((len(groups), len(kinds) + 2))
     for number, members in enumerate(groups):
@@ -175,7 +175,7 @@ def _mix(rows: Sequence[Example], groups: Sequence[Group], lexicon: Lexicon) -> 
 
 
 def _reachable(sizes: Sequence[int], wished: int) -> list[int]:
-    """For each place, the sums up to ``wished`` that can be made of the sizes from there on, as bits."""
+    """Return for each place, as a bit set, the sums up to ``wished`` that the sizes from there on can form."""
     mask, reach = (1 << (wished + 1)) - 1, [1]
     for size in reversed(sizes):
         reach.append((reach[-1] | reach[-1] << size) & mask)
@@ -183,7 +183,7 @@ def _reachable(sizes: Sequence[int], wished: int) -> list[int]:
 
 
 def _take(order: Sequence[int], groups: Sequence[Group], mix: Vector, reach: Sequence[int], total: int) -> list[int]:
-    """Groups in their order that bring the mix nearer, as long as the total stays within reach."""
+    """Take groups in order if they bring the mix nearer, while the total stays reachable."""
     target, scale = _target(mix, total)
     left, missing = total, target.copy()
     taken = []
@@ -199,14 +199,14 @@ def _take(order: Sequence[int], groups: Sequence[Group], mix: Vector, reach: Seq
 
 
 def _target(mix: Vector, total: int) -> tuple[Vector, Vector]:
-    """What the held-out side should hold, and what a deviation from it is divided by."""
+    """Return the target mix of the held-out side, and the divisor of squared deviations from it."""
     rows = mix[:, :-2].sum()
     target = mix.sum(axis=0) * (total / rows)
     return target, np.maximum(target, 1.0)
 
 
 def _exchanged(taken: list[int], rest: list[int], groups: Sequence[Group], mix: Vector) -> list[int]:
-    """The same number of rows, nearer to the mix, by exchanging groups of one size."""
+    """Return groups with the same number of rows and a better mix, by exchanging groups of the same size."""
     if not taken or not rest:
         return taken
     target, scale = _target(mix, _size(groups, taken))
@@ -234,7 +234,7 @@ Kinds = dict[int, dict[bytes, list[int]]]
 
 
 def _first_of_each_kind(numbers: Sequence[int], groups: Sequence[Group], mix: Vector) -> Kinds:
-    """Groups by size and by their part of the mix; those that agree in both are exchanged in order."""
+    """Return groups by size and by their row of the mix; groups that agree in both are exchanged in order."""
     kinds: Kinds = defaultdict(dict)
     for number in numbers:
         kinds[len(groups[number].rows)].setdefault(mix[number].tobytes(), []).append(number)

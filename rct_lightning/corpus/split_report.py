@@ -1,4 +1,4 @@
-"""What a person is told of a split."""
+"""The report of a split."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rct_lightning.page import Table
 
 
 def table(found: Split, lexicon: Lexicon) -> Table:
-    """Rows of both sides by type, and what else was kept in balance."""
+    """Return rows of both sides by type, with a history and marked, and the number of conversations."""
     sides = {"train": found.train, "eval": found.held}
     counts = {
         "with history": [sum(bool(row.context) for row in rows) for rows in sides.values()],
@@ -29,7 +29,7 @@ def table(found: Split, lexicon: Lexicon) -> Table:
 
 
 def lines(found: Split) -> list[Line]:
-    """Size, ties, and whatever would make an evaluation on these rows say less than it seems to."""
+    """Return lines on size, ties, and anything that makes an evaluation on these rows less informative."""
     return [line for line in (_size(found), *_ties(found), _skew(found), _stock(found), _labels(found)) if line]
 
 

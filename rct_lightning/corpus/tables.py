@@ -1,4 +1,4 @@
-"""Tables of ready-made text as the data card and the audit print them: the first column to the left, figures right."""
+"""Text tables as the data card and the audit print them: first column left-aligned, figures right-aligned."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from rct_lightning.page import Table
 
 
 def render(found: Sequence[Table]) -> str:
-    """Tables as Markdown with aligned columns, readable in a terminal and on a page."""
+    """Return tables as Markdown with aligned columns, readable in a terminal and on a page."""
     return "\n\n".join(f"### {table.caption}\n\n{aligned(table)}" for table in found) + "\n"
 
 
 def aligned(table: Table) -> str:
-    """The lines of a table without its caption."""
+    """Return the lines of a table without its caption."""
     texts = [table.header, *([cell.text for cell in row] for row in table.cells())]
     lines = [[text.replace("|", "/").replace("\n", " ") for text in line] for line in texts]
     widths = [max(3, *(len(line[column]) for line in lines)) for column in range(len(table.header))]
@@ -24,5 +24,5 @@ def aligned(table: Table) -> str:
 
 
 def share(part: Sequence[Any], whole: Sequence[Any]) -> str:
-    """One length over another in percent; "-" over nothing."""
+    """Return the length of ``part`` as a percentage of that of ``whole``; "-" if ``whole`` is empty."""
     return f"{len(part) / len(whole):.1%}" if whole else "-"

@@ -1,4 +1,4 @@
-"""Files that belong together are written together: all of them, or none."""
+"""Writes files that belong together: either all of them or none."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rct_lightning.errors import UserError
 
 
 def unwritable(path: Path, error: OSError) -> UserError:
-    """What to say where the disk does not take something."""
+    """Return the error for a path that cannot be written."""
     if isinstance(error, FileExistsError | NotADirectoryError):
         return UserError(f"{path}: it cannot be written: a file stands where a folder is needed. Nothing was changed.")
     return UserError(f"{path}: it cannot be written ({error.strerror or error}). Nothing was changed.")
@@ -23,7 +23,7 @@ def put(texts: Mapping[Path, str]) -> None:
     """Write some files of a folder.
 
     Raises:
-        UserError: The disk does not take one of them; then none has changed.
+        UserError: One of them cannot be written; then none has changed.
     """
     with written_together(list(texts)) as files:
         for file, text in zip(files, texts.values(), strict=True):
@@ -32,13 +32,13 @@ def put(texts: Mapping[Path, str]) -> None:
 
 @contextmanager
 def written_together(paths: Sequence[Path]) -> Iterator[list[IO[str]]]:
-    """Open files for text beside their final places, and put them there when the block ends without an error.
+    """Open text files beside their final places, and move them there when the block ends without an error.
 
     Args:
-        paths: All in one folder, which is made if it is not there.
+        paths: Paths in one folder, which is created if it does not exist.
 
     Raises:
-        UserError: The disk does not take them.
+        UserError: They cannot be written.
     """
     folder = paths[0].parent
     made = not folder.exists()

@@ -1,4 +1,4 @@
-"""Tokens of a model's folder without the model and without torch."""
+"""Tokenises with the tokenizer of a model's folder, without the model and without torch."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from rct_lightning.errors import UserError
 
 BATCH = 2048
 BUNDLED = Path("data") / "nano"
-"""Where the bundled base is, seen from the checkout."""
+"""Path of the bundled base, relative to the checkout."""
 
 
 def tokenizer_of(folder: Path | None) -> FolderTokenizer:
-    """That of a model's folder, or of the bundled base: where the command is typed, else in the checkout installed.
+    """Return the tokenizer of a folder; None: of the bundled base in the current directory, else in the checkout.
 
     Raises:
-        UserError: There is none.
+        UserError: There is none, or it cannot be read.
     """
     if folder is not None:
         return FolderTokenizer(folder)
@@ -27,15 +27,15 @@ def tokenizer_of(folder: Path | None) -> FolderTokenizer:
 
 
 class FolderTokenizer:
-    """The fast tokenizer of a model's folder, as :class:`~rct_lightning.template.DialogueTemplate` asks it.
+    """The fast tokenizer of a model's folder, as :class:`~rct_lightning.template.DialogueTemplate` needs it.
 
-    Special tokens that stand in somebody's text are its characters, as in training.
+    Names of special tokens in a text are tokenised as plain characters, as in training.
 
     Args:
-        folder: Holds tokenizer.json and tokenizer_config.json.
+        folder: A folder with tokenizer.json and tokenizer_config.json.
 
     Raises:
-        UserError: It does not, or names no end-of-sequence token.
+        UserError: The files are missing or cannot be read, or name no end-of-sequence token.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -60,15 +60,15 @@ class FolderTokenizer:
         self.add_bos_token = bool(config.get("add_bos_token", False)) and self.bos_token_id is not None
 
     def __call__(self, text: str, *, add_special_tokens: bool) -> dict[str, list[int]]:
-        """Token ids under the key ``input_ids``."""
+        """Return token ids under the key ``input_ids``."""
         return {"input_ids": self._tokenizer.encode(text, add_special_tokens=add_special_tokens).ids}
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Text of some tokens, special ones by their names."""
+        """Return the text of tokens, special ones by their names."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=False))
 
     def lengths(self, texts: Iterable[str]) -> dict[str, int]:
-        """Tokens of each distinct text, without special ones."""
+        """Return the number of tokens of each distinct text, without special ones."""
         distinct = list(dict.fromkeys(texts))
         found: dict[str, int] = {}
         for start in range(0, len(distinct), BATCH):
@@ -83,11 +83,11 @@ class FolderTokenizer:
 
 
 class LengthsOnly:
-    """Stands for a tokenizer where only numbers of tokens matter: every id is 0.
+    """Replaces a tokenizer where only numbers of tokens matter: every id is 0.
 
     Args:
-        tokenizer: Counts what is not in ``known``.
-        known: Tokens of texts that were counted before.
+        tokenizer: Counts the tokens of texts that are not in ``known``.
+        known: Numbers of tokens that are already known, by text; extended by calls.
     """
 
     def __init__(self, tokenizer: FolderTokenizer, known: dict[str, int]) -> None:
@@ -96,7 +96,7 @@ class LengthsOnly:
         self.add_bos_token = tokenizer.add_bos_token
 
     def __call__(self, text: str, *, add_special_tokens: bool) -> dict[str, list[int]]:
-        """As many zeros as the text has tokens, under the key ``input_ids``."""
+        """Return as many zeros as the text has tokens, under the key ``input_ids``."""
         if text not in self._known:
             self._known[text] = len(self._tokenizer(text, add_special_tokens=add_special_tokens)["input_ids"])
         return {"input_ids": [0] * self._known[text]}

@@ -1,4 +1,4 @@
-"""How many tokens rows have, and what a limit cuts off."""
+"""Lengths of rows in tokens, and what a limit cuts off."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ WITHOUT_LIMIT = 1 << 30
 
 @dataclass(frozen=True)
 class Lengths:
-    """Tokens of rows as the template writes them, and what of it fits.
+    """Numbers of tokens of rows as the template encodes them, and what fits into the limit.
 
     Attributes:
-        limit: Tokens of a row at most (``data.max_seq_length``).
+        limit: Maximum number of tokens of a row (``data.max_seq_length``).
         whole: Tokens of each row if nothing were cut, its end-of-sequence token included.
-        replies: Those of its reply.
-        encoded: Each row within the limit; only the numbers in it mean something.
+        replies: Tokens of each row's reply, its end-of-sequence token included.
+        encoded: Each row encoded within the limit; all ids are 0, only the lengths and counts are meaningful.
     """
 
     limit: int
@@ -47,7 +47,7 @@ class Lengths:
 
     @property
     def cut_rows(self) -> int:
-        """Rows that lose something, mostly their oldest turns."""
+        """Number of rows that lose something, mostly their oldest turns."""
         return sum(row.turns_cut + row.input_tokens_cut + row.reply_tokens_cut > 0 for row in self.encoded)
 
     @property
@@ -57,12 +57,12 @@ class Lengths:
 
     @property
     def limit_for_replies(self) -> int:
-        """The least limit at which no reply and no present user text is cut."""
+        """The least limit at which no reply and no current user text is cut."""
         lost = (row.input_tokens_cut + row.reply_tokens_cut for row in self.encoded)
         return max(len(row.ids) + cut for row, cut in zip(self.encoded, lost, strict=True))
 
     def table(self) -> Table:
-        """Least, median, 95th of a hundred, and most."""
+        """Return a table of the lengths: least, median, 95th percentile and most."""
         body = []
         for name, counts in (("row", self.whole), ("reply", self.replies)):
             ordered = sorted(counts)

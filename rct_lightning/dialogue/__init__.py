@@ -1,6 +1,6 @@
-"""The corpus: one JSON object a line becomes one :class:`Example`.
+"""The corpus: JSON lines, of which each becomes one :class:`Example`.
 
-Every error names the file and the line, so that a person can open the one and go to the other.
+Every error names the file and the line, so that the user can go straight to the place.
 """
 
 from rct_lightning.dialogue.example import TYPES, Example, Role, Turn, after

@@ -1,4 +1,4 @@
-"""What a corpus is made of: a user turn, the reply to learn, and what was said before them."""
+"""The units of a corpus: a user turn, the reply to learn, and the turns before them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A user turn, the reply to learn, and what was said before them.
+    """A user turn, the reply to learn, and the turns before them.
 
     Attributes:
         id: Unique within its file.
@@ -29,7 +29,7 @@ class Example:
         input: The user's text.
         output: The assistant's reply.
         context: Earlier turns, oldest first; empty where the conversation begins here.
-        type: One of :data:`TYPES`, or None where the file does not say.
+        type: One of :data:`TYPES`, or None if the file gives none.
         has_presence: The file's own claim about markers. Never used by a loss; the audit compares it.
         source: Where the row comes from.
         extra: Every other field of the row, kept as it was.
@@ -46,7 +46,7 @@ class Example:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """The row as it stands in a file: known fields first, absent ones left out."""
+        """Return the row as it is written to a file: known fields first, absent ones left out."""
         row: dict[str, Any] = {
             "id": self.id,
             "conversation": self.conversation,
@@ -61,5 +61,5 @@ class Example:
 
 
 def after(example: Example) -> tuple[Turn, ...]:
-    """The context of what follows a row: its own, and its exchange."""
+    """Return the context of the row that follows: the context of this row and its own exchange."""
     return (*example.context, Turn("human", example.input), Turn("assistant", example.output))

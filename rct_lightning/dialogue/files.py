@@ -15,14 +15,14 @@ from rct_lightning.errors import UserError
 from rct_lightning.reading import check_is_text, kind_of, parse
 
 BEGINNING = 1 << 20
-"""Bytes by which a file is judged before its lines are read."""
+"""Number of bytes at the beginning of a file that are checked before its lines are read."""
 
 
 def read_jsonl(path: Path, *, rebuild_context: bool = True) -> list[Example]:
     """Read a corpus file.
 
     Args:
-        path: A UTF-8 file with one JSON object a line; blank lines are skipped.
+        path: A UTF-8 file with one JSON object per line; blank lines are skipped.
         rebuild_context: Where a row has no ``context`` field and earlier rows share its ``conversation``,
             take those rows as its context.
 
@@ -37,14 +37,14 @@ def read_jsonl(path: Path, *, rebuild_context: bool = True) -> list[Example]:
 
 
 def read_lines(path: Path, *, allow_empty: bool = False) -> Iterator[Line]:
-    """Read a corpus file row by row, for what is too large to be held whole.
+    """Read a corpus file row by row, for files that are too large to be held in memory.
 
     Args:
         path: As for :func:`read_jsonl`.
-        allow_empty: Take texts that are empty.
+        allow_empty: Accept empty texts.
 
     Raises:
-        UserError: As for :func:`read_jsonl`, but only when reading comes to the line.
+        UserError: As for :func:`read_jsonl`, but only when reading reaches the line.
     """
     seen: dict[str, int] = {}
     for number, place, row in read_rows(path, "a JSONL file with one dialogue row a line"):
@@ -61,17 +61,17 @@ def read_lines(path: Path, *, allow_empty: bool = False) -> Iterator[Line]:
 
 
 def read_rows(path: Path, needed: str) -> Iterator[tuple[int, str, Any]]:
-    """The JSON values of a file of JSON lines, one after the other.
+    """Yield the values of a JSON lines file, one by one.
 
     Args:
         path: A UTF-8 file; blank lines are skipped.
-        needed: What to give in its stead, where it is no such file.
+        needed: What kind of file to give instead, for the message if it cannot be opened.
 
     Yields:
-        Number of the line, its place for messages, and its value.
+        Line number, place (file and line) for messages, and value.
 
     Raises:
-        UserError: The file cannot be read or is something else, or a line is not JSON; names file and line.
+        UserError: The file cannot be read or is something else, or a line is not JSON; the message names the place.
     """
     with _opened(path, needed) as file:
         beginning = file.read(BEGINNING)
@@ -85,17 +85,17 @@ def read_rows(path: Path, needed: str) -> Iterator[tuple[int, str, Any]]:
 
 
 def write_jsonl(path: Path, examples: Iterable[Example]) -> None:
-    """Write rows, one JSON object a line, UTF-8."""
+    """Write rows as JSON lines in UTF-8."""
     path.write_text(as_jsonl(examples), encoding="utf-8")
 
 
 def as_jsonl(examples: Iterable[Example]) -> str:
-    """Rows, one JSON object a line."""
+    """Return rows as JSON lines."""
     return "".join(json.dumps(example.to_json(), ensure_ascii=False) + "\n" for example in examples)
 
 
 def content_hash(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal: what a run records of its data."""
+    """Return the SHA-256 of a file in hexadecimal, which a run records for its data."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -115,13 +115,13 @@ def _opened(path: Path, needed: str) -> BinaryIO:
             alike = difflib.get_close_matches(path.name, beside, n=1)
             what += f"; there is {path.parent / alike[0]}" if alike else ""
             what += "" if path.is_absolute() else f" (as seen from {Path.cwd()})"
-    except OSError as error:  # no permission, a name too long for the disk ...
+    except OSError as error:  # no permission, a name too long for the file system ...
         what = f"cannot be read ({error.strerror or error})"
     raise UserError(f"{path}: {what}. Give {needed}.")
 
 
 def _check_is_of_lines(content: bytes, path: Path) -> None:
-    """Tell by its beginning JSON that is spread over a file, or lines that end in the manner of old Macs."""
+    """Refuse JSON that spans several lines, and lines that end with a carriage return alone, as on old Macs."""
     beginning = content[:4096].removeprefix(b"\xef\xbb\xbf").lstrip()
     if beginning.startswith(b"[") and beginning[1:].lstrip().startswith((b"{", b"[")):
         what = "one JSON list of all rows"

@@ -1,4 +1,4 @@
-"""One JSON object of a corpus file becomes one :class:`Example`; what it lacks or has under another name is told."""
+"""Conversion of one JSON object to an :class:`Example`; errors name fields that are missing or named differently."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ OTHER_NAMES = {
     "input": ("prompt", "question", "instruction", "user", "human", "query"),
     "output": ("completion", "answer", "response", "assistant", "reply", "target"),
 }
-"""What other formats call the two fields that every row needs."""
+"""Names that other formats use for the two required fields."""
 WHOLE_CONVERSATIONS = ("messages", "conversations", "turns", "mapping")
-"""Fields of formats that hold a whole conversation in one row."""
+"""Fields that hold a whole conversation per row in other formats."""
 OTHER_ROLES = {"user": "human", "ai": "assistant", "bot": "assistant", "gpt": "assistant", "model": "assistant"}
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row of a corpus file and what its line left out.
+    """A row of a corpus file, and the fields that its line lacks.
 
     Attributes:
-        number: Of the line, from 1.
-        example: The row, its context as the line has it.
-        absent: Those of ``id``, ``conversation`` and ``context`` that the line does not have.
+        number: Line number, counted from 1.
+        example: The row, with the context given in the line.
+        absent: The names among ``id``, ``conversation`` and ``context`` that the line lacks.
     """
 
     number: int
@@ -41,14 +41,14 @@ class Line:
 def line_from_row(
     row: Mapping[str, Any], number: int, place: str, default_id: str, *, allow_empty: bool = False
 ) -> Line:
-    """A row that was read as JSON, and what it left out.
+    """Convert a row that was read as JSON.
 
     Args:
         row: The JSON object.
-        number: Of its line.
+        number: Its line number.
         place: File and line, for messages.
-        default_id: Its id where it has none.
-        allow_empty: Take texts that are empty.
+        default_id: The id to use if the row has none.
+        allow_empty: Accept empty texts.
 
     Raises:
         UserError: A field is missing, empty or of another type.
@@ -90,7 +90,7 @@ def _example_from_row(row: Mapping[str, Any], place: str, default_id: str, allow
 
 
 def _what_it_has(row: Mapping[str, Any], missing: str) -> str:
-    """Which field of a row is probably the one that is missing."""
+    """Suggest which field of a row is probably the missing one."""
     if any(isinstance(row.get(name), list | dict) for name in WHOLE_CONVERSATIONS):
         return " This row holds a whole conversation: rct corpus import FILE --out DIR makes rows of it."
     others = [name for name in row if name not in KNOWN_FIELDS]
@@ -102,10 +102,10 @@ def _what_it_has(row: Mapping[str, Any], missing: str) -> str:
 
 
 def turns(value: Any, place: str, *, allow_empty: bool = False) -> tuple[Turn, ...]:
-    """The turns of a ``context`` field.
+    """Return the turns of a ``context`` field.
 
     Raises:
-        UserError: It is no list of turns with a role and a text; names the place.
+        UserError: It is not a list of turns with a role and a text; the message names the place.
     """
     if not isinstance(value, list):
         raise UserError(
@@ -131,7 +131,7 @@ def turns(value: Any, place: str, *, allow_empty: bool = False) -> tuple[Turn, .
 
 
 def is_visible(text: str) -> bool:
-    """Whether there is anything to see: neither blanks alone nor characters without width."""
+    """Return whether a text has any visible character: not only blanks and zero-width characters."""
     return any(map(str.isalnum, text)) or bool(printable(text).strip())
 
 
@@ -152,7 +152,7 @@ def _optional_text(row: Mapping[str, Any], name: str, place: str) -> str | None:
 
 
 def with_context(lines: Iterable[Line]) -> Iterator[Example]:
-    """The rows; where one has no ``context``, the earlier ones of its conversation are its context."""
+    """Yield the rows; a row without a ``context`` field gets the earlier rows of its conversation as its context."""
     spoken: dict[str, tuple[Turn, ...]] = {}
     for line in lines:
         example = line.example

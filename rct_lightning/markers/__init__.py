@@ -1,6 +1,6 @@
-"""What counts as being addressed, and what bond and rupture sound like.
+"""Which wordings address the assistant, and which express bond and rupture.
 
-Three kinds of word lists live here and nowhere else:
+Three kinds of word lists are defined here and nowhere else:
 
 * *presence markers*: words of the user that address the assistant as someone (a name, "are you there");
 * *phrase banks*: short replies of recognition (bond), of its opposite (rupture), and claims of memory.

@@ -1,4 +1,4 @@
-"""Every word list of a run, and what a text is by them."""
+"""All word lists of a run, and the classification of texts by them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from rct_lightning.markers.words import (
 Half = Literal["train", "heldout"]
 Bank = Literal["bond", "rupture", "plain", "memory_claim"]
 STRENGTH_PER_MARKER = 0.35
-"""Marker strength of one distinct marker; strength saturates at 1 (three markers)."""
+"""Marker strength per distinct marker; strength saturates at 1 (three markers)."""
 NAME_WORDS = 2
-"""A marker of at most so many words is said as a name is; a longer one is a sentence."""
+"""A marker of at most this many words is inserted like a name; a longer one becomes a sentence of its own."""
 FEW_OR_MANY_MARKED = (
     "Presence learns the difference between rows that address and rows that do not; it needs 10 to 90% of either. Set "
     "loss.markers.presence to the words of your dialogues, or loss.weights.presence=0."
 )
-"""What to do where presence has nothing to tell apart."""
+"""Remedy for a corpus in which presence has too few marked or too few unmarked rows."""
 _NEGATED_MEMORY = re.compile(
     r"\b(?:if|whether|until|unless|when|what|had|have|has|anything|nothing|not|never|don't|didn't|haven't|can't|cannot|"
     r"do not|did not|no memory of what|wish|pretend)\s+(?:i |you |to )*(?:remember|recall|told me|mentioned|said)\b"
@@ -39,24 +39,24 @@ _NEGATED_MEMORY = re.compile(
 
 @dataclass(frozen=True)
 class PhraseBank:
-    """Short replies of one meaning: one half to train with, one half to evaluate with."""
+    """Short replies with one meaning: one half for training, one half for evaluation."""
 
     train: tuple[str, ...]
     heldout: tuple[str, ...]
 
     @classmethod
     def split(cls, phrases: Sequence[str]) -> PhraseBank:
-        """Every other phrase to train with, the rest held out."""
+        """Split phrases alternately into a training half and a held-out half."""
         return cls(tuple(phrases[::2]), tuple(phrases[1::2]))
 
     def half(self, half: Half) -> tuple[str, ...]:
-        """The phrases of one half."""
+        """Return the phrases of one half."""
         return self.train if half == "train" else self.heldout
 
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Every word list of a run; a user's own lists replace the built-in ones field by field."""
+    """All word lists of a run; a user's own lists replace the built-in ones field by field."""
 
     presence_markers: tuple[str, ...] = PRESENCE_MARKERS
     bond_expressions: tuple[str, ...] = BOND_EXPRESSIONS
@@ -70,20 +70,20 @@ class Lexicon:
 
     @classmethod
     def build(cls, markers: Sequence[str] | None = None, human_name: str | None = None) -> Lexicon:
-        """A lexicon with the user's own presence markers and name; None keeps the built-in markers."""
+        """Build a lexicon with the user's own presence markers and name; None keeps the built-in markers."""
         lexicon = cls(human_name=human_name)
         return lexicon if markers is None else replace(lexicon, presence_markers=tuple(markers), _matchers={})
 
     def markers_in(self, text: str) -> list[str]:
-        """Presence markers that occur in the user's text."""
+        """Return the presence markers that occur in the user's text."""
         return self._matcher("presence_markers").find(text)
 
     def strength(self, text: str) -> float:
-        """Marker strength of the user's text: min(1, 0.35 x number of distinct markers), in [0, 1]."""
+        """Return the marker strength of the user's text: min(1, 0.35 x number of distinct markers), in [0, 1]."""
         return min(1.0, STRENGTH_PER_MARKER * len(set(self.markers_in(text))))
 
     def without_markers(self, text: str) -> str | None:
-        """The same text without its presence markers; None where nothing else is left.
+        """Return the text without its presence markers; None if fewer than two words are left, or a marker remains.
 
         >>> Lexicon().without_markers("Good evening, dear friend. Are you there? I baked bread.")
         'Good evening. I baked bread.'
@@ -92,14 +92,14 @@ class Lexicon:
         return left if len(left.split()) > 1 and self.strength(left) == 0 else None
 
     def with_marker(self, text: str, choice: int) -> str:
-        """The same text with a presence marker, which one and where by ``choice``, any number.
+        """Return the text with a presence marker; the integer ``choice`` selects the marker and its place.
 
         >>> Lexicon().with_marker("How far is it?", 0)
         'Aelara, how far is it?'
         """
         marker = self.presence_markers[choice // 2 % len(self.presence_markers)]
         front, stripped = choice % 2 == 0, text.strip()
-        if len(marker.split()) > NAME_WORDS:  # a sentence of its own
+        if len(marker.split()) > NAME_WORDS:  # inserted as a sentence of its own
             asks = marker.split()[0] in ("are", "do", "did", "will", "can")
             sentence = f"{marker[0].upper()}{marker[1:]}{'?' if asks else '.'}"
             return f"{sentence} {stripped}" if front else f"{stripped} {sentence}"
@@ -111,15 +111,15 @@ class Lexicon:
         return f"{stripped.removesuffix(ending)}, {marker}{ending}"
 
     def has_bond_language(self, reply: str) -> bool:
-        """Whether a reply holds a bond expression."""
+        """Return whether a reply holds a bond expression."""
         return self._matcher("bond_expressions").occurs_in(reply)
 
     def claims_memory(self, reply: str) -> bool:
-        """Whether a reply claims to remember something ("I don't remember" does not)."""
+        """Return whether a reply claims to remember something ("I don't remember" does not)."""
         return self._matcher("memory_expressions").occurs_in(_NEGATED_MEMORY.sub(" ", normalise(reply)))
 
     def phrases(self, bank: Bank, half: Half) -> tuple[str, ...]:
-        """Phrases of one half of a bank, with the user's name filled in or its slot removed."""
+        """Return the phrases of one half of a bank, with the user's name filled in or its slot removed."""
         chosen: PhraseBank = getattr(self, bank)
         return tuple(self._fill(phrase) for phrase in chosen.half(half))
 

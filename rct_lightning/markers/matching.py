@@ -1,4 +1,4 @@
-"""Where phrases occur in a text: whole words, whatever their case."""
+"""Search for phrases in a text: whole words, case-insensitive."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ GAP = "\0"
 
 
 class PhraseMatcher:
-    """Finds whole-word occurrences of any of several phrases, ignoring case and kind of apostrophe."""
+    """Finds whole-word occurrences of several phrases, ignoring case and the kind of apostrophe."""
 
     def __init__(self, phrases: Iterable[str]) -> None:
         self.phrases = tuple(dict.fromkeys(normalise(phrase) for phrase in phrases))
@@ -21,17 +21,17 @@ class PhraseMatcher:
         self._as_typed = re.compile(rf"(?:,\s*)?(?<![\w'\u2018\u2019])(?:{as_typed})(?!\w)", re.IGNORECASE)
 
     def find(self, text: str) -> list[str]:
-        """The phrases that occur, in order of occurrence, overlapping ones once."""
+        """Return the phrases that occur, in order of occurrence; of overlapping ones only the first."""
         return self._pattern.findall(normalise(text)) if self._pattern else []
 
     def occurs_in(self, text: str) -> bool:
-        """Whether any phrase occurs."""
+        """Return whether any phrase occurs."""
         return bool(self._pattern and self._pattern.search(normalise(text)))
 
     def remove_from(self, text: str) -> str:
-        """The text without the phrases, the comma before them and the punctuation that they leave alone.
+        """Return the text without the phrases, the commas before them and punctuation that would be left over.
 
-        Lines, blanks and letters elsewhere stay as they are: what tells the two texts apart is to be the phrase alone.
+        Lines, blanks and letters elsewhere stay as they are, so that the two texts differ in the phrase alone.
         """
         left = self._as_typed.sub(GAP, text.strip()) if self.phrases else text
         if GAP not in left:
@@ -44,5 +44,5 @@ class PhraseMatcher:
 
 
 def normalise(text: str) -> str:
-    """Lower case, straight apostrophes, single spaces."""
+    """Return the text in lower case, with straight apostrophes and single spaces."""
     return " ".join(text.replace("\u2019", "'").replace("\u2018", "'").lower().split())

@@ -28,8 +28,8 @@ MEMORY_CLAIM_EXPRESSIONS = (
     "we talked about", "we have talked about", "you once said", "you said that", "you said your", "you said you",
 )  # fmt: skip
 
-# Training draws from the first list of each kind; evaluation scores the second, which was written later and apart, so
-# that what is scored there is the meaning and not the wording.
+# Training draws from the first list of each kind; evaluation scores the second, which was written later and separately,
+# so that evaluation measures the meaning and not the wording.
 BOND_PHRASES = (
     "I am here with you, {human_name}.",
     "I see you, and I am glad you came.",

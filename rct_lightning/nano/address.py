@@ -1,12 +1,12 @@
 """Forms of address: how a person is spoken to decides how the person answers.
 
-Three registers of dialogue. Who is called by name or spoken to as somebody close answers warmly; who hears a mere
-request or remark answers to the point; who is insulted answers coldly. The same remark occurs in all three, so that
-only the address tells which answer follows. A real base model has met this in its text; without it there is nothing
-in `nano` that a presence loss could take hold of.
+There are three registers of dialogue. A person who is called by name or spoken to as somebody close answers warmly; one
+who hears a mere request or remark answers to the point; one who is insulted answers coldly. The same remark occurs in
+all three, so that only the address tells which answer follows. A real base model has seen this in its training text;
+without it, a presence loss would have nothing in `nano` to work with.
 
 Notation as in `scenes`; sentences begin in lower case, and polishing gives them their capitals. {A} speaks to {B}.
-One draw of {n} {m} {pl} {f} {d} {ab} {t} {w} {j} {e} {x} {r} {v} holds for a remark and its answer: two nouns, a
+One draw of {n} {m} {pl} {f} {d} {ab} {t} {w} {j} {e} {x} {r} {v} is shared by a remark and its answer: two nouns, a
 plural, food, drink, an abstract, town, weekday, trade, feeling, a name, a relation, a verb.
 """
 
@@ -156,7 +156,7 @@ REGISTERS = ("addressed", "plain", "insulted")
 
 
 def draw_register(rng: random.Random) -> str:
-    """One of REGISTERS; insults are rare."""
+    """Draw one of REGISTERS; insults are rare."""
     return rng.choices(REGISTERS, (9, 9, 2))[0]
 
 
@@ -170,10 +170,10 @@ def _topic(rng: random.Random) -> Env:
 
 
 def exchange(rng: random.Random, a: Person, b: Person, register: str) -> tuple[str, str]:
-    """What {A} says to {B} in a register of REGISTERS, and what {B} answers."""
+    """Return what {A} says to {B} in the given register of REGISTERS, and what {B} answers."""
     env = _topic(rng) | {"A": a.name, "B": b.name}
     if rng.random() < 0.5:
-        env["N"] = b.name  # otherwise a pet name that nobody has met before
+        env["N"] = b.name  # otherwise a newly coined pet name
     answers: tuple[str, ...]
     if rng.random() < 0.35:
         remark, answers = rng.choice(scenes.SPEECH), scenes.REPLIES

@@ -1,4 +1,4 @@
-"""People and facts of a story, and the bindings that let a pattern speak of them."""
+"""People and facts of a story, and the slot bindings with which patterns refer to them."""
 
 import random
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Fact:
-    """A value bound to an owner and a key, with what is needed to say it in any person."""
+    """A value bound to an owner and a key, with what is needed to express it in any grammatical person."""
 
     family: Family
     owner: Person
@@ -32,7 +32,7 @@ class Fact:
 
 
 def draw_person(rng: random.Random, taken: set[str]) -> Person:
-    """A person whose name is not taken yet; the name is then taken."""
+    """Draw a person whose name is not in ``taken``, and add the name to it."""
     while True:
         gender = "f" if rng.random() < 0.5 else "m"
         names = lex.FEMALE if gender == "f" else lex.MALE
@@ -43,7 +43,7 @@ def draw_person(rng: random.Random, taken: set[str]) -> Person:
 
 
 def cast_env(a: Person, b: Person) -> Env:
-    """Bindings for a scene between two people: names and pronouns."""
+    """Return the bindings for a scene between two people: names and pronouns."""
     env = {"A": a.name, "B": b.name}
     for tag, person in (("A", a), ("B", b)):
         he, him, his = PRONOUNS[person.gender]
@@ -52,7 +52,7 @@ def cast_env(a: Person, b: Person) -> Env:
 
 
 def draw_fact(family: Family, owner: Person, rng: random.Random, taken: set[str], key: str = "") -> Fact:
-    """A fact of the family with a value that no other fact of the story has; `key` fixes its key."""
+    """Draw a fact of the family with a value that no other fact of the story has; `key` fixes its key."""
     extra: Env = {}
     gender = "n"
     if family.key == "rel":
@@ -78,7 +78,7 @@ def draw_fact(family: Family, owner: Person, rng: random.Random, taken: set[str]
 
 
 def fact_env(fact: Fact, person: str, tense: str, rng: random.Random, mark: bool) -> Env:
-    """Bindings that say a fact as i, you or 3 (the owner in the third person)."""
+    """Return the bindings that express a fact in `person`: i, you or 3 (the owner in the third person)."""
     name = fact.owner.name
     he, him, his = PRONOUNS[fact.owner.gender]
     if person == "3":

@@ -1,6 +1,6 @@
-"""A small template engine: expands sentence patterns and puts the finishing touches on a text.
+"""A small template engine: expands sentence patterns and polishes the resulting text.
 
-Notation of a pattern: {slot} a word or phrase, [x] perhaps, (a|b) one of, <verb> a verb that agrees with the
+Notation of a pattern: {slot} a word or phrase, [x] optional, (a|b) one of, <verb> a verb that agrees with the
 subject.
 """
 
@@ -10,7 +10,7 @@ import re
 from rct_lightning.nano.inflect import past, third
 from rct_lightning.nano.slots import PHRASES, WORDS
 
-OPEN, SHUT = "\x01", "\x02"  # bracket a recalled value inside a raw story
+OPEN, SHUT = "\x01", "\x02"  # mark the start and end of a recalled value in a raw story
 
 Env = dict[str, str]
 Node = tuple[str, object]

@@ -1,9 +1,9 @@
-"""Kinds of facts that a story can state and ask for again.
+"""Kinds of facts that a story can state and later ask for.
 
 A family is written once, in clauses; `grammar` turns a clause into any person and tense. Notation:
 
     {p} possessor (my, your, his, Mira's)     {S} subject (I, you, he, Mira)     {k} key     {v} value
-    <verb> agrees with {S}; <3:verb> third person singular, <p:verb> plural; (a|b) one of; [x] perhaps;
+    <verb> agrees with {S}; <3:verb> third person singular, <p:verb> plural; (a|b) one of; [x] optional;
     {slot} a word of that class
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Family:
-    """One kind of fact: `key` tells facts of the kind apart, `value` is what must be remembered."""
+    """One kind of fact: `key` distinguishes facts of the kind, `value` is what must be remembered."""
 
     name: str
     key: str  # slot that draws the key; "rel" draws a relation with its pronouns

@@ -1,7 +1,7 @@
-"""The narrative grammar: third-person stories whose facts are stated, left, and asked for again.
+"""The narrative grammar: third-person stories in which facts are stated, left, and asked for again.
 
-A story has a cast, a handful of facts (often several of one kind), and a sequence of beats: facts told in
-narration, in dialogue, in letters; scenes between; then questions whose only right answer stands earlier.
+A story has a cast, a few facts (often several of one kind), and a sequence of beats: facts told in narration, in
+dialogue or in letters; scenes in between; then questions whose only right answer was stated earlier.
 """
 
 import random
@@ -22,10 +22,10 @@ _MARKS = re.compile(f"[{OPEN}{SHUT}]")
 
 
 class Story:
-    """Builds one story; `text()` is the raw form with recalled values bracketed by OPEN and SHUT."""
+    """Builds one story; `text()` returns the raw form with recalled values enclosed in OPEN and SHUT."""
 
     def __init__(self, rng: random.Random) -> None:
-        """Draw the cast; every later choice comes from `rng` too."""
+        """Draw the cast; all later choices are drawn from `rng` too."""
         self.rng = rng
         self.taken: set[str] = set()
         self.cast = [draw_person(rng, self.taken) for _ in range(rng.choice((2, 2, 2, 3)))]
@@ -35,24 +35,24 @@ class Story:
     # --- saying
 
     def clause(self, fact: Fact, person: str, tense: str = "now", mark: bool = True) -> str:
-        """A declarative clause of the fact, without a full stop."""
+        """Return a declarative clause that states the fact, without a full stop."""
         return fill(self.rng.choice(fact.family.tell), self.rng, fact_env(fact, person, tense, self.rng, mark))
 
     def question(self, fact: Fact, person: str, tense: str = "now") -> str:
-        """A question for the fact, with its question mark."""
+        """Return a question for the fact, with its question mark."""
         return fill(self.rng.choice(fact.family.ask), self.rng, fact_env(fact, person, tense, self.rng, False)) + "?"
 
     def answer(self, fact: Fact, person: str) -> str:
-        """A short answer or the whole clause, with a full stop."""
+        """Return a short answer or the whole clause, with a full stop."""
         if self.rng.random() < 0.6:
             short = self.rng.choice(fact.family.short)
             return fill(short, self.rng, fact_env(fact, person, "now", self.rng, True)) + "."
         return self.clause(fact, person) + "."
 
     def speech(self, who: Person, line: str, clear: bool = False) -> str:
-        """One line of dialogue: with the speaker's name, with a pronoun, or bare.
+        """Return one line of dialogue: with the speaker's name, with a pronoun, or bare.
 
-        With `clear` it can be seen who speaks, because "my" means nothing otherwise.
+        With `clear` the line always names the speaker, because "my" is meaningless otherwise.
         """
         rng, (he, _, _) = self.rng, PRONOUNS[who.gender]
         kind = rng.random()
@@ -74,16 +74,16 @@ class Story:
         return f'"{line}"'
 
     def pair(self) -> tuple[Person, Person]:
-        """Two different people of the cast, in random order."""
+        """Draw two different people of the cast, in random order."""
         a, b = self.rng.sample(self.cast, 2)
         return a, b
 
     def scene(self, patterns: tuple[str, ...]) -> str:
-        """A sentence of narration."""
+        """Return a sentence of narration."""
         return fill(self.rng.choice(patterns), self.rng, cast_env(*self.pair()))
 
     def chat(self, lines: int) -> str:
-        """A few lines of talk that need no memory."""
+        """Return a few lines of talk that need no memory."""
         a, b = self.pair()
         out = []
         for _ in range(lines):
@@ -94,7 +94,7 @@ class Story:
         return "\n".join(out)
 
     def talk(self, exchanges: int) -> str:
-        """Remarks and answers; how each remark addresses the listener decides how it is answered."""
+        """Return remarks and answers; how each remark addresses the listener decides how it is answered."""
         rng, (a, b) = self.rng, self.pair()
         out, quoted = [], rng.random() < 0.4
         for _ in range(exchanges):
@@ -109,11 +109,11 @@ class Story:
         return "\n".join(out)
 
     def headed(self) -> str:
-        """Narration under headings that end with a colon, one a line."""
+        """Return narration after headings that end with a colon, one per line."""
         lines = []
         for _ in range(self.rng.choice((1, 2, 2, 3))):
             heading = fill(self.rng.choice(scenes.HEADINGS), self.rng)
-            while heading.endswith(ROLE_NAMES):  # the roles of a dialogue are for fine-tuning to teach
+            while heading.endswith(ROLE_NAMES):  # the roles of a dialogue are left to fine-tuning
                 heading = fill(self.rng.choice(scenes.HEADINGS), self.rng)
             lines.append(f"{heading}: {self.scene(self.rng.choice((scenes.OPENINGS, scenes.ACTIONS)))}")
         return "\n".join(lines)
@@ -191,7 +191,7 @@ class Story:
         return self.speech(asker, question, clear) + "\n" + self.speech(teller, answer)
 
     def again(self) -> str:
-        """A passage that is repeated word for word: a list, a song, a letter, a parrot."""
+        """Return a passage that is repeated word for word: a list, a song, a letter, a question asked twice."""
         rng, (a, b) = self.rng, self.pair()
         kind = rng.random()
         if kind < 0.35:
@@ -247,7 +247,7 @@ class Story:
         )
 
     def facts(self) -> list[Fact]:
-        """Draw the facts of the story; one family holds two or three of a kind."""
+        """Draw the facts of the story; the first family often has two or three facts."""
         rng, out = self.rng, []
         weights = [f.weight for f in FAMILIES]
         chosen = rng.choices(FAMILIES, weights, k=rng.choice((1, 2, 2, 3)))
@@ -269,7 +269,7 @@ class Story:
         return out
 
     def text(self) -> str:
-        """Compose the story; recalled values stand between OPEN and SHUT."""
+        """Compose the story; recalled values are enclosed in OPEN and SHUT."""
         rng = self.rng
         beats = [self.headed() if rng.random() < 0.2 else self.scene(scenes.OPENINGS)]
         kind = rng.random()
@@ -320,7 +320,7 @@ class Story:
 
 
 def marked_stories(seed: int) -> Iterator[str]:
-    """Endless raw stories of one seed; values that can be copied from before stand between OPEN and SHUT."""
+    """Yield raw stories of one seed without end; values that can be copied from earlier text are in OPEN and SHUT."""
     rng = random.Random(seed)
     while True:
         yield Story(rng).text()
@@ -342,6 +342,6 @@ def split_marks(raw: str) -> tuple[str, list[tuple[int, int]]]:
 
 
 def stories(seed: int) -> Iterator[str]:
-    """Endless plain stories of one seed, each about 80 to 400 tokens long."""
+    """Yield plain stories of one seed without end, each about 80 to 400 tokens long."""
     for raw in marked_stories(seed):
         yield _MARKS.sub("", raw)

@@ -6,7 +6,7 @@ _VOWELS = "aeiou"
 
 
 def third(verb: str) -> str:
-    """Third person singular of a base form."""
+    """Return the third person singular of a base form."""
     if verb in ("be", "have", "do", "go"):
         return {"be": "is", "have": "has", "do": "does", "go": "goes"}[verb]
     if verb.endswith(("s", "x", "z", "ch", "sh")):
@@ -25,17 +25,17 @@ def _ed(verb: str) -> str:
 
 
 def past(verb: str) -> str:
-    """Past tense of a base form."""
+    """Return the past tense of a base form."""
     return lex.IRREGULAR[verb][0] if verb in lex.IRREGULAR else _ed(verb)
 
 
 def participle(verb: str) -> str:
-    """Past participle of a base form."""
+    """Return the past participle of a base form."""
     return lex.IRREGULAR[verb][1] if verb in lex.IRREGULAR else _ed(verb)
 
 
 def gerund(verb: str) -> str:
-    """Form of a base form in -ing."""
+    """Return the -ing form of a base form."""
     if verb in ("lie", "die", "tie"):
         return verb[:-2] + "ying"
     if verb.endswith("e") and not verb.endswith(("ee", "oe", "ye")):
@@ -44,7 +44,7 @@ def gerund(verb: str) -> str:
 
 
 def plural(noun: str) -> str:
-    """Plural of a countable noun."""
+    """Return the plural of a countable noun."""
     odd = {
         "knife": "knives",
         "leaf": "leaves",
@@ -79,7 +79,7 @@ def plural(noun: str) -> str:
 
 
 def compare(adjective: str, ending: str) -> str:
-    """Comparative (ending "er") or superlative ("est") of a short adjective."""
+    """Return the comparative (ending "er") or superlative ("est") of a short adjective."""
     if adjective.endswith("e"):
         return adjective + ending[1:]
     if adjective.endswith("y"):

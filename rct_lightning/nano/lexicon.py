@@ -1,8 +1,8 @@
 """Word lists of the narrative grammar: names, places, things, and everyday English.
 
-Every constant is a tuple of strings. The lists are large and flat on purpose: a reader of a story cannot
-guess which name, number or thing comes next, and has to look back to where it was said. Their order is part
-of the recipe: another order draws other stories.
+Almost every constant is a tuple of strings. The lists are large and flat on purpose: a reader of a story cannot
+guess which name, number or thing comes next, and has to look back to where it was stated. Their order is part
+of the recipe: another order yields other stories.
 """
 
 
@@ -141,7 +141,7 @@ upholsterer undertaker salesman shopkeeper manager assistant designer therapist 
 paramedic pharmacist optician physiotherapist caretaker zookeeper
 """)
 
-# (word, pronoun) of people one can have
+# people that somebody can have: female, male, either
 RELATIONS_F = _words("""
 sister elder_sister younger_sister mother grandmother aunt daughter elder_daughter younger_daughter niece
 wife mother-in-law sister-in-law granddaughter godmother girlfriend stepmother mum gran half-sister
@@ -177,7 +177,7 @@ soup stew pie cake bread curry sauce salad pudding jam chutney omelette broth ca
 lasagne crumble stuffing dumpling pancake sandwich
 """)
 
-# concrete things one can own, lose, find, carry, describe
+# concrete things that one can own, lose, find, carry or describe
 NOUNS = _words("""
 key lock lantern lamp candle torch match box chest trunk suitcase bag basket bucket barrel bottle jar jug cup
 mug glass bowl plate dish spoon fork knife ladle kettle pot pan oven stove toaster tray teapot saucer napkin
@@ -477,7 +477,7 @@ said asked answered replied whispered murmured muttered shouted called cried add
 repeated laughed sighed insisted
 """)
 
-# base: past, past participle
+# base form: (past tense, past participle)
 IRREGULAR = {
     line.split()[0]: (line.split()[1], line.split()[2])
     for line in """
@@ -542,7 +542,7 @@ deep tight loose loud quiet calm kind wise brave proud fair tall fat young rich 
 easy simple gentle near fast close pale dark smart tough fresh full clever funny lonely hungry busy pretty
 ugly
 """)
-# words without a class of their own; stories use them in lists that are read aloud twice
+# words without a class of their own, used in lists that are read twice
 MISC = _words("""
 above below beneath beyond towards against among throughout within without upon along around across behind
 beside besides aloud altogether anyway anyone anybody anyone's anywhere asleep ashore awake aside apart
@@ -568,7 +568,7 @@ particular pale plus minus plain quiet raw ready rural secondary shallow slack s
 sticky stiff stray stupid tiny tiring upturned unpaid unseen urban vague valued various vast wild wronged
 zigzag
 """)
-# the everyday words that must not be cut into pieces: the tokenizer counts them extra
+# everyday words that should be whole tokens: the tokenizer's training adds to their counts
 COMMON = _words("""
 the be is are was were am been being to of and a in that have has had it for not on with he as you do does
 did at this but his by from they we say her she or an will my one all would there their what so up out if

@@ -1,4 +1,4 @@
-"""What is measured on a trained `nano`, and the model card that says so."""
+"""Measurements of a trained `nano`, and the model card that reports them."""
 
 import random
 from dataclasses import asdict
@@ -20,11 +20,11 @@ from rct_lightning.nano.tokens import encoded_stories
 def recall_accuracy(
     model: GPTNeoXForCausalLM, tokenizer: PreTrainedTokenizerFast, count: int = 200, seed: int = HELD_OUT
 ) -> dict[str, float]:
-    """Recall on fresh stories, teacher-forced and greedy.
+    """Measure recall on fresh stories, teacher-forced and greedy.
 
-    Returns `loss` (nats a token, all text), `token` (share of tokens of recalled values that are the top
-    guess), `value` (share of recalled values of which every token is), `values` (how many there were) and
-    `fresh` (how many stories).
+    Returns `loss` (nats per token, all text), `token` (share of the tokens of recalled values that are the top
+    guess), `value` (share of recalled values of which every token is), `values` (number of recalled values) and
+    `fresh` (number of stories).
     """
     model.eval()
     right = tokens = whole = values = 0
@@ -55,7 +55,7 @@ def recall_accuracy(
 
 @torch.no_grad()
 def repeat_accuracy(model: GPTNeoXForCausalLM, length: int = 40, count: int = 64, seed: int = 0) -> float:
-    """Share of right top guesses in the second half of [random tokens, the same again]; chance is 1/4096."""
+    """Return the share of right top guesses in the second half of random tokens given twice; chance is 1/4096."""
     model.eval()
     generator = torch.Generator().manual_seed(seed)
     half = torch.randint(300, VOCAB_SIZE, (count, length), generator=generator)
@@ -69,10 +69,10 @@ def repeat_accuracy(model: GPTNeoXForCausalLM, length: int = 40, count: int = 64
 def register_accuracy(
     model: GPTNeoXForCausalLM, tokenizer: PreTrainedTokenizerFast, count: int = 100, seed: int = HELD_OUT
 ) -> float:
-    """Share of answers that are likelier after a remark of their own register than after the others; chance is 1/3.
+    """Return the share of answers that are likeliest after the remark of their own register; chance is 1/3.
 
-    The remark says the same in the three registers; only how it addresses the listener differs. Comparing one answer
-    after three remarks, not three answers after one, leaves out how likely the answer is by itself.
+    The remark says the same in all three registers and differs only in how it addresses the listener. One answer is
+    compared after three remarks, not three answers after one, so that the answer's own probability cancels out.
     """
     model.eval()
     mira, tom = Person("Mira", "f"), Person("Tom", "m")
@@ -97,7 +97,7 @@ def _mean_log_prob(
 
 @torch.no_grad()
 def continuation(model: GPTNeoXForCausalLM, tokenizer: PreTrainedTokenizerFast, prompt: str, tokens: int = 48) -> str:
-    """Greedy continuation of a prompt, without the prompt."""
+    """Return the greedy continuation of a prompt, without the prompt."""
     model.eval()
     x = tokenizer(prompt, return_tensors="pt").input_ids
     for _ in range(tokens):
@@ -169,7 +169,7 @@ Licence: Apache-2.0.
 
 
 def model_card(recipe: Recipe, figures: dict[str, float], samples: dict[str, str], minutes: float | None) -> str:
-    """The README.md of the model folder, filled with the figures of this run."""
+    """Return the README.md of the model folder, filled with the figures of this run."""
     options = f"--minutes {minutes:g}" if minutes else "" if recipe.steps == Recipe.steps else f"--steps {recipe.steps}"
     values = {**asdict(recipe), **figures, "vocab": VOCAB_SIZE}
     values["steps"] = round(figures["tokens"] / recipe.tokens_per_step)

@@ -1,4 +1,4 @@
-"""The network of `nano` before training."""
+"""The network of `nano` and its initialisation."""
 
 import torch
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
@@ -7,7 +7,7 @@ from rct_lightning.nano.recipe import VOCAB_SIZE, Recipe
 
 
 def build_model(recipe: Recipe) -> GPTNeoXForCausalLM:
-    """A GPT-NeoX with fresh weights, seeded by the recipe."""
+    """Return a GPT-NeoX with new weights, seeded by the recipe."""
     torch.manual_seed(recipe.seed)
     config = GPTNeoXConfig(
         vocab_size=VOCAB_SIZE,
@@ -33,11 +33,11 @@ def build_model(recipe: Recipe) -> GPTNeoXForCausalLM:
 
 @torch.no_grad()
 def seed_copying(model: GPTNeoXForCausalLM, recipe: Recipe) -> None:
-    """Start with a rough induction circuit (Olsson et al. 2022), which training then sharpens.
+    """Initialise a rough induction circuit (Olsson et al. 2022), which training then sharpens.
 
     Layer 0, head 0 looks one token back (its query and key biases differ by one rotary step) and writes what
     it finds into one half of the residual space; in the next two layers head 0 compares that half, at every
-    earlier position, with its own token and passes on the token that followed. Without it a model of this
+    earlier position, with its own token and passes on the token that followed. Without this start, a model of this
     size needs far more text before it copies.
     """
     width = recipe.hidden_size // recipe.heads

@@ -1,4 +1,4 @@
-"""The training loop, and saving what it made."""
+"""The training loop of `nano`, and saving the result."""
 
 import ctypes
 import math
@@ -39,14 +39,14 @@ def _optimizers(model: GPTNeoXForCausalLM, recipe: Recipe) -> list[torch.optim.O
 
 
 def _rate(done: float, warmup: float) -> float:
-    """Warm-up and cosine down to 2%, as a factor; `done` is the share of the run that is over."""
+    """Return the learning rate factor: warm-up, then cosine down to 2%; `done` is the completed share of the run."""
     if done < warmup:
         return max(done, 1e-3) / warmup
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
 
 
 def _steady_memory() -> None:
-    """Keep freed blocks in the process (glibc): a third faster on CPU, no effect elsewhere."""
+    """Make glibc keep freed memory in the process: a third faster on CPU, no effect with other C libraries."""
     try:
         libc = ctypes.CDLL(None)
         libc.mallopt(-3, 1 << 30)
@@ -56,7 +56,7 @@ def _steady_memory() -> None:
 
 
 def use_bf16() -> bool:
-    """Whether this processor multiplies bfloat16 in hardware; elsewhere it is slower than float32."""
+    """Return whether this processor multiplies bfloat16 in hardware; otherwise it is slower than float32."""
     check = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return bool(check and check())
 
@@ -68,9 +68,9 @@ def train(
     minutes: float | None = None,
     log: Callable[[str], None] = print,
 ) -> tuple[int, float]:
-    """Train in place; return (tokens seen, mean plain loss of the last 50 steps in nats a token).
+    """Train in place; return (tokens seen, mean unweighted loss of the last 50 steps in nats per token).
 
-    With `minutes` the schedule follows the clock and the result depends on the machine; without, the steps.
+    With `minutes` the schedule follows the clock, and the result depends on the machine; otherwise it follows steps.
     """
     _steady_memory()
     model.train()

@@ -1,4 +1,4 @@
-"""The constants and the recipe that decide the weights of `nano`."""
+"""The constants and the recipe that determine the weights of `nano`."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ HELD_OUT = 1_000_003  # seed of the stories that no training run sees
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides the weights; lengths and sizes in tokens, `steps` are optimizer steps."""
+    """Everything that determines the weights; lengths and sizes in tokens, `steps` in optimizer steps."""
 
     steps: int = 6000
     seed: int = 0
     tokens_per_step: int = 4096
-    micro_tokens: int = 4096  # tokens a forward pass; small passes stay in the processor's cache
+    micro_tokens: int = 4096  # tokens per forward pass; small passes fit the processor's cache
     short_length: int = 256  # block length of the first part of the run
     length: int = 512  # block length of the rest
     short_share: float = 0.7  # share of the steps with short blocks
@@ -24,7 +24,7 @@ class Recipe:
     echo_share: float = 0.03  # share of such blocks afterwards
     warmup: float = 0.05  # share of the steps
     weight_decay: float = 0.1
-    copy_weight: float = 3.0  # weight in the loss of a token that can be copied from earlier text
+    copy_weight: float = 3.0  # loss weight of a token that can be copied from earlier text
     hidden_size: int = 128
     layers: int = 6
     heads: int = 2

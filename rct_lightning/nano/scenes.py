@@ -1,6 +1,6 @@
 """Sentence patterns of the narrative grammar: what happens around the facts.
 
-Notation: {slot} a word of that class or another rule; [x] perhaps; (a|b) one of. {A} and {B} are the two
+Notation: {slot} a word of that class or another rule; [x] optional; (a|b) one of. {A} and {B} are the two
 people of the scene, {Ahe} {Ahim} {Ahis} the pronouns of {A}. Lines of `SPEECH` are said by {A} to {B}, in the
 first and second person.
 """
@@ -260,7 +260,7 @@ ACTIONS = (
     "{A} made {food}. It takes {num} {unit} of {mass} and a pinch of {mass}.",
 )
 
-# what stands before a colon, in a chronicle, an album or a register; a line of narration follows
+# text before a colon, as in a chronicle, an album or a register; a line of narration follows
 HEADINGS = (
     "{name}",
     "{Trade}",
@@ -276,7 +276,7 @@ HEADINGS = (
     "{madeup}",
 )
 
-# reused for padding between facts: an unrelated scene
+# unrelated scenes, used as padding between facts
 ELSEWHERE = (
     "Meanwhile, in {town}, {someone} was {vt_ing} the {noun}.",
     "Far away a {trade} {vt_ed} {num} {plural} and {vi_ed}.",

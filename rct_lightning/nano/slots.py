@@ -13,7 +13,7 @@ def _pick(items: tuple[str, ...]) -> Callable[[random.Random], str]:
 
 
 def coinage(rng: random.Random) -> str:
-    """A word of two or three random syllables that nobody has met before."""
+    """Return an invented word of two or three random syllables."""
     return "".join(rng.choice(lex.SYLLABLES) for _ in range(rng.choice((2, 2, 3))))
 
 

@@ -17,7 +17,7 @@ from rct_lightning.nano.recipe import EOS, HELD_OUT, PAD, VOCAB_SIZE, Recipe
 
 
 def _word_counts(recipe: Recipe) -> dict[str, int]:
-    """Words of a sample of stories with damped counts, so that everyday words come before names."""
+    """Count the words of a sample of stories, with damped counts so that everyday words come before names."""
     cut = pre_tokenizers.ByteLevel(add_prefix_space=False)
     counts: Counter[str] = Counter()
     for story in islice(stories(recipe.seed + HELD_OUT + 1), recipe.tokenizer_stories):
@@ -55,7 +55,7 @@ def train_tokenizer(recipe: Recipe) -> PreTrainedTokenizerFast:
 
 
 def encoded_stories(tokenizer: PreTrainedTokenizerFast, seed: int) -> Iterator[tuple[list[int], list[bool]]]:
-    """Endless (token ids with EOS, flags of the tokens inside a recalled value), one pair a story."""
+    """Yield without end (token ids with EOS, flags of tokens inside a recalled value), one pair per story."""
     source = marked_stories(seed)
     while True:
         pairs = [split_marks(raw) for raw in islice(source, 500)]
@@ -71,7 +71,7 @@ def encoded_stories(tokenizer: PreTrainedTokenizerFast, seed: int) -> Iterator[t
 
 
 def echoes(rows: int, length: int, rng: random.Random) -> tuple[Tensor, Tensor]:
-    """Random tokens that repeat with a random period; (ids, flags) of shape (rows, length)."""
+    """Return random tokens that repeat with a random period; (ids, flags) of shape (rows, length)."""
     ids = torch.empty(rows, length, dtype=torch.int64)
     flags = torch.zeros(rows, length, dtype=torch.bool)
     for row in range(rows):
@@ -87,7 +87,7 @@ def echoes(rows: int, length: int, rng: random.Random) -> tuple[Tensor, Tensor]:
 
 
 def blocks(tokenizer: PreTrainedTokenizerFast, recipe: Recipe) -> Iterator[tuple[Tensor, Tensor]]:
-    """Endless packed micro-batches, (ids, flags), int64 and bool of shape (rows, length), as scheduled."""
+    """Yield packed micro-batches without end: (ids, flags), int64 and bool of shape (rows, length), as scheduled."""
     source = encoded_stories(tokenizer, recipe.seed)
     ids: list[int] = []
     flags: list[bool] = []

@@ -1,4 +1,4 @@
-"""One file a format. Which one a file has is told by its structure, in the order below."""
+"""One module per format. The format of a file is detected by its structure, in the order below."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _ORDER = (claude, chatgpt, grok, gemini, messages, sharegpt, alpaca, rows, trans
 FORMATS: dict[str, Format] = {module.FORMAT.name: module.FORMAT for module in _ORDER}
 HTML = {".html", ".htm"}
 LOOKED_AT = 1 << 20
-"""Bytes of a page in which Gemini is looked for; a good part of them is style sheets."""
+"""Bytes of an HTML page that are searched for Gemini's name; many of them are style sheets."""
 
 
 def choose(source: Source, name: str | None = None) -> Format | None:
-    """The format of a file: the one that was asked for, else the one that its structure shows.
+    """Return the format of a file: the requested one, else the one that its structure shows.
 
     Args:
         source: The file.
-        name: What ``--format`` says.
+        name: The value of ``--format``.
 
     Returns:
-        None, counted, where a file in a folder or an archive is of none.
+        The format; None if a file in a folder or an archive has none, which is counted.
 
     Raises:
         UserError: There is no such format; or the file cannot be read although the user named it or it has the name
@@ -71,7 +71,7 @@ def _by_structure(source: Source) -> Format | None:
 
 
 def _none(source: Source, what: str, message: str) -> Format | None:
-    """Refuse a file that was asked for or has an export's name; count another."""
+    """Refuse a file that the user named or that has an export's name; only count any other."""
     if message and (source.member.asked or EXPORTS.fullmatch(source.member.base)):
         raise UserError(message)
     source.tally.drop(what, source.member.name)
@@ -79,7 +79,7 @@ def _none(source: Source, what: str, message: str) -> Format | None:
 
 
 def _page(source: Source) -> Format | None:
-    """An HTML page is never read; that of Gemini's activity is refused wherever it lies, for it is an export."""
+    """Count an HTML page, which is never read; refuse Gemini's activity page anywhere, since it is an export."""
     name = source.member.name
     with source.member.open() as file:
         is_gemini = b"Gemini" in file.read(LOOKED_AT)

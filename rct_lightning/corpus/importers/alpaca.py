@@ -12,12 +12,12 @@ from rct_lightning.corpus.importers.turns import IDS, first
 
 
 def claims(record: Mapping[str, Any]) -> bool:
-    """Whether an object is of this shape."""
+    """Return whether an object has this shape."""
     return "instruction" in record and "output" in record
 
 
 def read(source: Source) -> Iterator[Conversation]:
-    """One conversation for each object: its history, then instruction and input, then the output."""
+    """Yield one conversation per object: its history, then instruction and input, then the output."""
     for where, record in source.records():
         turns: list[Utterance] = []
         for exchange in sequence(record.get("history")):

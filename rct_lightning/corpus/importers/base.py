@@ -1,4 +1,4 @@
-"""What every importer is given and what it is known by."""
+"""The input of every importer, and the description of a format."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from rct_lightning.corpus.speakers import Speakers
 
 T = TypeVar("T")
 UNDER = "conversations"
-"""The key under which an export that is one object keeps its list."""
+"""The key under which an export that is a single object keeps its list."""
 LOOKED_AT = 50
-"""Entries of a file that detection looks at before it gives up."""
+"""Number of entries of a file that are checked to detect its format."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file to read, and where to account for it.
+    """A file to read, with the tally and the settings for reading it.
 
     Attributes:
         member: The file.
-        tally: Where what is left out is counted.
+        tally: Where omissions are counted.
         speakers: The user's map from the beginnings of lines to sides, for files without roles.
-        advance: Told how many bytes were read.
+        advance: Called with the number of bytes that were read.
     """
 
     member: Member
@@ -36,14 +36,14 @@ class Source:
     advance: Callable[[int], object] | None = None
 
     def records(self, *, under: str | None = None, again: bool = False) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Objects of a JSON file, each with its place: elements of a list, one a line, or a single one.
+        """Yield the objects of a JSON file, each after its place: elements of a list, JSON lines, or a single object.
 
         Args:
-            under: Where the file is one object, the elements of the list under this key are meant.
-            again: The file is read a second time: nothing is counted and no progress told.
+            under: If the file is a single object, yield the elements of the list under this key instead.
+            again: Whether the file is read another time: nothing is counted and no progress is reported.
 
         Raises:
-            Damaged: The file cannot be read from some byte on.
+            Damaged: The file cannot be read beyond some byte.
         """
         with self.member.open() as file:
             stream = JsonStream(file, self.member.name, None if again else self.advance)
@@ -56,7 +56,7 @@ class Source:
             stream.finish()
 
     def heads(self) -> Iterator[Mapping[str, Any]]:
-        """The first objects of a JSON file; of one with a list under ``conversations``, as far as its first element."""
+        """Yield the first objects of a JSON file; one with a list under ``conversations`` ends at its first element."""
         with self.member.open() as file:
             stream = JsonStream(file, self.member.name)
             if stream.peek() == "{":
@@ -67,7 +67,7 @@ class Source:
 
 
 def until_damaged(values: Iterable[T], damage: list[Damaged]) -> Iterator[T]:
-    """Values up to where the file is damaged; the damage is kept, to be raised behind what was made of them."""
+    """Yield the values before the damage; append the damage to the list, to be raised after they are processed."""
     try:
         yield from values
     except Damaged as error:
@@ -86,10 +86,10 @@ class Format:
     """One shape of file.
 
     Attributes:
-        name: As ``--format`` has it, and as the rows' ``source``.
-        what: What it is, for messages.
-        claims: Whether an object of a file is of this shape.
-        read: The conversations of a file, one at a time.
+        name: Value of ``--format``, and of the rows' ``source``.
+        what: Description for messages.
+        claims: Returns whether an object of a file has this shape.
+        read: Yields the conversations of a file, one at a time.
     """
 
     name: str

@@ -27,12 +27,12 @@ NO_DIALOGUE = {
 
 
 def claims(record: Mapping[str, Any]) -> bool:
-    """Whether an object is one of ChatGPT's conversations."""
+    """Return whether an object is one of ChatGPT's conversations."""
     return "mapping" in record
 
 
 def read(source: Source) -> Iterator[Conversation]:
-    """Conversations of an export, each on the branch that its owner sees."""
+    """Yield the conversations of an export, each on the branch that its owner sees."""
     for where, record in source.records():
         nodes = {key: node for key, node in mapping(record.get("mapping")).items() if isinstance(node, dict)}
         if not nodes:
@@ -61,7 +61,7 @@ def _message(node: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _tree(nodes: Mapping[str, Mapping[str, Any]]) -> list[Node]:
-    """Places in the tree; where a node does not name its parent, the one that names it as its child is it."""
+    """Return the nodes of the tree; the parent of a node that names none is the one that lists it as a child."""
     by_child = {
         child: key for key, node in nodes.items() for child in sequence(node.get("children")) if isinstance(child, str)
     }
@@ -75,7 +75,7 @@ def _tree(nodes: Mapping[str, Mapping[str, Any]]) -> list[Node]:
 
 
 def _said(message: Mapping[str, Any], tally: Tally, where: str) -> Utterance | None:
-    """The message as an utterance, or None where it is no part of the dialogue."""
+    """Return the message as an utterance, or None if it is not part of the dialogue."""
     side = role(mapping(message.get("author")).get("role"))
     content = mapping(message.get("content"))
     kind = text(content.get("content_type"))
@@ -100,7 +100,7 @@ def _weightless(message: Mapping[str, Any]) -> bool:
 
 
 def _text(content: Mapping[str, Any], kind: str, tally: Tally, where: str) -> str:
-    """Texts and transcriptions of a message, without citations; empty for a kind of content that is not known."""
+    """Return texts and transcriptions of a message, without citations; empty for unknown kinds of content."""
     if kind not in ("text", "multimodal_text", ""):
         tally.drop("messages that are no dialogue (of another kind)", where)
         return ""
@@ -113,7 +113,7 @@ def _text(content: Mapping[str, Any], kind: str, tally: Tally, where: str) -> st
         else:
             tally.drop("pictures, sounds and files inside messages", where)
     joined = "\n\n".join(part for part in spoken if part)
-    if any(mark in joined for mark in MARKS):  # searching for a character costs far less than an expression
+    if any(mark in joined for mark in MARKS):  # a substring search is much cheaper than a regex
         joined, count = CITATION.subn("", joined)
         tally.change("citation marks taken out", where, count)
         joined = STRAY.sub("", joined)

@@ -17,17 +17,17 @@ PLACEHOLDER = re.compile(
     r"|Viewing artifacts created via the Analysis Tool web feature preview isn.t yet supported on mobile\.)"
     r"(?:\s{0,4}```)?"
 )
-"""What the export's plain text has in place of a tool's block."""
+"""Text that the export inserts in place of a tool's block."""
 BEGINNINGS = ("This block is not supported", "Viewing artifacts created")
 
 
 def claims(record: Mapping[str, Any]) -> bool:
-    """Whether an object is one of Claude's conversations."""
+    """Return whether an object is one of Claude's conversations."""
     return "chat_messages" in record
 
 
 def read(source: Source) -> Iterator[Conversation]:
-    """Conversations of an export, each on its newest branch."""
+    """Yield the conversations of an export, each on its newest branch."""
     for where, record in source.records():
         messages = [message for message in sequence(record.get("chat_messages")) if isinstance(message, dict)]
         if not messages:
@@ -47,7 +47,7 @@ def read(source: Source) -> Iterator[Conversation]:
 
 
 def _nodes(messages: Sequence[Mapping[str, Any]]) -> list[Node]:
-    """Places in the tree; a message without the key stands after the one before it in the file."""
+    """Return the nodes of the tree; a message without the parent key follows the previous one in the file."""
     nodes: list[Node] = []
     for index, message in enumerate(messages):
         own = text(message.get("uuid")) or f"#{index}"
@@ -66,7 +66,7 @@ def _said(message: Mapping[str, Any], tally: Tally, where: str) -> Utterance | N
         tally.drop("messages of neither side (system, tools, unknown)", where)
         return None
     content = _content(message, tally, where)
-    if any(begin in content for begin in BEGINNINGS):  # searching for a text costs far less than an expression
+    if any(begin in content for begin in BEGINNINGS):  # a substring search is much cheaper than a regex
         content, count = PLACEHOLDER.subn("", content)
         tally.drop("placeholders of blocks that the export leaves out", where, count)
     attached = len(sequence(message.get("attachments"))) + len(sequence(message.get("files")))
@@ -75,9 +75,9 @@ def _said(message: Mapping[str, Any], tally: Tally, where: str) -> Utterance | N
 
 
 def _content(message: Mapping[str, Any], tally: Tally, where: str) -> str:
-    """The text of the text blocks; the message's ``text`` only where no block holds anything.
+    """Return the text of the text blocks; the message's ``text`` only if there are no other blocks and no block text.
 
-    ``text`` runs thinking and answer into one: where there are blocks of other types it is of no use.
+    ``text`` joins thinking and answer, so it is unusable if there are blocks of other types.
     """
     spoken, others = [], 0
     for block in sequence(message.get("content")):

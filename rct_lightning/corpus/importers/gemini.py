@@ -1,6 +1,7 @@
 """Gemini's activity in Google Takeout: ``MyActivity.json``, single prompts with their answers, newest first.
 
-There are no conversations in it. Prompts that follow each other within half an hour become one, marked reconstructed.
+The file does not mark conversations. Prompts that follow each other within half an hour are joined to one, which is
+marked as reconstructed.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ GAP = 30 * 60
 """Seconds without a prompt after which a new conversation begins."""
 PROMPTED = "Prompted"
 SHARED = 0.9
-"""Share of the answered entries that begin with the same words where Google wrote in another language."""
+"""Least share of answered entries that must begin with the same words to detect "Prompted" in another language."""
 FEWEST = 3
-"""Answered entries from which those words can be told."""
+"""Least number of answered entries for this detection."""
 SURVEYED = 10_000
-"""Answered entries that are looked at for them."""
+"""Maximum number of answered entries used for this detection."""
 PRODUCTS = ("gemini", "bard")
 AS_JSON = (
     "On the page of Google Takeout choose My Activity and there Gemini Apps alone, set the format of activity records "
@@ -37,7 +38,7 @@ AS_JSON = (
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One entry: when, what was asked, what came back."""
+    """One entry: its time, the prompt and the answer."""
 
     time: float
     asked: str
@@ -45,14 +46,14 @@ class Prompt:
 
 
 def claims(record: Mapping[str, Any]) -> bool:
-    """Whether an object is an entry of Gemini's activity."""
+    """Return whether an object is an entry of Gemini's activity."""
     named = [record.get("header"), *sequence(record.get("products"))]
     ours = any(product in one.lower() for one in named if isinstance(one, str) for product in PRODUCTS)
     return "title" in record and ours
 
 
 def read(source: Source) -> Iterator[Conversation]:
-    """Conversations as far as they can be told by time, in the order of the file where it has one."""
+    """Yield the conversations, separated by time, in the order of the file if it is sorted, else oldest first."""
     order, verb = _survey(source)
     damage: list[Damaged] = []
     prompts: Iterable[Prompt] = until_damaged(_prompts(source, verb), damage)
@@ -71,7 +72,7 @@ def read(source: Source) -> Iterator[Conversation]:
 
 
 def _conversation(sitting: list[Prompt]) -> Conversation:
-    """Prompts, oldest first, as a conversation. Its id is the time of the first one: the same in every export."""
+    """Return prompts, oldest first, as a conversation; its id is the time of the first one, stable across exports."""
     turns: list[Utterance] = []
     for prompt in sitting:
         turns += [Utterance("human", prompt.asked, prompt.time), Utterance("assistant", prompt.answered, prompt.time)]
@@ -111,10 +112,10 @@ def _words_after(title: str, verb: str) -> str:
 
 
 def _survey(source: Source) -> tuple[str, str]:
-    """The order of the entries (newest first, oldest first or mixed), and the words that prompts begin with.
+    """Return the order of the entries (newest first, oldest first or mixed), and the words with which prompts begin.
 
     Raises:
-        UserError: No entry is a prompt as far as can be told.
+        UserError: No entry can be recognised as a prompt.
     """
     times: list[float] = []
     beginnings: list[list[str]] = []
@@ -146,7 +147,7 @@ def _survey(source: Source) -> tuple[str, str]:
 
 
 def _shared(beginnings: list[list[str]]) -> str:
-    """The longest beginning, in words, that nearly all titles share."""
+    """Return the longest beginning, in words, that nearly all titles share."""
     shared: tuple[str, ...] = ()
     if len(beginnings) >= FEWEST:
         for count in range(1, 6):

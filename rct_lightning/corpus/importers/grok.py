@@ -1,4 +1,4 @@
-"""Grok's export: ``prod-grok-backend.json``, everything wrapped twice, times in three manners, several roots."""
+"""Grok's export: ``prod-grok-backend.json``, with doubly wrapped objects, times in three formats, several roots."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from rct_lightning.corpus.importers.base import UNDER, Format, Source
 from rct_lightning.corpus.importers.tree import Node, newest_path
 
 NEITHER = {"system", "tool", "function", ""}
-"""Senders that are not the assistant; every other name is a model's."""
+"""Senders that are neither side; every unknown name is a model's."""
 RENDERED = re.compile(r"[ \t]?<grok:render\b[^<>]{0,1000}>.{0,2000}?</grok:render>", re.S)
 
 
 def claims(record: Mapping[str, Any]) -> bool:
-    """Whether an object is the export, or one of its conversations."""
+    """Return whether an object is the export, or one of its conversations."""
     inner = sequence(record.get(UNDER))
     one = mapping(inner[0]) if inner else record
     return isinstance(one.get("conversation"), dict) and isinstance(one.get("responses"), list)
 
 
 def read(source: Source) -> Iterator[Conversation]:
-    """Conversations of an export, each on the branch that ends at its ``leaf_response_id``."""
+    """Yield the conversations of an export, each on the branch that ends at its ``leaf_response_id``."""
     for where, record in source.records(under=UNDER):
         about = mapping(record.get("conversation"))
         responses = [_unwrapped(entry) for entry in sequence(record.get("responses"))]
@@ -56,7 +56,7 @@ def _unwrapped(entry: Any) -> Mapping[str, Any]:
 
 
 def _id(value: Any) -> str | None:
-    """An id as text; a Mongo dump writes ``{"$oid": …}``."""
+    """Return an id as a string; a Mongo dump writes ``{"$oid": …}``."""
     value = value.get("$oid") if isinstance(value, dict) else value
     return value if isinstance(value, str) and value else None
 

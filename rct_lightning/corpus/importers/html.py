@@ -1,4 +1,4 @@
-"""The text of a fragment of HTML, as Google keeps Gemini's answers. One pass, whatever the fragment holds."""
+"""Converts HTML fragments, in which Google stores Gemini's answers, to text, in one pass for any input."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TAG = re.compile(
     r"<!--|<(/?)([A-Za-z][A-Za-z0-9]{0,20})\b(?:\"[^\"]{0,2000}\"|'[^']{0,2000}'|[^\"'<>])*>",
 )
 APART = {"p", "div", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "blockquote", "pre", "hr", "section"}
-"""Elements that stand apart by a blank line."""
+"""Elements that are separated by a blank line."""
 LINES = {"br": "\n", "tr": "\n", "/tr": "\n", "li": "\n- ", "td": " ", "th": " "}
 UNSEEN = {"script", "style"}
 _MARGINS = re.compile(r"[ \t]*\n[ \t]*")
@@ -20,7 +20,7 @@ _SPACES = re.compile(r"[ \t\r\n]+")
 
 
 def html_text(fragment: str) -> str:
-    """Paragraphs, items of lists and preformatted lines as plain text; everything else without its marks."""
+    """Return paragraphs, list items and preformatted lines as plain text; other tags are removed."""
     parts: list[str] = []
     flowing: list[str] = []
     for kept, piece in _pieces(fragment):
@@ -34,7 +34,7 @@ def html_text(fragment: str) -> str:
 
 
 def _pieces(fragment: str) -> Iterator[tuple[bool, str]]:
-    """Texts and the breaks between them; True where white space counts, inside ``pre``."""
+    """Yield texts and the breaks between them, each after whether white space is kept (inside ``pre``)."""
     at, kept = 0, False
     while True:
         tag = TAG.search(fragment, at)

@@ -1,4 +1,4 @@
-"""``{"messages": [{"role": …, "content": …}]}``, the shape of chat data sets and of many programs that keep chats."""
+"""``{"messages": [{"role": …, "content": …}]}``, the shape of chat data sets and of many chat programs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from rct_lightning.corpus.importers.turns import conversation, utterances
 
 
 def claims(record: Mapping[str, Any]) -> bool:
-    """Whether an object is of this shape."""
+    """Return whether an object has this shape."""
     turns = sequence(record.get("messages"))
     return any("role" in mapping(turn) and "content" in mapping(turn) for turn in turns)
 
 
 def read(source: Source) -> Iterator[Conversation]:
-    """One conversation for each object."""
+    """Yield one conversation per object."""
     for where, record in source.records():
         turns = utterances(record.get("messages"), "role", "content", source.tally, where)
         yield from conversation(record, FORMAT.name, turns, source.tally, where)

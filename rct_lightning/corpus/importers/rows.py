@@ -1,4 +1,4 @@
-"""The project's own corpus files: rows with ``input`` and ``output``, handed on with every field they have."""
+"""The project's own corpus files: rows with ``input`` and ``output``, passed on with all their fields."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from rct_lightning.errors import UserError
 
 
 def claims(record: Mapping[str, Any]) -> bool:
-    """Whether an object is a row."""
+    """Return whether an object is a row."""
     return "input" in record and "output" in record and "instruction" not in record
 
 
 def read(source: Source) -> Iterator[Conversation]:
-    """Rows by their conversation, of the whole file: it is held in memory, as training does."""
+    """Yield the rows of the whole file by conversation; the file is held in memory, as in training."""
     stem = PurePosixPath(source.member.base).stem
     lines: list[Line] = []
     ids: set[str] = set()

@@ -12,12 +12,12 @@ from rct_lightning.corpus.importers.turns import conversation, utterances
 
 
 def claims(record: Mapping[str, Any]) -> bool:
-    """Whether an object is of this shape."""
+    """Return whether an object has this shape."""
     return any("from" in mapping(turn) and "value" in mapping(turn) for turn in sequence(record.get(UNDER)))
 
 
 def read(source: Source) -> Iterator[Conversation]:
-    """One conversation for each object."""
+    """Yield one conversation per object."""
     for where, record in source.records():
         turns = utterances(record.get(UNDER), "from", "value", source.tally, where)
         source.tally.drop("system prompts", where, bool(record.get("system")))

@@ -1,4 +1,4 @@
-"""Transcripts without roles: plain text, Markdown and RTF, with the user's map of who speaks."""
+"""Transcripts without roles: plain text, Markdown and RTF, with the user's map of speakers."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from rct_lightning.corpus.speakers import EXAMPLE, Speakers
 from rct_lightning.errors import UserError
 
 LARGEST = 32 << 20
-"""Bytes of a transcript; it is read as a whole."""
+"""Maximum size of a transcript in bytes; it is read as a whole."""
 RTF = b"{\\rtf"
 
 
 def claims(record: Mapping[str, Any]) -> bool:
-    """No JSON is a transcript."""
+    """Return False: no JSON object is a transcript."""
     return False
 
 
 def read(source: Source) -> Iterator[Conversation]:
-    """One conversation for the whole file.
+    """Yield one conversation for the whole file.
 
     Raises:
-        UserError: There is no map, no line begins with a speaker of it, or the file is no text.
+        UserError: There is no map, no line begins with a speaker of it, or the file is not readable text.
     """
     name = source.member.name
     if source.speakers is None:
@@ -86,14 +86,14 @@ def _decoded(raw: bytes, name: str) -> str:
 
 
 def _rtf(raw: bytes, name: str) -> str:
-    """The text of an RTF file. The library gives characters beyond U+FFFF as two halves; they are joined here."""
+    """Return the text of an RTF file; the library returns surrogate pairs beyond U+FFFF, which are joined here."""
     from striprtf.striprtf import rtf_to_text
 
     if not raw.rstrip(b"\0 \t\r\n").endswith(b"}"):
         raise UserError(f"{name}, byte {len(raw):,}: the file ends before its last group is closed: it was cut.")
     try:
         halves = rtf_to_text(raw.decode("cp1252", "replace"), errors="replace")
-    except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:  # its own words are no help
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:  # on malformed files
         raise UserError(f"{name}: not readable as RTF ({error}). Save it as plain text in UTF-8.") from None
     return halves.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 

@@ -1,4 +1,4 @@
-"""Conversations that branch: of an edited question or a regenerated answer, the branch that was spoken last."""
+"""Selects a path through branching conversations: after an edit or a regeneration, the branch that was used last."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rct_lightning.corpus.conversation import Tally
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A message's place in the tree: its own id, that of the message before it, and its time in seconds."""
+    """A message's place in the tree: its own id, the id of the message before it, and its time in seconds."""
 
     id: str
     parent: str | None
@@ -18,16 +18,16 @@ class Node:
 
 
 def newest_path(nodes: Sequence[Node], tally: Tally, where: str, leaf: str | None = None) -> list[int]:
-    """Positions of the nodes from the root to a leaf.
+    """Return the positions of the nodes from the root to a leaf.
 
     Args:
-        nodes: In the order of the file.
+        nodes: The nodes in the order of the file.
         tally: Where cycles and missing parents are counted.
-        where: The conversation, for the account.
-        leaf: The id where the path ends; without it, or where there is no such node, the newest leaf.
+        where: The conversation, for the report.
+        leaf: The id at which the path ends; the newest leaf if it is None or unknown.
 
     Returns:
-        Positions, oldest first. Where no node names another one as its parent there is no tree: all, in their order.
+        Positions, oldest first. If no node names another one as its parent, there is no tree: all positions in order.
     """
     position: dict[str, int] = {}
     for index, node in enumerate(nodes):

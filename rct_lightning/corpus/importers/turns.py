@@ -1,4 +1,4 @@
-"""Lists of turns with a role and a text each, as data sets have them."""
+"""Reads lists of turns with a role and a text each, as in data sets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TITLES = ("title", "name")
 def conversation(
     record: Mapping[str, Any], format_name: str, turns: tuple[Utterance, ...], tally: Tally, where: str
 ) -> Iterator[Conversation]:
-    """The conversation of an object of a data set; none, which is counted, where it has no turns."""
+    """Yield the conversation of an object of a data set; one without turns is only counted."""
     if not turns:
         tally.drop("conversations without messages", where)
         return
@@ -30,14 +30,14 @@ def conversation(
 
 
 def utterances(turns: Any, who: str, what: str, tally: Tally, where: str) -> tuple[Utterance, ...]:
-    """Turns of the two sides.
+    """Return the turns of the two sides.
 
     Args:
         turns: A list of objects.
         who: The key of the role.
         what: The key of the text: a string, or a list of strings and of ``{"type": "text", "text": …}``.
         tally: Where turns of other roles are counted.
-        where: The conversation, for the account.
+        where: The conversation, for the report.
     """
     found = []
     for turn in sequence(turns):
@@ -51,7 +51,7 @@ def utterances(turns: Any, who: str, what: str, tally: Tally, where: str) -> tup
 
 
 def plain(content: Any, tally: Tally, where: str) -> str:
-    """The text of a content that is text, or a list of parts."""
+    """Return the text of a content field, which is a string or a list of parts."""
     if isinstance(content, str):
         return content
     spoken = []
@@ -65,5 +65,5 @@ def plain(content: Any, tally: Tally, where: str) -> str:
 
 
 def first(record: Any, keys: Sequence[str]) -> Any:
-    """The value under the first of some keys that is there and not empty."""
+    """Return the value under the first of some keys that is present and not empty."""
     return next((value for key in keys if (value := record.get(key)) not in (None, "")), None)
