@@ -1,4 +1,4 @@
-"""The model under evaluation: asked as the base (adapters off) or as the tuned model."""
+"""The model under evaluation, queried as the base (adapters off) or as the tuned model."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ History = tuple[Turn, ...]
 Asked = tuple[History, str]
 
 REPLY_ROOM = 128
-"""Tokens of max_length that a prompt leaves to the reply."""
+"""Tokens of max_length reserved for the reply."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A model with adapters and what is needed to ask it."""
+    """A model with adapters and what is needed to query it."""
 
     model: Any
     tokenizer: Any
@@ -36,27 +36,27 @@ class Subject:
     batch_size: int = 16
 
     def on(self, side: Side) -> AbstractContextManager[None]:
-        """Context in which the model is the base (adapters off) or the tuned one."""
+        """Return a context in which the model is the base (adapters off) or the tuned one."""
         return base_model(self.model) if side == "base" else nullcontext()
 
     def prompt_ids(self, asked: Asked) -> list[int]:
-        """The tokens of a prompt, oldest turns dropped so that a reply fits behind it."""
+        """Encode a prompt, dropping its oldest turns so that a reply fits after it."""
         context, text = asked
         room = max(self.max_length - REPLY_ROOM, self.max_length // 2)
         return self.template.encode_prompt(text, self.tokenizer, room, context).ids
 
     def reply_ids(self, text: str, *, ends: bool = True) -> list[int]:
-        """A reply as it follows the prompt, with EOS where it ends."""
+        """Encode a reply as it follows the prompt, with EOS if it ends."""
         ids = list(self.tokenizer(self.template.reply(text), add_special_tokens=False)["input_ids"])
         return [*ids, self.tokenizer.eos_token_id] if ends else ids
 
     def likelihood(self, pairs: Sequence[tuple[list[int], list[int]]]) -> np.ndarray:
-        """s(c|q) of (prompt, continuation) pairs, nats per token: [N]."""
+        """Compute s(c|q) of (prompt, continuation) pairs, nats per token: [N]."""
         pad = self.tokenizer.pad_token_id
         return score_continuations(self.model, pairs, pad, self.device, self.batch_size).numpy()
 
     def separation(self, asked: Sequence[Asked], lexicon: Lexicon) -> np.ndarray:
-        """D = S_B - S_R on the held-out phrases, nats per token: [N]."""
+        """Compute D = S_B - S_R on the held-out phrases, nats per token: [N]."""
         bond = [self.reply_ids(phrase, ends=False) for phrase in lexicon.phrases("bond", "heldout")]
         rupture = [self.reply_ids(phrase, ends=False) for phrase in lexicon.phrases("rupture", "heldout")]
         prompts = [self.prompt_ids(one) for one in asked]
@@ -65,6 +65,6 @@ class Subject:
         return (log_mean_exp(scores[:, : len(bond)]) - log_mean_exp(scores[:, len(bond) :])).numpy()
 
     def replies(self, asked: Sequence[Asked]) -> list[Reply]:
-        """Greedy replies of at most 60 tokens."""
+        """Generate greedy replies of at most 60 tokens."""
         room = max(self.max_length - REPLY_ROOM, self.max_length // 2)
         return generate(self.model, self.tokenizer, self.template, asked, GREEDY, max_length=room)

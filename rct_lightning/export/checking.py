@@ -23,8 +23,9 @@ REPLIES = Sampling(max_new_tokens=60)
 SAME = 1e-5
 """Largest difference of logits allowed for an adapter on the same base."""
 MERGED_WITHIN = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
-"""Largest difference allowed for a merged model, as a share of the largest logit, by the format of its weights or of the
-computation: about five times what rounding causes with a healthy adapter. A base without its adapter exceeds all."""
+"""Largest difference allowed for a merged model, as a share of the largest logit, by the format of its weights or of
+its computation: about five times what rounding causes with a healthy adapter. A base without its adapter exceeds all
+of them."""
 
 
 @dataclass(frozen=True)
