@@ -2,9 +2,10 @@
 
 Seeds and groups of items (conversations, pairs, probes) are crossed random effects: y_sg = mean + a_s + b_g + e_sg. The
 mean's variance is var(a)/S + var(b)/G + var(e)/SG, and each part is estimated from the mean squares of a two-way table.
-A percentile interval of a crossed bootstrap is too short where there are few seeds and they differ (89% coverage instead
-of 95% with eight) and too long where there is only noise (99.8%), since resampling both ways counts e three times (Owen
-2007). Dividing each bootstrap mean by its own standard error corrects both (docs/statistics.md has the simulations).
+A percentile interval of a crossed bootstrap is too short where there are few seeds and they differ (89% coverage with
+eight instead of 95%) and too long where there is only noise (99.8%), since resampling both ways counts e three times
+(Owen 2007). Dividing each bootstrap mean by its own standard error corrects both (docs/statistics.md has the
+simulations).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Inference:
     """A mean, its interval, and its p value.
 
     Attributes:
-        estimate: Mean with a 95% interval over seeds and groups; the ends are NaN if there are fewer than two of either.
+        estimate: Mean with a 95% interval over seeds and groups; its ends are NaN with fewer than two of either.
         p: Two-sided, by the same method as the interval: at most 0.05 where the interval excludes zero.
     """
 
@@ -122,7 +123,7 @@ def _mean_squares(apart: np.ndarray) -> tuple[float, float, float]:
 
 def _standard_error(of_seeds: np.ndarray | float, of_groups: np.ndarray | float, left: np.ndarray | float,
                     seeds: int, groups: int) -> np.ndarray:  # fmt: skip
-    """Standard error of the mean from mean squares; negative variance components are set to zero (Searle et al. 1992)."""
+    """Standard error of the mean from mean squares; a negative variance component becomes zero (Searle et al. 1992)."""
     variance = left + np.maximum(np.subtract(of_seeds, left), 0) + np.maximum(np.subtract(of_groups, left), 0)
     return np.sqrt(variance / (seeds * groups))
 
@@ -173,7 +174,7 @@ def _studentised(cells: Cells, samples: int, seed: int) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def _draw(seeds: int, groups: int, size: int, seed: int, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw how often each seed and each group is sampled: [size, S] and [size, G]; the same for all tables of a shape."""
+    """Draw how often each seed and each group is sampled: [size, S] and [size, G]; equal for all tables of a shape."""
     random = np.random.default_rng((seed, number))
     drawn = (random.multinomial(each, np.full(each, 1 / each), size).astype(float) for each in (seeds, groups))
     return next(drawn), next(drawn)

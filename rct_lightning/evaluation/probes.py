@@ -94,7 +94,7 @@ def _fits(name: str, value: Any) -> bool:
 
 
 def _check_pairs(probes: Sequence[Probe], path: Path) -> None:
-    """Require at least one complete pair of twins, if there are twins; incomplete pairs are left out of the comparison."""
+    """Require at least one complete pair if there are twins; incomplete pairs are left out of the comparison."""
     sides: dict[str, set[bool]] = {}
     for probe in probes:
         if probe.kind == "twin":

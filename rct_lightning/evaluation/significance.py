@@ -16,8 +16,8 @@ def sign_flip(by_seed: Sequence[float], seed: int = 0) -> float:
     """Return the two-sided p of a mean of paired differences, one per seed: sign-flip test (Fisher's randomisation).
 
     Under the null hypothesis each difference could as well have had the other sign; p is the share of all 2^S patterns
-    whose mean is at least as far from zero. The test assumes no distribution, and p cannot be below 2 / 2^S (0.0625 with
-    five seeds, 0.0078 with eight). It generalises to other seeds on these items; the interval also to other items.
+    whose mean is at least as far from zero. The test assumes no distribution, and p cannot be below 2 / 2^S (0.0625
+    with five seeds, 0.0078 with eight). It generalises to other seeds on these items; the interval also to other items.
 
     Args:
         by_seed: S differences.

@@ -25,7 +25,7 @@ def _template() -> Any:
     from jinja2 import Environment, StrictUndefined
 
     def shown(value: Any) -> Any:  # called on every expression in the template, before it is escaped
-        return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value  # a macro's output went through here
+        return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value  # once
 
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, finalize=shown, trim_blocks=True, lstrip_blocks=True
