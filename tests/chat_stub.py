@@ -29,7 +29,7 @@ class Script:
     Args:
         replies: Texts, or lists of pieces.
         model: The model that it reports as loaded, or NotLoaded.
-        at_once: Give each reply as soon as it is asked for; otherwise :meth:`say` and :meth:`end` are called by the test.
+        at_once: Give each reply as soon as it is asked for; otherwise the test calls :meth:`say` and :meth:`end`.
     """
 
     def __init__(

@@ -101,7 +101,7 @@ def test_arms_of_a_seed_read_the_same_text(arm: str, prepared: Any) -> None:
             assert one.input_ids.shape == two.input_ids.shape
             continue
         assert torch.equal(one.input_ids, two.input_ids) and torch.equal(one.labels, two.labels)
-        if arm != "shuffled_markers":  # there, other rows have twins with clauses
+        if arm != "shuffled_markers":  # there, other rows are asked after their clauses
             assert torch.equal(one.twin_ids, two.twin_ids) and torch.equal(one.asked_at, two.asked_at)
 
 

@@ -34,7 +34,7 @@ def settings(corpus: Corpus) -> list[str]:
 
 
 def measured(**changes: float) -> Comparison:
-    """Return endpoints whose tuned side is the base's plus a change (dots and slashes as in the keys) and some spread."""
+    """Return endpoints whose tuned side is the base's plus a change (dots and slashes as in the keys), with spread."""
     spread = np.array([-0.1, 0.1, -0.1, 0.1])
     endpoints = []
     for key in [*JUDGED, *(guardrail.endpoint for guardrail in GUARDRAILS)]:

@@ -103,7 +103,7 @@ def flop(run: Measured, shape: dict[str, Any]) -> float:
 
 
 def table(found: dict[str, list[Measured]], shape: dict[str, Any] | None, rate: float) -> str:
-    """Return Markdown: medians, and ratios to our LM run of the same round; given a product rate, the share of it too."""
+    """Return Markdown: medians, ratios to our LM run of the same round and, given a product rate, the share of it."""
     lines = ["| | s/step | useful tokens/s | ours is faster by | peak MiB |", "|---|---|---|---|---|"]
     if shape is not None and rate:
         lines = [
