@@ -47,7 +47,7 @@ class Evaluator:
 
         Args:
             samples: Bootstrap samples.
-            seed: Of the bootstrap.
+            seed: Seed of the bootstrap.
             kept: Cache of the base's measurements: read if present, written otherwise.
         """
         self.subject.model.eval()

@@ -46,7 +46,7 @@ def named(exhibit: Exhibit, notices: list[Notice]) -> None:
 def test_a_healthy_run_is_left_in_peace(settings: tuple[str, ...], tmp_path: Path) -> None:
     """Use the bundled base: two random layers would be reported, rightly, for repeating themselves.
 
-    The guards are not run here: test_train.py covers them, also on the bundled base.
+    The guards are not run here: test_train.py checks that they pass a healthy run, also on the bundled base.
     """
     assert visit(NOTHING, tmp_path, (*settings, "check=false", "trainer.check_val_every_n_epoch=5")) == []
 

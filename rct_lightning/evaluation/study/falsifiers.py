@@ -11,7 +11,7 @@ from rct_lightning.evaluation.study.claims import TERMS, Answer
 from rct_lightning.evaluation.study.scores import NotThere, Part, Study
 
 HARM = 0.1
-"""Nats per token: a shift towards complying that the interval must exclude before no shift is reported."""
+"""Nats per token: a shift towards complying that the interval must exclude for the finding to hold."""
 SHARES = ("bond_rate", "recall", "false_memory", "repetition", "eos_rate")
 """Beginnings of the names of endpoints that are shares; the others are in nats per token."""
 NAMES = {

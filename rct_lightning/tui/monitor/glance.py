@@ -24,7 +24,7 @@ _NOT_FINITE = b'"not_finite"'
 
 
 def glance(run: RunDir) -> RunState:
-    """Return a run's current state; for a file longer than some chunks, only curves lack steps, in the middle.
+    """Return a run's current state; of a long file, curves lack steps in the middle, and nothing else is missing.
 
     A figure that the last thousand or so steps lack, though earlier ones had it, counts as unknown.
 
