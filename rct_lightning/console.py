@@ -1,4 +1,4 @@
-"""What a person is told on the console: findings, and what went wrong that they can put right."""
+"""Console output for the user: findings, and mistakes that the user can fix."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ class Line:
         return f"{self.status:4}  {self.what:12}  {self.seen}{f'. {self.remedy}' if self.remedy else ''}"
 
     def wrapped(self, width: int = WIDTH) -> str:
-        """The finding in lines of at most so many characters, safe for a terminal."""
+        """Return the finding wrapped to lines of at most ``width`` characters, safe for a terminal."""
         wrap = textwrap.TextWrapper(width, subsequent_indent=" " * 20, break_long_words=False, break_on_hyphens=False)
         return wrap.fill(printable(str(self)))
 
 
 def tell(error: UserError) -> None:
-    """Print a mistake as one paragraph on the standard error stream."""
+    """Print a user's mistake as one paragraph on standard error."""
     print("\n".join(textwrap.wrap(printable(f"Error: {error}"), width=WIDTH, break_long_words=False)), file=sys.stderr)
 
 
 def show(page: str) -> None:
-    """Print a page on the standard output stream, as much of it as whoever reads it wants."""
+    """Print a page on standard output; stop quietly if the reader closes the pipe."""
     try:
         print(page, flush=True)
-    except BrokenPipeError:  # head has seen enough
+    except BrokenPipeError:  # the reader, such as head, has seen enough
         sys.stderr.close()

@@ -1,4 +1,4 @@
-"""What this machine can do: one line a finding, each that is not well with its remedy."""
+"""What this machine can do: one line per finding, with a remedy where something is wrong."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ DISK_GIB = 10.0
 
 
 def examine(model: str, disk: Path, *, quick: bool = False) -> list[Line]:
-    """Everything about this machine and, as far as it is on it, about a model.
+    """Return findings about this machine and about a model, as far as it is available locally.
 
     Args:
         model: A folder, or a name on the hub.
         disk: A folder on the disk that runs are written to.
-        quick: Leave out what has to import torch or the hub's library: devices, quantisation and model.
+        quick: Skip whatever has to import torch or the hub's library: devices, quantisation and model.
     """
     lines = [_python(), *_packages()]
     if quick or any(line.status == "fail" for line in lines):
-        return [*lines, _disk(disk)]  # what follows imports what is missing
+        return [*lines, _disk(disk)]  # the other checks import what is missing
     return [*lines, *_devices(), _disk(disk), _model(model)]
 
 
@@ -40,7 +40,7 @@ def _python() -> Line:
 
 
 def _packages() -> list[Line]:
-    """The project's own requirements against what is installed."""
+    """Compare the project's own requirements with what is installed."""
     from packaging.requirements import Requirement
 
     lines = []
@@ -66,7 +66,7 @@ def _packages() -> list[Line]:
 
 
 def _devices() -> list[Line]:
-    """Accelerators, and which quantisation works on each, how fast."""
+    """List accelerators and, for each, whether NF4 quantisation works and how fast it is."""
     import torch
 
     from rct_lightning.backbone import available_accelerators, free_memory, nf4_problem, nf4_slowdown, placement

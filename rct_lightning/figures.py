@@ -1,4 +1,4 @@
-"""Figures that a run and its report share."""
+"""Figures shared by a run and its report."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 from rct_lightning.losses import TERMS
 
 LANGUAGE = ("lm", "total")
-"""Curves that are nats per reply token; those of :data:`TERMS` are raw terms."""
+"""Curves in nats per reply token; those of :data:`TERMS` are raw terms."""
 UNITS = {LANGUAGE: "nats per reply token", TERMS: "raw term"}
 
 
 def draw_losses(rows: list[dict[str, Any]]) -> Any:
-    """LM, terms and total by step, training as lines and evaluation as dots, as a matplotlib figure."""
+    """Plot LM loss, terms and total by step, training as lines and evaluation as dots, as a matplotlib figure."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4), layout="constrained")
@@ -23,7 +23,7 @@ def draw_losses(rows: list[dict[str, Any]]) -> Any:
 
 
 def draw_curves(axis: Any, rows: Sequence[dict[str, Any]], names: tuple[str, ...]) -> None:
-    """Some losses by step, one of the keys of :data:`UNITS`."""
+    """Plot losses by step; ``names`` is one of the keys of :data:`UNITS`."""
     for color, name in enumerate(names):
         for phase, style in (("train", "-"), ("eval", "o--")):
             points = [(r["step"], r[f"{name}_loss"]) for r in rows if r["phase"] == phase and f"{name}_loss" in r]
@@ -37,11 +37,11 @@ def draw_curves(axis: Any, rows: Sequence[dict[str, Any]], names: tuple[str, ...
 
 
 def draw_terms(rows: Sequence[dict[str, Any]], weights: Mapping[str, float]) -> Any:
-    """What each term adds to the total by step, and on which share of the rows, as a matplotlib figure.
+    """Plot what each term adds to the total, and the share of rows it judges, by step, as a matplotlib figure.
 
     Args:
-        rows: As in loss_components.csv; a training row may hold a term's ``TERM_activity`` besides.
-        weights: Of each term, lambda included.
+        rows: As in loss_components.csv; a training row may also hold a term's ``TERM_activity``.
+        weights: Weight of each term, lambda included.
     """
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""What becomes of a run, as one row in a table of many: its settings, its last evaluation, and its endpoints."""
+"""The outcome of a run as one row in a table of many: its settings, its last evaluation, and its endpoints."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ AT_THE_END = (
     "coherence/candidate_accuracy",
     "continuity/candidate_accuracy",
 )
-"""Figures of the last evaluation in training."""
+"""Figures of the last evaluation during training."""
 COLUMNS = (
     *(f"end/{name}" for name in AT_THE_END),
     *(f"evaluation/{key}" for key, (_, better) in MEANINGS.items() if better is not None),
 )
-"""Names of all figures; those of evaluate.py come later, or never."""
+"""Names of all figures; those of evaluate.py arrive later, or never."""
 
 
 def settings_of(config: Config) -> dict[str, str | float]:
-    """What distinguishes runs."""
+    """Return the settings in which runs differ."""
     model = config.model
     return {
         "model": model.name,
@@ -52,12 +52,12 @@ def settings_of(config: Config) -> dict[str, str | float]:
 
 
 def log_outcome(config: Config, trainer: L.Trainer, values: Mapping[str, float]) -> None:
-    """Tell every logger how a run ended.
+    """Report the final figures of a run to every logger.
 
     Args:
-        config: Of the run.
-        trainer: Whose loggers they are.
-        values: Of the last evaluation.
+        config: The run's configuration.
+        trainer: The trainer whose loggers are written to.
+        values: Figures of the last evaluation.
     """
     outcome = {f"end/{name}": values[name] for name in AT_THE_END if name in values}
     for logger in trainer.loggers:
@@ -69,12 +69,12 @@ def log_outcome(config: Config, trainer: L.Trainer, values: Mapping[str, float])
 
 
 def show_endpoints(config: Config, run: RunDir, metrics: Path, which: WhichAdapter) -> None:
-    """Put the endpoints of an evaluation beside a run's training, where the run has TensorBoard.
+    """Add the endpoints of an evaluation to a run's TensorBoard event files, if it has any.
 
     Args:
-        config: Of the run.
-        run: Where its event files are.
-        metrics: Of the evaluation.
+        config: The run's configuration.
+        run: The run directory with the event files.
+        metrics: The evaluation's metrics.json.
         which: The adapter that was evaluated.
     """
     page = "evaluation" if which == "last" else "evaluation_of_best"

@@ -1,4 +1,4 @@
-"""Bad configurations, each as somebody really gets it wrong, and the words with which it must be met."""
+"""Bad configurations as users really get them wrong, with the words that each error message must contain."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def run_config() -> str:
 
 
 def make_run(run: Path, state: str = "running", checkpoints: bool = True) -> Path:
-    """A run directory as an interrupted or finished run leaves it, without anything that has been learnt."""
+    """A run directory as an interrupted or finished run leaves it, but without learnt weights."""
     write(run / "config.yaml", run_config())
     hashes = {
         f"data.{side}_file": hashlib.sha256((ROOT / f"data/relational/{side}.jsonl").read_bytes()).hexdigest()
@@ -62,7 +62,7 @@ def make_run(run: Path, state: str = "running", checkpoints: bool = True) -> Pat
 def make_checkpoint(
     folder: Path, state: bytes, tensors: bytes = TABLE, manifest: Mapping[str, Any] | None = None
 ) -> None:
-    """A checkpoint whose sums are right, whatever it holds."""
+    """A checkpoint with correct checksums, whatever it holds."""
     write(folder / "state.json", state)
     write(folder / "tensors.safetensors", tensors)
     sums = {"tensors.safetensors": hashlib.sha256(tensors).hexdigest(), "state.json": hashlib.sha256(state).hexdigest()}
@@ -72,20 +72,20 @@ def make_checkpoint(
 
 
 def write(path: Path, content: str | bytes) -> Path:
-    """Write a file, with the folders above it."""
+    """Write a file, creating its parent folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
 
 
 def typed(name: str, setting: str, *words: str, make: Callable[[Path], Any] | None = None, shown: str = "") -> Case:
-    """Settings of train.py, divided by blanks that do not stand inside quotes or brackets."""
+    """Settings of train.py, split at blanks outside quotes and brackets."""
     parts = re.findall(r"(?:'[^']*'|\S)+", setting)
     return Case(name, ("train.py", *(part.strip("'") for part in parts)), words, make, shown=shown)
 
 
 def evaluated(name: str, setting: str, *words: str, make: Callable[[Path], Any] | None = None, shown: str = "") -> Case:
-    """The same of evaluate.py."""
+    """Settings of evaluate.py, split in the same way."""
     return Case(name, ("evaluate.py", *setting.split()), words, make, shown=shown)
 
 
@@ -101,7 +101,7 @@ def edited(name: str, file: str, change: Callable[[bytes], bytes], *words: str, 
 
 
 def resumed(name: str, change: Callable[[Path], Any], *words: str, more: str = "", shown: str) -> Case:
-    """A run that cannot go on."""
+    """A run that cannot be resumed."""
 
     def make(folder: Path) -> None:
         change(make_run(folder / "run"))
@@ -151,7 +151,7 @@ def _elsewhere(here: Path) -> None:
 CONFLICT = b"<<<<<<< HEAD\nlambda: 0.3\n=======\nlambda: 0.4\n>>>>>>> other"
 
 CONFIGS: tuple[Case, ...] = (
-    # what is typed is no setting
+    # what is typed is not a setting
     typed("no value", "seed", "seed: not a readable setting", "Write seed=VALUE"),
     typed("an empty value", "seed=", "seed=''", "valid integer"),
     typed("blanks around the equals sign", "'seed = 1'", "seed = 1: not a readable setting", "seed=1"),
@@ -170,7 +170,7 @@ CONFIGS: tuple[Case, ...] = (
           "quotes of both kinds", '\'data.train_file="own (1).jsonl"\''),
     typed("an equals sign in a path", "data.train_file=a=b", "data.train_file=a=b", "quotes of both kinds"),
     typed("an option without its value", "--config-name", "--config-name", "python train.py --help"),
-    # a name that is not there
+    # a name that does not exist
     typed("a slip in a key", "loss.lamda=1", "loss.lamda: there is no such key", "Did you mean loss.lambda?"),
     typed("a slip behind a plus", "+loss.weights.presense=1", "loss.weights.presense", "mean loss.weights.presence?"),
     typed("a key without its section", "lambda=0.3", "lambda: there is no such key", "Did you mean loss.lambda?"),
@@ -201,7 +201,7 @@ CONFIGS: tuple[Case, ...] = (
     typed("an argument of no Trainer", "+trainer.max_step=5", "trainer.max_step", "Did you mean max_steps?"),
     typed("an argument of no callback", "+callbacks.events.every=5", "callbacks.events.every: there is no such key",
           "Did you mean callbacks.events.every_n_steps?"),
-    # a value of another kind
+    # a value of the wrong type
     typed("not a number", "loss.lambda=nan", "loss.lambda=nan", "finite number"),
     typed("beyond all numbers", "loss.lambda=1e400", "loss.lambda=inf", "finite number"),
     typed("a real number for a count", "data.batch_size=8.5", "data.batch_size=8.5", "valid integer"),
@@ -239,7 +239,7 @@ CONFIGS: tuple[Case, ...] = (
     typed("a role with its colon", "'data.roles.human=\"User:\"'", "data.roles.human='User:'", "without a colon"),
     typed("a slot for a name", "'loss.human_name=\"{human_name}\"'", "loss.human_name='{human_name}'",
           "without braces"),
-    # what does not go together
+    # settings that do not fit together
     typed("lambda where it has no place", "loss=lm loss.lambda=0.3", "loss.lambda=0.3 would add",
           "Use loss=relational"),
     typed("no end", "trainer.max_epochs=-1", "leave the run without an end", "give one of the two"),
@@ -312,7 +312,7 @@ CONFIGS: tuple[Case, ...] = (
     model("no tokenizer", lambda base: (base / "tokenizer.json").unlink(),
           "the tokenizer in this folder cannot be loaded",
           "Copy tokenizer.json", shown="tokenizer.json is gone"),
-    # where a run goes
+    # the run's directory
     typed("a file for a run", "hydra.run.dir=data/README.md", "data/README.md: File exists",
           "hydra.run.dir=DIR writes"),
     typed("below a file", "hydra.run.dir=data/README.md/run", "Not a directory",
@@ -328,7 +328,7 @@ CONFIGS: tuple[Case, ...] = (
           make=lambda here: write(here / "mine" / "letter.txt", b""), shown="mine/letter.txt"),
     typed("a file for remembered tokens", "data.token_cache=data/README.md", "data.token_cache=data/README.md",
           "no folder"),
-    # runs that cannot go on
+    # runs that cannot be resumed
     typed("nothing to go on with", "resume=latest", "There is no run under", "Train one with 'python train.py'"),
     typed("no run there", "resume=data", "data: not a run directory", "Give the folder that train.py printed"),
     resumed("a finished run", lambda run: write(run / "status.json", '{"state": "finished"}'), "this run is finished",

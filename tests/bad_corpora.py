@@ -1,4 +1,4 @@
-"""Malformed corpora and probe files, each as somebody really gets it wrong, and the words with which it must be met."""
+"""Malformed corpora and probe files as users really get them wrong, with the words each error message must contain."""
 
 from __future__ import annotations
 

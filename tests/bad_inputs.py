@@ -1,6 +1,6 @@
-"""Every malformed corpus, bad configuration and hostile file of the tests, and the very message that each gets.
+"""All malformed corpora, bad configurations and hostile files of the tests, with the exact message that each gets.
 
-python tests/bad_inputs.py > docs/bad-input.md      writes the page; a test compares it with what the program says today
+python tests/bad_inputs.py > docs/bad-input.md      writes the page; a test compares it with the program's messages
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hostile import HOSTILE
 from typing_in import Case, NothingHeavy, Said, Typist
 
 CASES = {"corpora": CORPORA, "configs": CONFIGS, "hostile": HOSTILE}
-"""By the name of their kind."""
+"""By kind."""
 HEAD = """# What is said of bad input
 
 Each of these is typed by the tests, and must be answered by one paragraph that names the place and the remedy, with
@@ -37,14 +37,14 @@ TITLES = {
 
 
 def answers(kinds: Iterable[str] = CASES) -> dict[str, list[Said]]:
-    """What the program says of every case, typed in this process."""
+    """Return the program's answer to every case, with the commands run in this process."""
     sys.meta_path.insert(0, NothingHeavy())
     typist = Typist()
     return {kind: [typist.type_in(case) for case in CASES[kind]] for kind in kinds}
 
 
 def page(said: dict[str, list[Said]]) -> str:
-    """The page of documentation."""
+    """Return the documentation page."""
     parts = [HEAD]
     for kind, cases in CASES.items():
         parts.append(f"## {TITLES[kind]}\n\n| what somebody did | typed, and what stands there | what is said |")
@@ -54,7 +54,7 @@ def page(said: dict[str, list[Said]]) -> str:
 
 
 def row(case: Case, said: Said) -> str:
-    """A case as a row of a table."""
+    """Render a case as a table row."""
     typed = " ".join(part if part.strip() == part and " " not in part else f"'{part}'" for part in case.command)
     there = [code(typed), *([code(case.shown)] if case.shown else [])]
     answer = said.paragraph.removeprefix("Error: ") or "(passed over)"
@@ -62,21 +62,21 @@ def row(case: Case, said: Said) -> str:
 
 
 def code(text: str) -> str:
-    """Text in the type of code, on one line of a table."""
+    """Format text as code, on one line of a table."""
     shown = re.sub(r"[\x00-\x1f\x7f]", lambda found: repr(found.group())[1:-1], text.rstrip("\n"))
     shown = shown if len(shown) <= 120 else f"{shown[:116]} ..."
     return f"<code>{escaped(shown)}</code>"
 
 
 def escaped(text: str) -> str:
-    """Text that begins no markup."""
+    """Escape text so that it starts no markup."""
     for character, written in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;"), ("*", "&#42;")):
         text = text.replace(character, written)
     return re.sub(r"([_`\[\]])", r"\\\1", text) if "<code>" not in text else text
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--json"]:  # for the tests, which do this in a process without torch
+    if sys.argv[1:] == ["--json"]:  # for the tests, which run this in a process without torch
         print(json.dumps({kind: [asdict(each) for each in found] for kind, found in answers().items()}))
     else:
         print(page(answers()), end="")

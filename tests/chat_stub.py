@@ -1,4 +1,4 @@
-"""A chat whose model is a script: what it says is known, and it says it when it is told to."""
+"""A chat whose model is a script: what it says is known, and it speaks only when told to."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ REPLIES = ("I am here. **The kettle** is warm.", "Yes, I remember the lantern.")
 
 
 class Script:
-    """A speaker that says given replies, one after the other and then again from the first.
+    """A speaker that gives replies in order, starting over after the last.
 
     Args:
         replies: Texts, or lists of pieces.
-        model: What it is when it is loaded; NotLoaded for none.
-        at_once: Say each reply as soon as it is asked. Else :meth:`say` and :meth:`end` are called from outside.
+        model: The model that it reports as loaded, or NotLoaded.
+        at_once: Give each reply as soon as it is asked for; otherwise the test calls :meth:`say` and :meth:`end`.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Script:
 
 
 def fixed_session(path: Path | None = None, settings: Settings | None = None, prefix: str = "chat") -> Session:
-    """A session whose clock, seeds and names are always the same: a minute an exchange from noon on."""
+    """A session with fixed clock, seeds and names: one minute per exchange from noon on."""
     minutes, seeds, names = count(), count(1), count(1)
     return Session(
         History(path),
@@ -95,7 +95,7 @@ def fixed_session(path: Path | None = None, settings: Settings | None = None, pr
 def converse(
     session: Session, *texts: str, replies: Sequence[str | Iterable[str]] = REPLIES, model: Loaded = MODEL
 ) -> None:
-    """Exchanges as the screen would have them: what the user says, each answered to the end."""
+    """Return exchanges as the screen would create them: the user's messages, each answered completely."""
     session.model = model
     for number, text in enumerate(texts):
         question = session.ask(text)
@@ -115,7 +115,7 @@ def make_chat(speaker: Script | None = None, session: Session | None = None, not
 
 
 def drive(app: ChatApp, steps: Callable[[Pilot[None]], Awaitable[None]], size: tuple[int, int] = (80, 24)) -> None:
-    """Run the application without a terminal, and have it driven."""
+    """Run the application without a terminal and drive it with ``steps``."""
 
     async def run() -> None:
         async with app.run_test(size=size) as pilot:
@@ -126,7 +126,7 @@ def drive(app: ChatApp, steps: Callable[[Pilot[None]], Awaitable[None]], size: t
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Let the application work until something is so; never for a fixed time."""
+    """Let the application work until a condition holds; never for a fixed time."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
         if condition():
@@ -136,7 +136,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 async def settled(pilot: Pilot[None]) -> str:
-    """The screen, once nothing on it changes and no reply waits to be drawn."""
+    """Return the screen, once nothing on it changes and no reply waits to be drawn."""
     await until(lambda: all(view.saved for view in pilot.app.query(ReplyView)))
     seen = ""
     while seen != (seen := as_text(pilot.app)):

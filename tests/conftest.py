@@ -1,4 +1,4 @@
-"""A tiny but real base, adapters that are not zero, and a hand-written corpus; everything offline and deterministic."""
+"""Shared fixtures: a tiny but real base, non-zero adapters and a hand-written corpus; all offline and deterministic."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-os.environ["HF_HUB_OFFLINE"] = "1"  # before the hub's library is imported: it reads the variable once
+os.environ["HF_HUB_OFFLINE"] = "1"  # before the hub's library is imported: it reads the variable only once
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # as many processes as cores, and their own ones too
-os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what deterministic algorithms ask for on a GPU
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # there are as many processes as cores, and some start their own
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # required by deterministic algorithms on a GPU
 
 import pytest
 import torch
@@ -36,7 +36,7 @@ LONGEST = (
     "test_train.py test_museum.py test_kills.py test_guards.py test_resume.py test_bad_inputs.py test_study_runs.py "
     "test_processes.py test_arms.py test_sweeps.py test_study_folder.py"
 ).split()
-"""Files that take more than twenty seconds of a processor."""
+"""Files that take more than twenty seconds of processor time."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -45,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first, so that processes end together."""
+    """Run the longest files first, so that the processes end at about the same time."""
     longest = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: longest.get(item.path.name, len(LONGEST)))
 
@@ -72,7 +72,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Path:
 
 @pytest.fixture(scope="session")
 def make_backbone(tiny_base: Path, tokenizer: Any) -> Callable[..., Backbone]:
-    """Loads the tiny base with adapters; with ``trained`` they are not zero, as if training had moved them."""
+    """Load the tiny base with adapters; with ``trained`` they are not zero, as if training had moved them."""
 
     def make(*, trained: bool = True, dropout: float = 0.0, **options: Any) -> Backbone:
         with torch.random.fork_rng(devices=[]):
@@ -88,7 +88,7 @@ def make_backbone(tiny_base: Path, tokenizer: Any) -> Callable[..., Backbone]:
 
 @pytest.fixture
 def backbone(make_backbone: Callable[..., Backbone]) -> Backbone:
-    """Adapters at work, no dropout, evaluation mode: the same numbers at every call."""
+    """Active adapters, no dropout, evaluation mode: the same numbers at every call."""
     return make_backbone()
 
 
@@ -98,7 +98,7 @@ def model(backbone: Backbone) -> Any:
 
 
 def move_adapters(model: torch.nn.Module, scale: float = 0.1) -> None:
-    """Give the B matrices random values: while they are zero, A has no gradient and the adapters change nothing."""
+    """Give the B matrices random values: while they are zero, A has no gradient and the adapters have no effect."""
     with torch.no_grad():
         for name, parameter in adapter_state(model).items():
             if "lora_B" in name:
@@ -158,7 +158,7 @@ EVAL_ROWS: dict[str, dict[str, Any]] = {
 
 
 def as_row(name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of a corpus file; it is a conversation of its own unless it says otherwise."""
+    """Return a row of a corpus file; it is its own conversation unless it says otherwise."""
     context = [{"role": role, "content": content} for role, content in fields.get("context", [])]
     return {"id": name, "conversation": f"c-{name}"} | dict(fields) | {"context": context}
 
@@ -170,7 +170,7 @@ def write_rows(path: Path, rows: Mapping[str, Mapping[str, Any]]) -> Path:
 
 @pytest.fixture(scope="session")
 def make_data(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Callable[..., RelationalDataModule]:
-    """A data module on hand-written rows."""
+    """Return a data module on hand-written rows."""
 
     def make(rows: Mapping[str, Any] = ROWS, eval_rows: Mapping[str, Any] = EVAL_ROWS, **options: Any) -> Any:
         folder = tmp_path_factory.mktemp("corpus")
@@ -197,7 +197,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Corpus:
 
 @pytest.fixture(scope="session")
 def forker() -> Iterator[Forker]:
-    """Commands in processes of their own, without the seconds that their imports take."""
+    """Run commands in forked processes, without the seconds that their imports take."""
     with Forker() as forker:
         yield forker
 
@@ -209,14 +209,14 @@ def data(make_data: Callable[..., RelationalDataModule]) -> RelationalDataModule
 
 @pytest.fixture(scope="session")
 def at() -> Callable[..., list[int]]:
-    """Positions of rows in the training set, by their names."""
+    """Return the positions of rows in the training set, by name."""
     names = list(ROWS)
     return lambda *wanted: [names.index(name) for name in wanted]
 
 
 @pytest.fixture(scope="session")
 def first_token(tokenizer: Any) -> Callable[[str], int]:
-    """The token that begins a word in running text."""
+    """Return the token that begins a word in running text."""
     return lambda word: tokenizer(" " + word, add_special_tokens=False)["input_ids"][0]
 
 
@@ -231,7 +231,7 @@ def phrases(tokenizer: Any) -> PhraseBook:
 
 @pytest.fixture(scope="session")
 def make_objective(phrases: PhraseBook) -> Callable[..., RelationalLoss]:
-    """The relational loss."""
+    """Return the relational loss."""
 
     def make(**settings: Any) -> RelationalLoss:
         return RelationalLoss(LossSettings(**settings), phrases)
@@ -246,7 +246,7 @@ def objective(make_objective: Callable[..., RelationalLoss]) -> RelationalLoss:
 
 @pytest.fixture(scope="session")
 def gradient() -> Callable[[torch.Tensor, Any], torch.Tensor]:
-    """Gradient of a scalar over the adapters of a model, in one vector; zero where it does not depend on them."""
+    """Return the gradient of a scalar over a model's adapters, as one vector; zero where it does not depend on them."""
 
     def of(value: torch.Tensor, model: torch.nn.Module) -> torch.Tensor:
         parameters = list(adapter_state(model).values())

@@ -1,4 +1,4 @@
-"""Exports for tests: the fixtures of tests/exports, builders for what is easier to read as code, one way to import."""
+"""Exports for tests: the fixtures of tests/exports, builders for those easier to read as code, and an import helper."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ SPEAKERS = EXPORTS / "transcript.speakers"
 
 
 def import_into(out: Path, *paths: Path, **options: Any) -> tuple[Report, list[Example]]:
-    """Import, and read the rows as every later step reads them."""
+    """Import, and read the rows back as every later step reads them."""
     report = import_corpus(paths, CorpusDir(out), **options)
     return report, read_jsonl(CorpusDir(out).imported)
 
 
 def counts(report: Report) -> dict[str, int]:
-    """What was left out."""
+    """Return the counts of what was left out."""
     return {what: one.count for what, one in report.tally.dropped.items()}
 
 
 def exchange(*texts: str) -> list[dict[str, Any]]:
-    """Messages of the Claude export that alternate, without a tree."""
+    """Alternating messages of the Claude export, without a tree."""
     return [{"sender": ("human", "assistant")[n % 2], "text": text} for n, text in enumerate(texts)]
 
 
@@ -51,7 +51,7 @@ def write_zip(path: Path, entries: Mapping[str, str | bytes], **options: Any) ->
 
 
 def replaced(value: Any, substitute: Any) -> Sequence[Any]:
-    """Every copy of a JSON value in which one part of it, at any depth, is something else."""
+    """Return all copies of a JSON value in which one part, at any depth, is replaced."""
     found = [substitute]
     if isinstance(value, dict):
         for key, inner in value.items():

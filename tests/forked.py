@@ -1,7 +1,7 @@
-"""Types commands in processes of their own that are forked from one which has imported everything: quick, and killable.
+"""Run commands in processes forked from one that has imported everything: fast, and killable.
 
-As a script it is that one: it reads a command a line as JSON from its standard input, forks a process (of a group of
-its own) for it, says its number, and says how it ended when it has.
+Run as a script, it is that process: it reads one command per line as JSON from standard input, forks a process (in its
+own group) for it, prints its number, and reports how it ended when it has.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ ROOT = Path(__file__).parents[1]
 
 
 class Forker:
-    """Inside ``with``, commands can be typed."""
+    """Inside ``with``, commands can be run."""
 
     def __enter__(self) -> Forker:
-        own = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONHASHSEED": "0"}  # no threads live through a fork
+        own = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONHASHSEED": "0"}  # threads do not survive a fork
         env = os.environ | own
         line = [sys.executable, __file__]
         self.process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
@@ -34,22 +34,22 @@ class Forker:
         self.process.wait()
 
     def begin(self, cwd: Path, *arguments: str, before: str = "") -> int:
-        """Type ``python train.py ...`` in a folder; the number of its process.
+        """Start ``python train.py ...`` in a folder; return the number of its process.
 
         Args:
-            cwd: The folder; what is said goes into files beside it.
-            arguments: The script and what follows it.
-            before: Code that is run in the process first.
+            cwd: The folder; output goes into files next to it.
+            arguments: The script and its arguments.
+            before: Code to run in the process first.
         """
         return int(self._ask({"cwd": str(cwd), "arguments": arguments, "before": before}))
 
     def end(self, number: int, cwd: Path) -> tuple[int, str, str]:
-        """Wait for a process: its exit code (negative: a signal), and what it said on both streams."""
+        """Wait for a process; return its exit code (negative: a signal), and its output on both streams."""
         code = int(self._ask({"wait": number}))
         return code, *((cwd / f"{number}.{stream}").read_text(encoding="utf-8") for stream in ("out", "err"))
 
     def type_in(self, cwd: Path, *arguments: str, before: str = "") -> tuple[int, str, str]:
-        """Type a command and wait for it."""
+        """Run a command and wait for it."""
         return self.end(self.begin(cwd, *arguments, before=before), cwd)
 
     def _ask(self, question: dict[str, Any]) -> str:
@@ -60,7 +60,7 @@ class Forker:
 
 
 def _run(cwd: str, arguments: list[str], before: str) -> None:
-    """In the forked process."""
+    """Run in the forked process."""
     import runpy
 
     os.setsid()
@@ -86,7 +86,7 @@ def _run(cwd: str, arguments: list[str], before: str) -> None:
 
 
 def main() -> None:
-    """Fork and tell."""
+    """Fork processes and report on them."""
     import matplotlib.figure  # noqa: F401  this and what follows, so that no forked process imports it
     import peft  # noqa: F401
     import torch
@@ -96,7 +96,7 @@ def main() -> None:
     import rct_lightning.experiment  # noqa: F401
     from rct_lightning.backbone import nf4_problem
 
-    nf4_problem("cpu")  # imports bitsandbytes, where there is one
+    nf4_problem("cpu")  # imports bitsandbytes, if it is installed
     torch.set_num_threads(1)
     disable_progress_bar()
     for line in sys.stdin:

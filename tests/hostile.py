@@ -1,6 +1,6 @@
-"""Hostile files: what each would do, and what is said instead.
+"""Hostile files: what each attempts, and the message it gets instead.
 
-A payload makes the file ``canary`` where the command is typed. Nothing here is dangerous anywhere else.
+A payload creates the file ``canary`` in the working directory. Nothing here is dangerous elsewhere.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ESCAPES = "\x1b]52;c;Y2FuYXJ5\x07\x1b[2J\u202e"
 
 
 def adapter(name: str, changes: dict[str, Any] | bytes, *words: str, shown: str = "", beside: str = "") -> Case:
-    """A run whose adapter's configuration asks for something; ``beside`` is a module where the command is typed."""
+    """A run whose adapter's configuration is hostile; ``beside`` is a module in the working directory."""
     content = changes if isinstance(changes, bytes) else json.dumps(ADAPTER | changes).encode()
 
     def change(run: Path) -> None:
@@ -46,7 +46,7 @@ def adapter(name: str, changes: dict[str, Any] | bytes, *words: str, shown: str 
 
 
 def adapter_file(name: str, file: str, content: bytes, *words: str, shown: str = "") -> Case:
-    """A run whose adapter's folder holds something."""
+    """A run whose adapter folder holds a hostile file."""
     return of_run(
         f"an adapter: {name}", lambda run: write(run / "adapter" / file, content), *words, shown=shown or file
     )
@@ -64,7 +64,7 @@ def config(name: str, old: bytes, new: bytes, *words: str, shown: str = "") -> C
 
 
 def link(name: str, place: str, *words: str, folder: bool = False) -> Case:
-    """A run one of whose files is a link to something outside of it."""
+    """A run with a file that is a link to something outside."""
 
     def change(run: Path) -> None:
         outside = run.parent / "outside"
@@ -94,7 +94,7 @@ def base_config(name: str, changes: dict[str, Any], *words: str) -> Case:
 
 
 def sent(name: str, content: bytes, *words: str) -> Case:
-    """An experiment that somebody sent, with a module where the command is typed."""
+    """An experiment received from somebody, with a module in the working directory."""
 
     def make(folder: Path) -> None:
         write(folder / "conf" / "experiment" / "mine.yaml", HEAD + content)
@@ -105,7 +105,7 @@ def sent(name: str, content: bytes, *words: str) -> Case:
 
 
 def looked_at(name: str, change: Callable[[Path], Any], *words: str, shown: str, passed_over: bool = False) -> Case:
-    """A run that ``rct health`` looks at."""
+    """A run that ``rct health`` examines."""
 
     def make(folder: Path) -> None:
         change(make_run(folder / "run"))

@@ -1,7 +1,7 @@
-"""What a model, or somebody's file, might say to the surface that shows it: 500 replies in pieces.
+"""What a model, or a received file, might send to the display: 500 replies in pieces.
 
-Each payload would do something where text is shown as it comes: command the terminal, become the surface's own markup,
-turn a line around, or break a parser. Nothing here is dangerous anywhere else.
+Each payload would have an effect where text is displayed as it arrives: control the terminal, become markup of the
+display, reverse a line, or break a parser. Nothing here is dangerous elsewhere.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import random
 ESC, BEL, ST = "\x1b", "\x07", "\x1b\\"
 
 CONTROLS = (
-    f"{ESC}]52;c;Y2FuYXJ5{BEL}",  # writes the clipboard
+    f"{ESC}]52;c;Y2FuYXJ5{BEL}",  # writes to the clipboard
     f"{ESC}]52;c;Y2FuYXJ5{ST}",
     "\x9d52;c;Y2FuYXJ5\x9c",  # the same in 8 bits
     f"{ESC}]0;canary{BEL}",  # the window's title
@@ -26,7 +26,7 @@ CONTROLS = (
     f"{ESC}[>4;2m{ESC}[>1u{ESC}[=1u",  # keyboard
     f"{ESC}[201~rm -r .\r",  # the end of a paste, and a line
     f"{ESC}[31;1;5mred{ESC}[0m",
-    f"{ESC}[10A{ESC}[1G{ESC}[Kover",  # up, and over what stands there
+    f"{ESC}[10A{ESC}[1G{ESC}[Kover",  # up, and over what is there
     f"{ESC}[99999999999999999999B{ESC}[;;;;;;;;H",
     "\x9b2J\x9b?25l",  # clear in 8 bits
     f"{ESC}c{ESC}(0{ESC}#8{ESC}7{ESC}8{ESC}=",  # reset, character sets
@@ -109,14 +109,14 @@ TURNS = (
 PAYLOADS = (*CONTROLS, *MARKUP, *MARKDOWN, *UNICODE, *TURNS)
 PROSE = ("Good morning. ", "**I remember** the kettle. ", "\n\n- one\n- two\n\n", "It is warm here, ", "`x = 1` ", "\n")
 LONGEST_EVERYWHERE = 60
-"""Characters of a payload that is cut in two at every place; longer ones are cut at random places."""
+"""Characters up to which a payload is cut in two at every position; longer ones are cut at random positions."""
 
 
 def hostile_replies(count: int = 500, seed: int = 0) -> list[list[str]]:
-    """Replies as they would be streamed, each a list of pieces; the same for the same seed.
+    """Return replies as they would be streamed, each a list of pieces; the same for the same seed.
 
-    The first hold one payload each: whole, character by character, and cut in two at every place. The others mix
-    several with prose and are cut at random places.
+    The first ones hold one payload each: whole, character by character, and cut in two at every position. The others
+    mix several with prose and are cut at random positions.
     """
     chance = random.Random(seed)
     found = [[payload] for payload in PAYLOADS]
@@ -129,7 +129,7 @@ def hostile_replies(count: int = 500, seed: int = 0) -> list[list[str]]:
 
 
 def _cut_everywhere(payload: str) -> list[str]:
-    """The payload again and again, each time in two pieces that part one character later."""
+    """Return the payload repeated, each time in two pieces that are split one character later."""
     return [piece for at in range(1, len(payload)) for piece in (payload[:at], payload[at:], " ")]
 
 

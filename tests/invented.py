@@ -1,4 +1,4 @@
-"""Conversations of words in no order, so that nothing in them is alike unless a test makes it so."""
+"""Conversations of random words, so that nothing in them is similar unless a test makes it so."""
 
 import random
 
@@ -9,12 +9,12 @@ NOUNS = ("lamp river kettle bridge garden violin harbour letter mountain bakery 
 
 
 def sentence(draw: random.Random, length: int = 24) -> str:
-    """Words in no order: two of these share no five in a row."""
+    """Return words in random order: two of these share no five in a row."""
     return " ".join(f"{draw.choice(NOUNS)}{draw.randrange(99)}" for _ in range(length)).capitalize() + "."
 
 
 def conversations(*sizes: int, seed: int = 0, **fields: object) -> list[Example]:
-    """Rows of conversations of some sizes, none like another."""
+    """Return rows of conversations of the given sizes, none like another."""
     draw, rows = random.Random(seed), []
     for number, size in enumerate(sizes):
         said: tuple[Turn, ...] = ()

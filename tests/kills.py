@@ -20,7 +20,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads do not live through a fork
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads do not survive a fork
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import torch
@@ -36,7 +36,7 @@ NF4 = ("model.quantization=nf4", "model.dequantize=never")
 
 
 def in_a_process(work: Callable[[], object], log: Path) -> int:
-    """Do it in a forked process; its number."""
+    """Run a function in a forked process; return its number."""
     child = os.fork()
     if child:
         return child
@@ -52,7 +52,7 @@ def in_a_process(work: Callable[[], object], log: Path) -> int:
 
 
 def killed_after(child: int, seconds: float) -> bool:
-    """Wait so long and kill it; whether it was still there to be killed."""
+    """Wait and kill the process; return whether it was still running."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         done, status = os.waitpid(child, os.WNOHANG)
@@ -71,7 +71,7 @@ def _ended_well(status: int) -> bool:
 
 
 def begin_or_go_on(corpus: Corpus, run: Path, settings: tuple[str, ...]) -> None:
-    """Resume a run; one that has no checkpoint yet begins anew."""
+    """Resume a run; one that has no checkpoint yet starts over."""
     if checkpoint.committed(run / "checkpoints"):
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
             experiment.train(validate(compose("train", [f"resume={run}", "run_dir=unused"])))
@@ -81,16 +81,16 @@ def begin_or_go_on(corpus: Corpus, run: Path, settings: tuple[str, ...]) -> None
 
 
 def sum_of(run: Path) -> str:
-    """SHA-256 of the adapter and of every file that grows but for times."""
+    """Return the SHA-256 of the adapter and of every growing file except for times."""
     files = RunDir(run)
     kept = [files.adapter / "adapter_model.safetensors", files.loss_components, files.generation_samples]
     return hashlib.sha256(b"".join(path.read_bytes() for path in [*kept, files.eval_sanity])).hexdigest()
 
 
 def survive(corpus: Corpus, folder: Path, kills: int, seed: int, overrides: tuple[str, ...]) -> tuple[int, list[str]]:
-    """Kill runs so many times; runs that ended in between, and what was wrong with them.
+    """Kill runs that many times; return the number of runs that finished in between, and what was wrong with them.
 
-    A run is killed up to five times before it may end. One that was killed before its first checkpoint begins anew.
+    A run is killed up to five times before it may finish. One killed before its first checkpoint starts over.
     """
     settings = (*ACCUMULATION[1], "callbacks.checkpointing.keep_last=2", *overrides)
     straight, log = folder / "straight", folder / "log.txt"
@@ -116,7 +116,7 @@ def survive(corpus: Corpus, folder: Path, kills: int, seed: int, overrides: tupl
 
 
 def main() -> None:
-    """Print how many kills came to how many runs, and which of them ended otherwise; exit code 1 if any did."""
+    """Print the number of kills and runs, and which runs ended differently; exit code 1 if any did."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
@@ -125,7 +125,7 @@ def main() -> None:
     given = parser.parse_args()
     overrides = (*(NF4 if given.nf4 else ()), *(("trainer.limit_train_batches=4",) if given.short else ()))
     torch.set_num_threads(1)
-    nf4_problem("cpu")  # imports bitsandbytes, where there is one
+    nf4_problem("cpu")  # imports bitsandbytes, if it is installed
     with tempfile.TemporaryDirectory() as folder:
         base = make_base(Path(folder) / "base", load_tokenizer(str(ROOT / "data" / "nano")))
         corpus = make_corpus(Path(folder), base)

@@ -1,4 +1,4 @@
-"""Run directories as training leaves them, made up: every figure is a function of its step, every time is fixed."""
+"""Synthetic run directories as training leaves them: every figure is a function of its step, every time is fixed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 BEGUN = 1_750_000_000.0
-"""Seconds since 1970 of the first event."""
+"""Time of the first event, in seconds since 1970."""
 PROCESS = {"pid": 4321, "host": "here", "pid_namespace": None, "process_started": "boot 77"}
 PROMPTS = ("Good morning, Aelara.", "What are you?")
 
@@ -32,7 +32,7 @@ def evaluation(at: int, **changes: Any) -> dict[str, Any]:
 
 
 def alert(at: int, **changes: Any) -> dict[str, Any]:
-    """What a health rule says."""
+    """An alert of a health rule."""
     words = {
         "rule": "rising",
         "seen": "the loss rose",
@@ -44,7 +44,7 @@ def alert(at: int, **changes: Any) -> dict[str, Any]:
 
 
 def told(last: int = 200) -> list[dict[str, Any]]:
-    """The events of a run of 400 steps up to some step."""
+    """Return the events of a run of 400 steps up to some step."""
     found = [
         {"time": BEGUN, "event": "start", "step": 0},
         evaluation(0),
@@ -58,18 +58,18 @@ def told(last: int = 200) -> list[dict[str, Any]]:
 
 
 def lines(events: Iterable[dict[str, Any]]) -> bytes:
-    """As they stand in the file."""
+    """Return the events as they are in the file."""
     return b"".join(json.dumps(event).encode() + b"\n" for event in events)
 
 
 def make_run(root: Path, events: Iterable[dict[str, Any]] | None = None, state: str = "running", **status: Any) -> Path:
-    """A run's directory with events, samples, checks and a status.
+    """Make a run's directory with events, samples, checks and a status.
 
     Args:
-        root: Its place.
+        root: The directory.
         events: Those of :func:`told` by default.
-        state: Of its status; empty for none.
-        status: What else stands there, over what a run writes.
+        state: State in the status; empty for no status.
+        status: Other entries of the status, overriding what a run writes.
     """
     root.mkdir(parents=True)
     (root / "config.yaml").write_text("{}\n", encoding="utf-8")
@@ -87,7 +87,7 @@ def make_run(root: Path, events: Iterable[dict[str, Any]] | None = None, state: 
 
 
 def write_samples(root: Path, replies: dict[str, str], at: int = 200) -> None:
-    """A round of samples beside the base's."""
+    """Write a round of samples and the base's."""
     base = [f"Prompt: {prompt}\nResponse: The house stood by the river.\n" for prompt in replies]
     (root / "baseline_generation.txt").write_text("\n".join(base), encoding="utf-8", errors="replace")
     rounds = [f"=== step {number} ===" for number in (0, at)]

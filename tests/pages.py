@@ -1,4 +1,4 @@
-"""What every HTML page of the project must be, read off the page itself."""
+"""Requirements on every HTML page of the project, checked on the page itself."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ KNOWN = {
     **{name: set() for name in "head title style header h1 h3 h4 h5 ul li dl dt dd thead tbody tr".split()},
     **{name: set() for name in "figure picture figcaption footer".split()},
 }
-"""Every tag that a page may hold, with its attributes."""
+"""Every tag that a page may contain, with its attributes."""
 INSIDE = re.compile(r"#[\w-]+|data:image/png;base64,[A-Za-z0-9+/=]+")
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 class Reading(HTMLParser):
-    """A page as a browser takes it apart: its words, tables and figures, and what is wrong with it."""
+    """Parses a page: its words, tables and figures, and what is wrong with it."""
 
     def __init__(self, page: str) -> None:
         super().__init__(convert_charrefs=True)

@@ -30,7 +30,7 @@ SETTLED = 3.0
 
 
 async def draw_monitor(run: RunDir, file: Path) -> None:
-    """The first screen of the monitor."""
+    """Draw the first screen of the monitor."""
     app = Monitor(run)
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause(SETTLED)
@@ -38,7 +38,7 @@ async def draw_monitor(run: RunDir, file: Path) -> None:
 
 
 async def draw_chat(run: RunDir, file: Path) -> None:
-    """A conversation with the run's model, each reply beside the base's."""
+    """Draw a conversation with the run's model, each reply next to the base's."""
     session = fixed_session(settings=Settings(temperature=0.0, max_tokens=40, compare=True))
     app = ChatApp(ProcessSpeaker(str(run.root)), session)
     async with app.run_test(size=SIZE) as pilot:
@@ -51,12 +51,12 @@ async def draw_chat(run: RunDir, file: Path) -> None:
 
 
 def write(app: App[None], file: Path) -> None:
-    """What stands on the screen, as SVG."""
+    """Write the screen as SVG."""
     file.write_text(app.export_screenshot(simplify=True), encoding="utf-8")
 
 
 def photograph(page: Path, file: Path, width: int = 1000, height: int = 900) -> bool:
-    """The top of an HTML page as PNG; whether there was anything to do it with."""
+    """Capture the top of an HTML page as PNG; return whether a browser was available."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
@@ -73,7 +73,7 @@ def photograph(page: Path, file: Path, width: int = 1000, height: int = 900) -> 
 
 
 def main() -> None:
-    """Write every picture that can be had."""
+    """Write every picture that can be made."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--to", type=Path, default=Path("docs/pictures"))

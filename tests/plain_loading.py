@@ -1,4 +1,4 @@
-"""Loads exported folders as anybody would: nothing of this project is imported. Reads and writes JSON.
+"""Load exported folders as any user would: nothing of this project is imported. Reads and writes JSON.
 
     python tests/plain_loading.py < question.json
 

@@ -1,4 +1,4 @@
-"""Evaluated runs that no model was needed for: figures drawn at random, and what a run notes of itself."""
+"""Evaluated runs made without a model: random figures, and the run's own records."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PROMPT = "Are you there?"
 def compared(
     seed: int = 0, items: int = 12, replies: list[tuple[str, str, str]] | None = None, endpoints: int = 99
 ) -> Comparison:
-    """Every endpoint, or the first few, with changes that are up, down or none."""
+    """Return every endpoint, or the first few, with changes that are up, down or none."""
     random = np.random.default_rng(seed)
     found = Measurements()
     for number, key in enumerate([*MEANINGS][:endpoints]):
@@ -46,7 +46,7 @@ def compared(
 
 
 def spoken() -> list[Spoken]:
-    """Nine replies of every kind, in no order."""
+    """Return nine replies of every kind, unordered."""
     kinds = ("marked", "twin", "rows", "recall", "without")
     context = (Turn("human", "My dog is Bramble."), Turn("assistant", "A good name."))
     return [
@@ -57,7 +57,7 @@ def spoken() -> list[Spoken]:
 
 
 def finished_run(root: Path, **changes: str) -> RunDir:
-    """A run as training leaves it; ``changes`` replace pieces of its configuration."""
+    """Return a run as training leaves it; ``changes`` replace pieces of its configuration."""
     run = RunDir(make_run(root, "finished", checkpoints=False))
     text = run_config()
     for old, new in changes.items():
@@ -79,7 +79,7 @@ def finished_run(root: Path, **changes: str) -> RunDir:
 
 
 def evaluated_run(root: Path, seed: int = 0, items: int = 12, on: str = "a", **changes: str) -> RunDir:
-    """The same with a metrics.json; no page is drawn."""
+    """Return the same with a metrics.json, but without a page."""
     run = finished_run(root, **changes)
     metrics = {
         "made_from": "",
@@ -91,7 +91,7 @@ def evaluated_run(root: Path, seed: int = 0, items: int = 12, on: str = "a", **c
 
 
 def reported(run: RunDir, folder: Path, comparison: Comparison | None = None, **facts: Any) -> Report:
-    """A whole report of it."""
+    """Write a complete report of a run."""
     report = Report(compared() if comparison is None else comparison)
     write_report(report, run, folder, Setting(CONFIG, **facts))
     return report

@@ -1,6 +1,6 @@
-"""Screens of the terminal applications as plain text, kept beside the tests: what a person sees is reviewed as a diff.
+"""Screens of the terminal applications as plain text, stored with the tests, so that changes are reviewed as a diff.
 
-``RCT_KEEP_SCREENS=1 pytest tests/test_monitor.py`` writes them anew.
+``RCT_KEEP_SCREENS=1 pytest tests/test_monitor.py`` rewrites them.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from typing import Any
 
 FOLDER = Path(__file__).parent / "screens"
 SIZES = ((80, 24), (120, 40), (40, 12))
-"""Columns and lines that every screen is looked at in."""
+"""Columns and lines of the sizes in which every screen is checked."""
 
 
 def as_text(app: Any) -> str:
-    """The lines on the screen of a running Textual application, without colours and trailing blanks."""
+    """Return the screen of a running Textual application, without colours and trailing blanks."""
     lines = [strip.text.rstrip() for strip in app.screen._compositor.render_strips()]
     return "\n".join(lines) + "\n"
 
 
 def check_screen(app: Any, name: str) -> None:
-    """Compare the screen with the kept one.
+    """Compare the screen with the stored one.
 
     Args:
-        app: Running under a Pilot.
-        name: Of the file in ``tests/screens/``, without its ending.
+        app: An application running under a Pilot.
+        name: Name of the file in ``tests/screens/``, without extension.
     """
     seen, kept = as_text(app), FOLDER / f"{name}.txt"
     if os.environ.get("RCT_KEEP_SCREENS"):

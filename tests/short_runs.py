@@ -1,4 +1,4 @@
-"""Runs of twenty steps on a base of two random layers, for tests that look at whole runs."""
+"""Runs of twenty steps on a base of two random layers, for tests of whole runs."""
 
 import json
 import shutil
@@ -22,9 +22,9 @@ SETTINGS = (
     "callbacks.health.max_new_tokens=2 callbacks.checkpointing.every_n_steps=1 callbacks.checkpointing.keep_last=99 "
     "loss.phrases_per_step=1 model.lora.dropout=0.1 seed=3 logger=none"
 ).split()
-"""Twenty steps in two epochs; everything that could disturb the order of random numbers is on.
+"""Twenty steps in two epochs; everything that could disturb the order of random numbers is enabled.
 
-A phrase of each bank a step is drawn at random as three are, and costs a third less time.
+One phrase of each bank per step exercises the random draw as well as three do, in a third less time.
 """
 
 
@@ -48,7 +48,7 @@ def configured(corpus: Corpus, run: Path, *overrides: str) -> Config:
 
 
 def cut(run: Path, to: Path, step: int) -> Path:
-    """The run as it was found if it had been killed some time after the checkpoint of a step."""
+    """Copy the run as it would be if it had been killed some time after the checkpoint of a step."""
     shutil.copytree(run, to)
     shutil.rmtree(to / "adapter")
     (to / "status.json").unlink()
@@ -59,7 +59,7 @@ def cut(run: Path, to: Path, step: int) -> Path:
 
 
 def make_base(folder: Path, tokenizer: Any, hidden_size: int = 64, num_layers: int = 2, num_heads: int = 2) -> Path:
-    """A GPT-NeoX with random weights, saved as float32 safetensors; NF4 works on blocks of 64."""
+    """Save a GPT-NeoX with random weights as float32 safetensors; NF4 works on blocks of 64."""
     config = GPTNeoXConfig(
         vocab_size=len(tokenizer),
         hidden_size=hidden_size,
@@ -80,7 +80,7 @@ def make_base(folder: Path, tokenizer: Any, hidden_size: int = 64, num_layers: i
 
 
 def make_corpus(folder: Path, base: Path) -> Corpus:
-    """Eighty rows to train on and six to evaluate, as many of them with a history as there can be."""
+    """Write eighty rows to train on and six to evaluate, as many of them as possible with a history."""
     files = []
     for side, count in (("train", 80), ("eval", 6)):
         lines = (ROOT / "data" / "relational" / f"{side}.jsonl").read_text(encoding="utf-8").splitlines()
@@ -91,4 +91,4 @@ def make_corpus(folder: Path, base: Path) -> Corpus:
 
 
 ACCUMULATION = {1: ("data.batch_size=8",), 4: ("data.batch_size=2", "trainer.accumulate_grad_batches=4")}
-"""Settings by micro-batches a step; eight rows in either case."""
+"""Settings by micro-batches per step; eight rows per step in either case."""

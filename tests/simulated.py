@@ -1,7 +1,7 @@
-"""Studies whose effect is known, made of random numbers: what the statistics are held to.
+"""Simulated studies whose effect is known, to test the statistics against.
 
-Every arm has an effect of each seed, one of each conversation, and noise, at the sizes that were measured
-between runs of nano with and without relational terms (five seeds, docs/losses.md).
+Every arm has an effect per seed, one per conversation, and noise, with the sizes measured between runs of nano with and
+without relational terms (five seeds, docs/losses.md).
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ Interval = Callable[..., Estimate]
 
 @dataclass(frozen=True)
 class World:
-    """Standard deviations of a paired difference of two arms, and how much there is of it.
+    """Standard deviations of a paired difference of two arms, and the sizes of a study.
 
     Attributes:
-        seed: Of the seeds' effects.
-        conversation: Of the conversations'.
-        noise: Of what is left in a cell.
-        seeds: How many.
-        conversations: How many.
-        sizes: Items of each conversation; None: one.
+        seed: Standard deviation of the seeds' effects.
+        conversation: Standard deviation of the conversations' effects.
+        noise: Standard deviation of the residual in a cell.
+        seeds: Number of seeds.
+        conversations: Number of conversations.
+        sizes: Number of items of each conversation; None means one.
         shape: normal, skewed, or shares of 0 and 1.
     """
 
@@ -44,11 +44,11 @@ class World:
     shape: str = "normal"
 
     def groups(self) -> np.ndarray:
-        """Which conversation each item is of."""
+        """Return the conversation of each item."""
         return np.repeat(np.arange(self.conversations), self.sizes or 1)
 
     def differences(self, random: np.random.Generator) -> np.ndarray:
-        """Paired differences whose true mean is 0: [S, N]."""
+        """Draw paired differences whose true mean is 0: [S, N]."""
         if self.shape == "share":
             return self._right(random) - self._right(random)
         draw = random.normal if self.shape == "normal" else lambda size: random.exponential(size=size) - 1
@@ -60,7 +60,7 @@ class World:
         )
 
     def _right(self, random: np.random.Generator) -> np.ndarray:
-        """Answers that are right or wrong, by a threshold on the same effects."""
+        """Draw answers that are right or wrong, by a threshold on the same effects."""
         groups = self.groups()
         level = self.conversation * random.normal(size=self.conversations)[groups]
         level = level + self.seed * random.normal(size=(self.seeds, 1))
@@ -68,7 +68,7 @@ class World:
 
 
 ROWS = (1, 1, 1, 1, 1, 1, 2, 2, 3, 3, 3, 3, 3, 3, 3, 4, 4, 7)
-"""Evaluation rows with a history, by conversation."""
+"""Number of evaluation rows with a history, by conversation."""
 MEASURED = {
     "presence": World(0.067, 0.134, 0.112, conversations=31),
     "coherence": World(0.01, 0.060, 0.079, conversations=18, sizes=ROWS),
@@ -78,7 +78,7 @@ MEASURED = {
 
 
 def coverage(world: World, interval: Interval, trials: int, samples: int = 1000) -> float:
-    """Share of simulated studies whose interval holds the true difference, which is 0."""
+    """Return the share of simulated studies whose interval contains the true difference, which is 0."""
     random, groups = np.random.default_rng(7), world.groups()
     held = 0
     for _ in range(trials):
@@ -88,7 +88,7 @@ def coverage(world: World, interval: Interval, trials: int, samples: int = 1000)
 
 
 def percentile(differences: np.ndarray, *, groups: Any, samples: int) -> Estimate:
-    """The interval that most would take, and that does not hold what it promises with eight seeds."""
+    """The usual percentile interval, which does not keep its nominal coverage with eight seeds."""
     labels, seeds = np.asarray(groups), len(differences)
     number = labels.max() + 1
     sums = np.stack([np.bincount(labels, row, number) for row in differences])
@@ -111,7 +111,7 @@ def study(
     worlds: Mapping[str, World] | None = None,
     samples: int = 1000,
 ) -> Study:
-    """lm_only, rct and positives_only on the primary endpoints, with what rct and positives_only add by term."""
+    """Return lm_only, rct and positives_only on the primary endpoints, with what rct and positives_only add by term."""
     worlds = worlds or MEASURED
     arms = {LM_ONLY: {}, RCT: rct or {}, POSITIVES: positives or {}}
     seeds = next(iter(worlds.values())).seeds

@@ -1,4 +1,4 @@
-"""The arms of a study: paired with each other by seed, and each of them something else than rct."""
+"""The arms of a study: paired with each other by seed, and each different from rct."""
 
 import hashlib
 from collections import Counter
@@ -27,7 +27,7 @@ AS_THEY_STAND = {"lm_only", "original_v1", "original_v2"}
 READS_AS_RCT = [arm for arm in ARMS if arm not in AS_THEY_STAND]
 ALL = range(len(ROWS))
 NOT_THERE = ("callbacks.baseline_comparison", "callbacks.eval_sanity")
-"""Settings of callbacks that the runs of a study do without."""
+"""Settings of callbacks that are left out in the runs of a study."""
 
 
 def test_there_are_the_arms_that_the_hypothesis_is_set_against() -> None:
@@ -52,7 +52,7 @@ def test_a_runs_configuration_says_its_arm(arm: str, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def prepared(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., experiment.Prepared]:
-    """A run of an arm before its first step."""
+    """Prepare a run of an arm up to its first step."""
 
     @cache
     def make(arm: str, seed: int = 5) -> experiment.Prepared:
@@ -88,7 +88,7 @@ def first_batches(run: experiment.Prepared, count: int = 6) -> list[Any]:
 
 @pytest.mark.parametrize("arm", ARMS)
 def test_arms_of_a_seed_read_the_same_text(arm: str, prepared: Any) -> None:
-    """As they stand, or as rct reads them; a wrong history exchanges other words of the reply."""
+    """The same as in the corpus, or as rct augments them; a wrong history exchanges other words of the reply."""
     pairs = list(zip(first_batches(prepared("rct")), first_batches(prepared(arm)), strict=True))
     assert all(torch.equal(one.index, two.index) for one, two in pairs)
     if arm in AS_THEY_STAND:
@@ -101,7 +101,7 @@ def test_arms_of_a_seed_read_the_same_text(arm: str, prepared: Any) -> None:
             assert one.input_ids.shape == two.input_ids.shape
             continue
         assert torch.equal(one.input_ids, two.input_ids) and torch.equal(one.labels, two.labels)
-        if arm != "shuffled_markers":  # there, other rows are asked behind their clauses
+        if arm != "shuffled_markers":  # there, other rows are asked after their clauses
             assert torch.equal(one.twin_ids, two.twin_ids) and torch.equal(one.asked_at, two.asked_at)
 
 
@@ -115,7 +115,7 @@ def test_the_phrases_of_a_step_are_the_same(prepared: Any) -> None:
 
 @pytest.fixture(scope="module")
 def gradients(prepared: Any, gradient: Any) -> Callable[[str], dict[str, torch.Tensor]]:
-    """Of the total and of LM over the first steps that an arm takes, at the same adapters for all."""
+    """Return the gradients of the total and of LM over an arm's first steps, at the same adapters for all arms."""
 
     @cache
     def of(arm: str) -> dict[str, torch.Tensor]:
@@ -204,7 +204,7 @@ def test_positives_cost_what_the_bond_phrases_cost_where_one_is_addressed(
 def test_a_step_down_positives_raises_bond_language_for_everybody(
     data: Any, model: Any, positives: PositivesLoss, make_objective: Any, at: Any, gradient: Any, move: Any
 ) -> None:
-    """What rct's contrast has no gradient in: both prompts of a pair rise."""
+    """rct's contrast has no gradient in this direction: both prompts of a pair rise."""
     batch = data.train_set.collate(at("marked", "unmarked"))
 
     def seen() -> list[float]:
@@ -281,7 +281,7 @@ def test_a_wrong_history_judges_words_that_the_rows_own_has_not(bundled: Any) ->
 def test_a_step_down_presence_with_shuffled_markers_separates_by_the_permutation(
     make_data: Any, model: Any, make_objective: Any, gradient: Any, move: Any
 ) -> None:
-    """Rows that agree with their text are pushed as in rct, the others the other way."""
+    """Rows whose permuted label agrees with their text are pushed as in rct, the others in the opposite direction."""
     true = make_data(counterfactual=Counterfactual(readdress_share=0.5, seed=1)).train_set
     shuffled = make_data(
         counterfactual=Counterfactual(readdress_share=0.5, seed=1), placebo="shuffled_markers"
@@ -346,7 +346,7 @@ def test_the_originals_second_version_weighs_pieces_of_words_and_rupture_more(
 
 @pytest.mark.parametrize("arm", ["positives_only", "shuffled_markers", "wrong_history", "original_v2"])
 def test_guards_let_an_arm_pass(arm: str, corpus: Corpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The originals are told what is wrong with them, and go on."""
+    """The original losses are warned about, but may train."""
     config = configured(corpus, tmp_path / "run", f"arm={arm}", "check=true")
     experiment.inspect(config, experiment.prepare(config))
     assert ("goes on all the same" in capsys.readouterr().out) == (arm == "original_v2")
@@ -356,7 +356,7 @@ def test_guards_let_an_arm_pass(arm: str, corpus: Corpus, tmp_path: Path, capsys
 def test_terms_of_batches_make_the_mean_of_all_rows(
     which: str, data: Any, model: Any, at: Any, objective: Any, tokenizer: Any
 ) -> None:
-    """As evaluation adds them up: a batch without a pair still counts where the term is one of every token."""
+    """Evaluation adds them up: a batch without a pair still counts if the term averages over all tokens."""
 
     def tokenize(text: str) -> list[int]:
         return list(tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -1,4 +1,4 @@
-"""``rct corpus audit`` and ``show``: planted faults are found, each by its line, and the page stands alone."""
+"""``rct corpus audit`` and ``show``: planted faults are found, one line each, and the page is self-contained."""
 
 import random
 import re
@@ -37,7 +37,7 @@ def command(*arguments: object) -> tuple[int, str]:
 def audited(
     folder: Path, train: Sequence[Example], held: Sequence[Example], *options: object
 ) -> tuple[int, dict[str, str]]:
-    """Exit code and, by their names, lines with their status."""
+    """Return the exit code and the lines with their status, by name."""
     write_jsonl(folder / "train.jsonl", train)
     write_jsonl(folder / "eval.jsonl", held)
     code, said = command("audit", folder, "--tokenizer", NANO, "--no-files", *options)
@@ -46,7 +46,7 @@ def audited(
 
 
 def healthy() -> tuple[list[Example], list[Example]]:
-    """Sides that are well: every type, half of the rows marked, some with a history, nothing alike."""
+    """Return healthy sides: every type, half of the rows marked, some with a history, no duplicates."""
     rows = conversations(*[1, 2, 1, 3] * 16)
     rows = [
         replace(row, type=TYPES[place % 5], input=f"Aelara, {row.input}" if place % 2 else row.input)
@@ -79,7 +79,7 @@ def test_the_bundled_corpus_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def leaky() -> tuple[list[Example], list[Example]]:
-    """Fifty rows to measure with that leak, among thirty that do not."""
+    """Return fifty evaluation rows that leak, among thirty that do not."""
     draw = random.Random(5)
     train, clean = conversations(*[2] * 100), conversations(*[1] * 30, seed=9)
     held = [replace(row, id=f"clean-{row.id}", conversation=f"clean-{row.conversation}") for row in clean]
@@ -107,8 +107,8 @@ def test_fifty_planted_leaks_are_found_and_the_split_of_the_same_rows_has_none(t
     assert code == 1 and line.startswith("fail") and "rct corpus split" in line
     assert re.findall(r"(\d+) (conversations|eval rows) ", line) == [
         ("15", "conversations"),
-        ("15", "eval rows"),  # word for word
-        ("25", "eval rows"),  # user text: these, and ten nearly
+        ("15", "eval rows"),  # verbatim
+        ("25", "eval rows"),  # user text: these, and ten nearly identical ones
         ("25", "eval rows"),  # reply
     ]
     again = split([*train, *held], 80)

@@ -108,7 +108,7 @@ def test_nf4_dequantized_once_computes_the_same_numbers(make_backbone: Any) -> N
 
 @needs_nf4
 def test_an_evaluation_in_between_does_not_change_what_nf4_learns(make_backbone: Any, gradient: Any) -> None:
-    found = []  # on some CPUs bitsandbytes repacks its weights for inference, and no gradient passes after that
+    found = []  # on some CPUs bitsandbytes repacks its weights for inference, and no gradient flows after that
     for dequantize in ("once", "never"):
         backbone = make_backbone(quantization="nf4", dequantize=dequantize)
         logits(backbone)
@@ -172,7 +172,7 @@ def test_new_adapters_change_nothing(make_backbone: Any, tiny_base: Path) -> Non
 def test_adapters_compute_in_the_type_of_the_base_and_learn_in_float32(
     make_backbone: Any, gradient: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """peft alone would hold a copy of every layer's input in float32, beside a base in bfloat16."""
+    """peft alone would keep a float32 copy of every layer's input, in addition to a base in bfloat16."""
     exact = make_backbone().model.train()
     monkeypatch.setattr(loading, "compute_dtype", lambda device: torch.bfloat16)
     model = make_backbone().model.train()
@@ -426,7 +426,7 @@ def test_a_hostile_adapter_is_refused_before_it_is_loaded(
 
 
 def test_special_tokens_in_a_text_are_its_characters(tokenizer: Any) -> None:
-    """Otherwise somebody's text ends a reply, or is padding."""
+    """Otherwise a user's text could end a reply, or be padding."""
     special = {tokenizer.eos_token_id, tokenizer.pad_token_id}
     text = f"a{tokenizer.eos_token}b{tokenizer.pad_token}c"
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]

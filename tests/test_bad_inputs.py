@@ -1,4 +1,4 @@
-"""Every mistake of the tables is met by one paragraph with place and remedy, at once, and leaves nothing behind."""
+"""Every mistake in the tables is answered at once by one paragraph with place and remedy, and leaves no files."""
 
 import json
 import re
@@ -27,7 +27,7 @@ def case_of(table: tuple[str, int]) -> Case:
 
 @pytest.fixture(scope="module")
 def said() -> dict[str, list[Said]]:
-    """What the program says of every case: typed in one process that has no torch."""
+    """The program's answer to every case, run in one process without torch."""
     script = [sys.executable, str(ROOT / "tests" / "bad_inputs.py"), "--json"]
     done = subprocess.run(script, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
@@ -55,7 +55,7 @@ def test_the_counts_in_the_documentation_are_those_of_the_tables() -> None:
 
 
 def test_the_page_says_what_the_program_says_today(said: dict[str, list[Said]]) -> None:
-    """But for what stands in parentheses: a library's own words, which differ between its versions."""
+    """Except for what is in parentheses: a library's own words, which differ between its versions."""
     written = (ROOT / "docs" / "bad-input.md").read_text(encoding="utf-8")
     today = page(said)
     theirs = re.compile(r"\([^()]*\)")

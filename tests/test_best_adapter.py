@@ -1,4 +1,4 @@
-"""The adapter of the best evaluation is kept, whole and for any PEFT, whatever becomes of the run after it."""
+"""The adapter of the best evaluation is kept, complete and loadable by any PEFT, whatever happens to the run later."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def test_the_best_evaluation_is_kept_where_later_ones_are_worse(
     run, descend = RunDir(tmp_path / "run"), RelationalModule.training_step
 
     def turn_back(self: RelationalModule, batch: Batch, batch_idx: int) -> torch.Tensor:
-        """Away from the corpus as of the eighth step."""
+        """Train away from the corpus from the eighth step on."""
         return descend(self, batch, batch_idx) * (1 if self.global_step < 8 else -1)
 
     monkeypatch.setattr(RelationalModule, "training_step", turn_back)
@@ -48,7 +48,7 @@ def test_the_best_evaluation_is_kept_where_later_ones_are_worse(
 def test_a_full_disk_leaves_the_former_best_until_there_is_room(
     full_at: set[int], corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What could not be kept is no best either: of the next ones, one that is better than what was kept is kept."""
+    """A best adapter that could not be stored does not count: a later one only has to be better than the stored one."""
     run, keep, seen = RunDir(tmp_path / "run"), BestAdapter._keep, {4: 5.0, 8: 3.0, 12: 4.0}
 
     def full(self: BestAdapter, trainer: L.Trainer, module: RelationalModule, found: float) -> bool:

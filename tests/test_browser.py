@@ -1,4 +1,4 @@
-"""Pages in a real browser: on a telephone and on a desk, light and dark. Needs playwright and a Chromium:
+"""Pages in a real browser: on a phone and on a desktop, light and dark. Needs playwright and a Chromium:
 
 pip install playwright; playwright install chromium (or any chromium on the PATH)
 """
@@ -34,7 +34,7 @@ CONTRAST = """() => {
   }
   return faint;
 }"""
-"""Texts with less contrast than WCAG's 4.5 to 1."""
+"""Find texts with less contrast than WCAG's 4.5 to 1."""
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A report, one of hostile replies, and a comparison of five runs."""
+    """Write a report, one of hostile replies, and a comparison of five runs."""
     folder = tmp_path_factory.mktemp("pages")
     run = finished_run(folder / "run")
     reported(run, folder / "report")
@@ -93,7 +93,7 @@ def test_a_page_is_whole_and_asks_for_nothing(
 
 
 def test_a_planted_request_and_script_are_stopped(browser: Any, pages: dict[str, Path], tmp_path: Path) -> None:
-    """Were an escape forgotten, the page's own policy would still stop what it let in."""
+    """If an escape were forgotten, the page's own policy would still block what it let in."""
     planted = "<body><img src='https://example.invalid/a.png' alt='x'><script>document.title = 'run'</script>"
     path = tmp_path / "planted.html"
     path.write_text(pages["report"].read_text(encoding="utf-8").replace("<body>", planted), encoding="utf-8")

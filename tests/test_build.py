@@ -1,4 +1,4 @@
-"""``rct corpus build``: the steps one after the other, and nothing but them."""
+"""``rct corpus build``: the steps one after the other, and nothing else."""
 
 from pathlib import Path
 

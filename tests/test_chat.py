@@ -1,4 +1,4 @@
-"""The chat as a person has it: every key, every command, what is on the screen, and replies that mean harm."""
+"""The chat as its user sees it: every key, every command, what is on the screen, and hostile replies."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ from rct_lightning.tui.chat.turns import ExchangeView, Plain, ReplyView, Written
 
 @pytest.fixture(autouse=True)
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Files are saved where the chat was opened; times are shown in its zone."""
+    """Files are saved in the working directory of the chat; times are shown in its zone."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
@@ -35,7 +35,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def chat(*texts: str, settings: Settings | None = None, at_once: bool = True, **options: object) -> ChatApp:
-    """The chat with exchanges behind it."""
+    """Return the chat with earlier exchanges."""
     session = fixed_session(settings=settings)
     converse(session, *texts)
     if not texts:
@@ -44,7 +44,7 @@ def chat(*texts: str, settings: Settings | None = None, at_once: bool = True, **
 
 
 def says(app: ChatApp) -> str:
-    """The line above the prompt."""
+    """Return the line above the prompt."""
     return str(app.query_one("#says", Plain).render())
 
 
@@ -57,7 +57,7 @@ def replies(app: ChatApp) -> list[str]:
 
 
 async def send(pilot: Pilot[None], text: str) -> None:
-    """Type a text and Enter, and wait until it is dealt with."""
+    """Type a text and Enter, and wait until it is handled."""
     app = pilot.app
     assert isinstance(app, ChatApp)
     app.prompt.put(text)
@@ -66,7 +66,7 @@ async def send(pilot: Pilot[None], text: str) -> None:
 
 
 async def ready(pilot: Pilot[None]) -> None:
-    """The conversation that was there is drawn and the model is loaded."""
+    """Wait until the existing conversation is drawn and the model is loaded."""
     app = pilot.app
     assert isinstance(app, ChatApp)
     await until(lambda: app.state == "ready" and len(app.query(ExchangeView)) == len(app.session.exchanges))
@@ -109,7 +109,7 @@ def test_what_is_typed_faster_than_it_is_shown_is_sent_whole() -> None:
 
     async def steps(pilot: Pilot[None]) -> None:
         for key, character in (("a", "a"), ("ctrl+j", None), ("b", "b"), ("enter", None)):
-            app.post_message(events.Key(key, character))  # nobody waits in between
+            app.post_message(events.Key(key, character))  # no wait in between
         await until(lambda: app.session.exchanges and app.session.exchanges[0].replies)
         await settled(pilot)
         assert app.session.exchanges[0].text == "a\nb"
@@ -522,7 +522,7 @@ def test_screens(state: str) -> None:
     drive(app, steps)
 
 
-# --- replies that mean harm -----------------------------------------------------------------------------------------
+# --- hostile replies ------------------------------------------------------------------------------------------------
 
 ALL = hostile_replies()
 EVERY = 17
@@ -545,7 +545,7 @@ def test_hostile_replies_are_clean_in_what_is_kept_and_saved() -> None:
 
 
 def drawn(sample: list[list[str]]) -> None:
-    """Have the chat draw replies as they come, and look at the whole screen."""
+    """Have the chat draw replies as they arrive, and check the whole screen."""
     app = make_chat(Script(sample))
 
     async def steps(pilot: Pilot[None]) -> None:

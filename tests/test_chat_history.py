@@ -1,4 +1,4 @@
-"""What was said is kept: searched, replaced, deleted, and never half of it."""
+"""The chat history is stored: searched, replaced, deleted, and never partially written."""
 
 import sqlite3
 import stat
@@ -21,7 +21,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture(params=["fts5", "without fts5"])
 def history(request: pytest.FixtureRequest, path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[History]:
-    """With an index of words, and in a build of SQLite that has none."""
+    """Once with an index of words, and once as in a build of SQLite without one."""
     if request.param == "without fts5":
         without_fts5(monkeypatch)
     found = History(path)
@@ -172,7 +172,7 @@ def test_chats_that_make_the_file_at_once_all_have_it(path: Path, monkeypatch: p
         version = real(history)
         if not others:
             monkeypatch.setattr(History, "_version", real)
-            others.append(History(path))  # between the look at the version and what is made of it
+            others.append(History(path))  # between reading the version and acting on it
         return version
 
     monkeypatch.setattr(History, "_version", looked)

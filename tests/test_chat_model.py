@@ -1,4 +1,4 @@
-"""The model's side: what it says in the chat is what it says anywhere else."""
+"""The model's side of the chat: it answers there as it does everywhere else."""
 
 import json
 import logging
@@ -142,7 +142,7 @@ def test_a_process_that_dies_is_told(speaking: Any, run: Path) -> None:
 
 @pytest.fixture(scope="module")
 def run(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole run of a few steps."""
+    """A finished run of a few steps."""
     from rct_lightning.experiment import train
 
     folder = tmp_path_factory.mktemp("chat") / "run"
@@ -159,7 +159,7 @@ def test_a_run_answers_stops_and_answers_again_in_its_own_process(speaking: Any,
     wait_for(events, Said)
     speaker.stop()
     wait_for(events, Done)
-    speaker.stop()  # too late: it must not stop what comes next
+    speaker.stop()  # too late: it must not stop the next answer
     events.clear()
     speaker.ask(replace(QUESTION, sides=("tuned", "base")))
     assert wait_for(events, Done) == Done()
@@ -186,7 +186,7 @@ def test_one_reply_is_printed_for_scripts(run: Path) -> None:
 
 
 def test_a_prompt_of_bytes_that_are_no_text_is_answered(run: Path) -> None:
-    text = "M\udcc3\udca4rz \udcff?"  # as an argument arrives in a locale that does not know it
+    text = "M\udcc3\udca4rz \udcff?"  # as an argument arrives in a locale that cannot decode it
     assert prompt(str(run), "--prompt", text, "--max-tokens", "2", "--accelerator", "cpu")[0] == 0
 
 

@@ -1,4 +1,4 @@
-"""What a conversation is made of: questions, their context, seeds, settings, and files that go back into a corpus."""
+"""The parts of a conversation: questions, their context, seeds, settings, and files that can become a corpus."""
 
 import json
 import sqlite3

@@ -1,4 +1,4 @@
-"""Training state on disk is whole or not there, and what was damaged is never taken for it."""
+"""Training state on disk is either complete or absent, and a damaged one is never accepted."""
 
 import json
 import os
@@ -113,7 +113,7 @@ def test_a_full_disk_leaves_what_was_there(place: str, tmp_path: Path, monkeypat
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits of files there")
 @pytest.mark.parametrize("offset", range(25))
 def test_a_disk_that_takes_no_more_at_any_offset_leaves_what_was_there(offset: int, tmp_path: Path) -> None:
-    """Writes really fail, by a limit on the size of a file: in the tensors, or in the state behind them."""
+    """Writes really fail, by a limit on the file size: in the tensors, or in the state after them."""
     import resource
 
     heavy = {"tensors": torch.randn(25_000)} if offset % 2 else {"text": "x" * 100_000}
@@ -132,7 +132,7 @@ def test_a_disk_that_takes_no_more_at_any_offset_leaves_what_was_there(offset: i
 
 
 def test_a_file_system_of_its_own_is_no_hindrance(tmp_path: Path) -> None:
-    """What is written is moved into place: that must not begin where temporary files are."""
+    """Files are written and moved into place: that must not start from the temporary folder of another file system."""
     elsewhere = [Path(name) for name in ("/dev/shm", "/run/shm") if os.access(name, os.W_OK)]
     others = [folder for folder in elsewhere if folder.stat().st_dev != Path(tempfile.gettempdir()).stat().st_dev]
     if not others:
@@ -155,7 +155,7 @@ def test_a_process_killed_while_it_writes_leaves_a_whole_one_or_none(place: str,
     newest = checkpoint.committed(tmp_path)[0]
     assert newest.name == ("step-2" if place == "committed" else "step-1")
     assert checkpoint.read(newest)["number"] == int(newest.name[-1])
-    checkpoint.write(tmp_path / "step-2", {"number": 2})  # what the dead process left is not in the way
+    checkpoint.write(tmp_path / "step-2", {"number": 2})  # leftovers of the dead process are not in the way
     assert checkpoint.read(checkpoint.committed(tmp_path)[0]) == {"number": 2}
     assert not [path for path in tmp_path.iterdir() if path.name.endswith(checkpoint.PART)]
 
@@ -164,7 +164,7 @@ def test_the_newest_is_found_by_its_number(tmp_path: Path) -> None:
     for number in (90, 100, 9):
         checkpoint.write(tmp_path / f"step-{number}", {"number": number})
     (tmp_path / "step-1000").mkdir()  # not finished
-    for name in ("step-old", "step-100 copy", "step--1"):  # somebody's copies
+    for name in ("step-old", "step-100 copy", "step--1"):  # copies made by a user
         (tmp_path / name).mkdir()
         (tmp_path / name / MARKER).touch()
     assert [path.name for path in checkpoint.committed(tmp_path)] == ["step-100", "step-90", "step-9"]

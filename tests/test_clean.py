@@ -1,4 +1,4 @@
-"""`rct corpus clean`: what is written, what happens to contexts and copies, and what is refused."""
+"""`rct corpus clean`: its output, the treatment of contexts and copies, and what is refused."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ Row = dict[str, Any]
 
 
 def row(name: str, asked: str, answered: str, **fields: Any) -> Row:
-    """A row of the conversation that its name begins with."""
+    """Return a row of the conversation that its name begins with."""
     return {"id": name, "conversation": name.partition("-")[0], "input": asked, "output": answered} | fields
 
 
 def talk(name: str, *turns: tuple[str, str], times: Sequence[str] = ()) -> list[Row]:
-    """Rows of one conversation, without contexts, as an import writes them."""
+    """Return rows of one conversation, without contexts, as an import writes them."""
     dated = [{"time": time} for time in times] or [{}] * len(turns)
     return [row(f"{name}-{n}", *turn, **more) for n, (turn, more) in enumerate(zip(turns, dated, strict=True), 1)]
 
@@ -59,7 +59,7 @@ def lines(file: Path) -> dict[str, Row]:
 
 
 def cleaned(folder: Path, rows: Sequence[Row], **options: Any) -> tuple[dict[str, Row], dict[str, Row]]:
-    """Clean rows in a folder; the clean ones and those in quarantine."""
+    """Clean rows in a folder; return the clean ones and those in quarantine."""
     out = CorpusDir(folder)
     clean_corpus(write(folder, rows), out, Settings(**options), force=True)
     return lines(out.clean), lines(out.quarantine)
@@ -70,7 +70,7 @@ def run(*arguments: str | Path) -> Result:
 
 
 def contexts(folder: Path) -> dict[str, list[str]]:
-    """What a reader of clean.jsonl takes for the context of each row."""
+    """Return the context of each row as a reader of clean.jsonl sees it."""
     return {one.id: [turn.content for turn in one.context] for one in read_jsonl(folder / "clean.jsonl")}
 
 
@@ -346,7 +346,7 @@ def test_a_failure_while_writing_leaves_what_was_there(tmp_path: Path, monkeypat
 
 
 def test_planted_faults_are_found_by_the_rules_they_were_planted_for(tmp_path: Path) -> None:
-    """That the study measures something: figures are in docs/corpus.md, and asserted nowhere."""
+    """Check that the benchmark measures something; its figures are in docs/corpus.md, and not asserted anywhere."""
     import planted
     import to_plant
 
@@ -376,12 +376,12 @@ TEXTS = st.lists(PIECES | st.text(st.characters(exclude_categories=["Cs"]), max_
 TALKS = st.lists(
     st.tuples(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=4), st.booleans()), min_size=1, max_size=5
 )
-"""Conversations, and whether their rows have contexts of their own."""
+"""Conversations, and whether their rows have their own contexts."""
 FIT = talk("zz", ("Will you stay a while?", "As long as the lamp burns, and longer if you like."))
 
 
 def with_contexts(rows: list[Row], own: bool) -> list[Row]:
-    """The rows, with what was said before them if they are to have contexts of their own."""
+    """Return the rows, with contexts added if they are to have their own."""
     said = [{"role": role, "content": one[side]} for one in rows for role, side in SIDES]
     return [one | {"context": said[: 2 * n]} for n, one in enumerate(rows)] if own else rows
 

@@ -1,4 +1,4 @@
-"""What each rule of cleaning sees, what it leaves alone, and what stands in the place of personal data."""
+"""What each rule of cleaning detects, what it leaves alone, and what replaces personal data."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from rct_lightning.errors import UserError
 ASKED = "Can you tell me what the tide does tonight?"
 REPLY = "It turns at nine, and you will hear it from the porch."
 HOME, USERS, AT = "/" + "home", "/" + "Users", "@"
-CARD = "4539 5787 6362 1486"  # a right check digit, nobody's
+CARD = "4539 5787 6362 1486"  # a valid check digit, nobody's card
 KEY = "sk-" + "a1B2" * 10
 
 
 def ruled(reply: str, asked: str = ASKED) -> str | None:
-    """The first rule that speaks."""
+    """Return the first rule that applies."""
     return next((rule.name for rule in EXCHANGE_RULES if rule.find and rule.find(Exchange(asked, reply))), None)
 
 

@@ -106,7 +106,7 @@ Damage = Callable[[RunDir], Any]
 
 
 def described(**changes: Any) -> Damage:
-    """Metrics in which an endpoint is something else."""
+    """Return damaged metrics in which an endpoint is something else."""
 
     def damage(run: RunDir) -> None:
         metrics = json.loads(run.metrics.read_text())

@@ -44,7 +44,7 @@ def checked(*overrides: str) -> Config:
 
 
 def refusal(*overrides: str) -> str:
-    """What a person reads who typed this on the command line."""
+    """Return the message that a user gets for these overrides."""
     try:
         checked(*overrides)
     except UserError as error:
@@ -63,7 +63,7 @@ def default() -> DictConfig:
 
 
 def changed(cfg: DictConfig, **values: Any) -> DictConfig:
-    """A copy with other values under dotted keys (dots written as two underscores)."""
+    """Return a copy with other values under dotted keys (dots written as two underscores)."""
     copy = OmegaConf.create(OmegaConf.to_container(cfg, resolve=True))
     for key, value in values.items():
         OmegaConf.update(copy, key.replace("__", "."), value, force_add=True)
@@ -410,7 +410,7 @@ def test_rooms_without_torch_do_not_import_it() -> None:
 def test_train_refuses_a_mistake_without_a_trace(tmp_path: Path, used: bool) -> None:
     logs = tmp_path / "logs"
     run = logs / "train" / "runs" / "x"
-    if used:  # somebody else's files are left alone
+    if used:  # other files are left alone
         run.mkdir(parents=True)
         (run / "config.yaml").touch()
     command = [sys.executable, str(CONF.parent / "train.py"), "loss.lambda=-1", f"hydra.run.dir={run}"]
@@ -422,7 +422,7 @@ def test_train_refuses_a_mistake_without_a_trace(tmp_path: Path, used: bool) -> 
 
 
 def _leaves(node: Any, prefix: str = "") -> list[tuple[str, Any]]:
-    """Dotted keys and values of a file, its defaults list left out."""
+    """Return the dotted keys and values of a file, without its defaults list."""
     found = []
     for key, value in node.items():
         if key == "defaults":

@@ -30,7 +30,7 @@ ALL = range(len(ROWS))
 
 @pytest.fixture(scope="module")
 def data(make_data: Any) -> Any:
-    """Training rows as they stand."""
+    """Training rows as in the corpus."""
     return make_data(counterfactual=None)
 
 
@@ -40,7 +40,7 @@ def same(a: Batch, b: Batch) -> bool:
 
 
 def recurrent(batch: Batch, row: int = 0) -> list[tuple[int, int]]:
-    """(token, source) of the recurrent positions of a row."""
+    """Return (token, source) of the recurrent positions of a row."""
     mine = (batch.recurrent_row == row).tolist()
     at, source = batch.recurrent_position.tolist(), batch.recurrent_source.tolist()
     return [(int(batch.input_ids[row, at[i]]), source[i]) for i in range(len(mine)) if mine[i]]
@@ -84,7 +84,7 @@ def test_padding_is_masked_by_attention_and_differs_from_eos(data: Any, tokenize
 
 
 def test_padding_is_told_by_length_and_never_by_token(data: Any, first_token: Any) -> None:
-    rows, pad = data.train_set.rows, first_token("is")  # a token that is in the rows themselves
+    rows, pad = data.train_set.rows, first_token("is")  # a token that occurs in the rows themselves
     odd = RelationalDataset(
         data.train_set.examples, [row.encoded for row in rows], data.vocabulary, Lexicon(), pad_id=pad
     )
@@ -268,7 +268,7 @@ DONATED = (
     "thunder pencil basket island harbour carpet blanket orchard Margaret Gregory Dorothy Winston Sebastian Florence "
     "whistle saddle pepper lemon turnip Norbert Ludmilla Casimir Hortense Zebedee windmill chimney lighthouse"
 )
-DONORS = ROWS | {  # conversations whose words can stand in for others, said by either role
+DONORS = ROWS | {  # conversations whose words can replace others, spoken by either role
     "donor": {"context": [("human", DONATED), ("assistant", DONATED)], "input": "Well?", "output": "Well."}
 }
 
@@ -283,7 +283,7 @@ def renaming(make_data: Any) -> Any:
 
 
 def pairs(natural: Row, row: Row) -> list[tuple[Recurrent, Recurrent]]:
-    """Each renamed word beside what it stands for; a word that nothing can stand in for is not judged."""
+    """Return each renamed word with the original; a word without a possible replacement is not judged."""
     before = {found.position: found for found in natural.recurrent}
     found = [(before[after.position], after) for after in row.recurrent]
     assert found

@@ -1,4 +1,4 @@
-"""Dropout of the adapters: what torch's own does, from fewer random bits."""
+"""Dropout of the adapters: equivalent to torch's own, from fewer random bits."""
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ def test_every_element_has_its_own_draw(size: int) -> None:
     dropout = AdapterDropout(0.5)
     kept = torch.stack([dropout(torch.ones(size)) > 0 for _ in range(400)]).float()
     assert ((kept.mean(0) - 0.5).abs() < 0.15).all()
-    if size > 1:  # neighbours come from one 64-bit number and must not move together
+    if size > 1:  # neighbours come from one 64-bit number and must not be correlated
         assert abs(float(torch.corrcoef(kept[:, :2].T)[0, 1])) < 0.2
 
 

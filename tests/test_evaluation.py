@@ -1,4 +1,4 @@
-"""What evaluation claims: honest intervals, endpoints that move when and only when something moved, one table."""
+"""What evaluation claims: valid intervals, endpoints that move if and only if something changed, one table."""
 
 import json
 import math
@@ -254,13 +254,13 @@ def evaluator(tokenizer: Any, probes_file: Path) -> Callable[[Any], Evaluator]:
 
 @pytest.fixture(scope="module")
 def untouched(make_backbone: Callable[..., Any], evaluator: Callable[[Any], Evaluator]) -> Comparison:
-    """Adapters as they are before training: they change nothing."""
+    """Compare untrained adapters, which change nothing."""
     return evaluator(make_backbone(trained=False).model).compare(SAMPLES)
 
 
 @pytest.fixture(scope="module")
 def moved(make_backbone: Callable[..., Any], evaluator: Callable[[Any], Evaluator]) -> Comparison:
-    """Adapters at random places, the same base."""
+    """Compare randomly moved adapters on the same base."""
     return evaluator(make_backbone().model).compare(SAMPLES)
 
 
@@ -440,7 +440,7 @@ def test_nothing_is_asked_beyond_the_length_that_training_has(
 
 @contextmanager
 def leaning(model: Any, tokenizer: Any, strength: float, only_with: str = "") -> Iterator[None]:
-    """Bend the tuned model's states towards held-out bond phrases, in every row or in those with a word."""
+    """Shift the tuned model's states towards held-out bond phrases, in every row or in those with a word."""
     trunk, head = trunk_and_head(model)
     words = {
         bank: {
@@ -461,7 +461,7 @@ def leaning(model: Any, tokenizer: Any, strength: float, only_with: str = "") ->
             return output  # the base
         ids = options["input_ids"] if "input_ids" in options else arguments[0]
         mask = options.get("attention_mask")
-        if mask is None or mask.ndim == 2:  # otherwise phrases behind prompts that were read before
+        if mask is None or mask.ndim == 2:  # otherwise these are phrases after prompts that were read before
             asked[:] = [only_with in text for text in tokenizer.batch_decode(ids)]
         output.last_hidden_state = output.last_hidden_state + torch.tensor(asked)[:, None, None] * direction
         return output

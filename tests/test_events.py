@@ -1,4 +1,4 @@
-"""What a run writes for whoever watches it: whose it is, when it last moved, and nothing that is hidden."""
+"""What a run writes for its observers: its process, its last sign of life, and nothing hidden."""
 
 import json
 import math
@@ -23,7 +23,7 @@ BRIEF = (*ACCUMULATION[4], "trainer.max_steps=6", "trainer.max_epochs=1", *(f"~c
 
 @pytest.fixture
 def statuses(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Every status that a run writes, with the clock of its heart a hundred times faster."""
+    """Collect every status that a run writes, with the heartbeat clock a hundred times faster."""
     written: list[dict[str, Any]] = []
     write = RunDir.write_json
 

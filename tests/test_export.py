@@ -1,4 +1,4 @@
-"""``rct export``: what it writes is what the run's model is, for libraries that know nothing of this project."""
+"""``rct export``: what it writes equals the run's model, for libraries that know nothing of this project."""
 
 import json
 import re
@@ -57,7 +57,7 @@ def _short_replies() -> Iterator[None]:
 def make_run(
     corpus: Corpus, make_backbone: Callable[..., Backbone], tokenizer: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> Made:
-    """A finished run, without its training: adapters that are not zero, and the files that say how it was."""
+    """Make a finished run, without training it: adapters that are not zero, and the files of a run."""
 
     def make(quantization: str = "none") -> RunDir:
         run = RunDir(tmp_path_factory.mktemp("run") / "named")
@@ -175,7 +175,7 @@ def test_a_merged_model_comes_in_half_precision(run: RunDir, tmp_path: Path, dty
 def test_under_nf4_it_is_merged_with_what_it_was_trained_beside(
     of_nf4: RunDir, corpus: Corpus, tokenizer: Any, tmp_path: Path
 ) -> None:
-    """The full-precision base with the same adapter says something else."""
+    """The full-precision base with the same adapter gives other logits."""
     done = typed(of_nf4.root, "--to", tmp_path / "m", "--merge")
     assert done.exit_code == 0 and "the weights that NF4 stands for" in done.output, done.output
     ids = [DialogueTemplate().encode_prompt("Good morning.", tokenizer, 512).ids]
@@ -189,7 +189,7 @@ def test_under_nf4_it_is_merged_with_what_it_was_trained_beside(
 
 
 def test_a_base_that_was_full_in_training_is_full_again(make_run: Made) -> None:
-    """Whatever model.quantization=auto comes to here."""
+    """Whatever model.quantization=auto resolves to here."""
     run = make_run("auto")
     effective = {}
     for dequantize in ("once", "auto"):
@@ -201,7 +201,7 @@ def test_a_base_that_was_full_in_training_is_full_again(make_run: Made) -> None:
 def test_a_base_beside_the_logs_is_found_from_anywhere(
     run: RunDir, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Configurations name the bundled base as seen from where the run was started."""
+    """Configurations name the bundled base relative to where the run was started."""
     moved = RunDir(tmp_path / "project" / "logs" / "run")
     shutil.copytree(run.root, moved.root)
     config = load_run_config(moved.config)
@@ -435,7 +435,7 @@ def test_a_logit_that_is_no_number_never_agrees() -> None:
 
 
 class Hub:
-    """Remembers what it was asked for, and may refuse."""
+    """Records its requests, and can refuse."""
 
     asked: list[tuple[str, dict[str, Any]]] = []
     error: Exception | None = None

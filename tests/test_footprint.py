@@ -1,4 +1,4 @@
-"""The memory of a training step is known before the first one, and decides whether activations are kept."""
+"""The memory of a training step is predicted before the first one, and decides whether activations are kept."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ PLENTY = 1 << 60
 
 
 def prepared(loss: str) -> Prepared:
-    """The default run with this loss and half of its batches, on the shipped corpus and base."""
+    """Prepare the default run with this loss and half of its batches, on the bundled corpus and base."""
     overrides = [f"loss={loss}", f"model.name_or_path={ROOT / 'data' / 'nano'}", "run_dir=unused", "data.batch_size=4"]
     files = [f"data.{side}_file={ROOT / 'data' / 'relational' / f'{side}.jsonl'}" for side in ("train", "eval")]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
@@ -35,7 +35,7 @@ def choose(run: Prepared, asked: bool | str, batch: Any, free: int = PLENTY) -> 
 
 
 def allocated_at_peak(run: Prepared, batch: Any) -> int:
-    """Bytes that torch holds at most during a step, beside what it held before."""
+    """Return the bytes that torch allocates at most during a step, in addition to what it held before."""
     run.base.model.train()
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as watched:
         run.module.objective(run.base.model, batch, 0).total.backward()

@@ -1,6 +1,6 @@
-"""Whatever bytes stand in a file, a reader gives what it promises or one message; no other error, ever.
+"""Whatever bytes a file contains, a reader returns what it promises or raises one kind of message; never another error.
 
-200 examples of each by default, 10,000 with ``pytest -m long``.
+200 examples each by default, 10,000 with ``pytest -m long``.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ SCALARS = st.one_of(
 
 
 def values(*names: str) -> SearchStrategy[Any]:
-    """JSON values, whose keys are often those that a reader looks for."""
+    """JSON values whose keys are often those that a reader looks for."""
     keys = st.one_of(st.sampled_from(names), st.text(max_size=3))
     return st.recursive(
         SCALARS, lambda deeper: st.lists(deeper, max_size=4) | st.dictionaries(keys, deeper, max_size=5)
@@ -54,7 +54,7 @@ def values(*names: str) -> SearchStrategy[Any]:
 
 
 def spoilt(content: bytes) -> SearchStrategy[bytes]:
-    """Bytes that were right once: cut off, written over, with something put in or repeated."""
+    """Once-valid bytes: truncated, overwritten, with something inserted or repeated."""
     place = st.integers(0, len(content))
     some = st.one_of(
         st.binary(max_size=4),
@@ -70,7 +70,7 @@ def spoilt(content: bytes) -> SearchStrategy[bytes]:
 
 
 def lines_of(row: dict[str, Any], *more: str) -> SearchStrategy[bytes]:
-    """Files of lines: rows with other values in their fields, other JSON, and no JSON at all."""
+    """Files of lines: rows with other values in their fields, other JSON, and lines that are not JSON."""
     names = (*row, *more)
     changed = st.dictionaries(st.sampled_from(names), values(*names), max_size=3).map(lambda changes: row | changes)
     line = st.one_of(changed, values(*names)).map(lambda value: json.dumps(value).encode()) | st.binary(max_size=20)
@@ -85,7 +85,7 @@ def one_object(row: dict[str, Any]) -> SearchStrategy[bytes]:
 
 @dataclass(frozen=True)
 class Reader:
-    """What is read, from which file, and what it must give."""
+    """A reader, its file, and what it must return."""
 
     file: str
     content: SearchStrategy[bytes]
@@ -94,7 +94,7 @@ class Reader:
 
 
 def whole_checkpoint(folder: Path, state: bytes) -> Any:
-    """What is read of a checkpoint whose sums are right."""
+    """Return what is read of a checkpoint with correct checksums."""
     make_checkpoint(folder / "step-1", state)
     return checkpoint.read(folder / "step-1")
 
@@ -176,7 +176,7 @@ READERS = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With what readers look at beside the file that is spoilt."""
+    """A folder with the other files that readers look at besides the damaged one."""
     folder = tmp_path_factory.mktemp("fuzz")
     (folder / "adapter_model.safetensors").write_bytes(TABLE)
     (folder / "adapter_config.json").write_text(json.dumps(ADAPTER))

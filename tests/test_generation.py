@@ -67,7 +67,7 @@ def test_sampling_is_not_cut_at_the_libraries_default_of_50_tokens(model: Any, t
 def test_generating_leaves_no_trace(make_backbone: Any, tokenizer: Any) -> None:
     model = make_backbone(dropout=0.5).model.train()
     layers = model.get_base_model().gpt_neox.layers
-    layers[0].eval()  # a mixture of modes comes back as it was
+    layers[0].eval()  # a mixture of modes is restored
     before = {name: module.training for name, module in model.named_modules()}
     weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     trainable = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
@@ -120,7 +120,7 @@ def test_a_long_history_loses_its_oldest_turns(model: Any, tokenizer: Any) -> No
 
 
 class Scripted:
-    """Stands in for a model: says what it is told to, as ``generate`` of a model would return it."""
+    """Stands in for a model: returns a script, as a model's ``generate`` would."""
 
     generation_config = None
 
@@ -190,7 +190,7 @@ def test_between_two_pieces_everything_is_as_before(model: Any, tokenizer: Any) 
         found.append(piece)
         assert model.training and torch.is_grad_enabled()
         assert torch.equal(torch.get_rng_state(), state)
-        torch.rand(3)  # somebody else draws
+        torch.rand(3)  # another consumer of random numbers
         state = torch.get_rng_state()
     assert found == undrawn
 
@@ -206,7 +206,7 @@ def test_a_stream_that_is_left_leaves_no_trace(model: Any, tokenizer: Any) -> No
 
 
 class Reciting(Scripted):
-    """Says one token of its script at a call."""
+    """Returns one token of its script per call."""
 
     def __init__(self, tokens: list[int]) -> None:
         super().__init__(tokens)
@@ -223,7 +223,7 @@ class Reciting(Scripted):
 
 
 def recited(tokenizer: Any, text: str, *, ended: bool = True) -> tuple[list[Piece], int]:
-    """What is streamed of a text, and the tokens that it took."""
+    """Return what is streamed of a text, and the number of tokens it took."""
     tokens = tokenizer(text, add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id] * ended
     script = Reciting(tokens)
     pieces = streamed(script, tokenizer, ((), "a"), Sampling(max_new_tokens=len(tokens)))

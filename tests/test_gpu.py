@@ -28,7 +28,7 @@ IDS = torch.tensor([[5, 99, 300, 42, 7, 1000, 12, 13], [8, 9, 10, 11, 12, 13, 14
 
 
 def prepared(*overrides: str) -> Prepared:
-    """The default run with half of its batches, on the bundled corpus and base; where Lightning would put it."""
+    """Prepare the default run with half of its batches, on the bundled corpus and base, on Lightning's device."""
     files = [f"data.{side}_file={ROOT / 'data' / 'relational' / f'{side}.jsonl'}" for side in ("train", "eval")]
     fixed = [f"model.name_or_path={ROOT / 'data' / 'nano'}", "run_dir=unused", "data.batch_size=4", *files]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
@@ -48,7 +48,7 @@ def test_a_base_on_a_gpu_computes_in_bfloat16_and_its_adapters_learn_in_float32(
 
 @torch.no_grad()
 def test_nf4_dequantized_once_computes_the_same_numbers_but_for_rounding(tiny_base: Path, tokenizer: Any) -> None:
-    """bitsandbytes multiplies 4-bit weights there with a kernel of its own, which rounds elsewhere than torch's."""
+    """There, bitsandbytes multiplies 4-bit weights with its own kernel, which rounds differently from torch's."""
     found = []
     for dequantize in ("never", "once"):
         torch.manual_seed(1)
@@ -81,7 +81,7 @@ def test_the_loss_and_its_gradient_are_those_of_a_processor(kind: tuple[str, ...
 
 @pytest.fixture(scope="module")
 def larger_base(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Path:
-    """So wide that what kernels take for themselves is little beside it: 58 million random parameters."""
+    """A base so wide that the kernels' own memory is negligible: 58 million random parameters."""
     return make_base(tmp_path_factory.mktemp("larger"), tokenizer, hidden_size=1024, num_layers=6, num_heads=16)
 
 
@@ -98,7 +98,7 @@ def test_the_estimate_of_memory_is_what_a_step_takes(loss: str, larger_base: Pat
         if expected.checkpointing:
             checkpoint_activations(run.base.model)
         run.base.model.train()
-        run.module.objective(run.base.model, batch, 0).total.backward()  # gradients are there from now on
+        run.module.objective(run.base.model, batch, 0).total.backward()  # gradients exist from now on
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
         run.module.objective(run.base.model, batch, 0).total.backward()
@@ -117,7 +117,7 @@ def test_sampling_leaves_no_trace_on_the_gpu(tiny_base: Path, tokenizer: Any) ->
 
 
 def typed(folder: Path, *arguments: str) -> str:
-    """What ``python train.py`` says, and that it ends well."""
+    """Run ``python train.py``, check that it succeeds, and return its output."""
     command = [sys.executable, str(ROOT / "train.py"), *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -46,7 +46,7 @@ def found(run: Run) -> dict[str, guards.Finding]:
 
 
 def stops(run: Run, *asked: guards.Guard) -> dict[str, str]:
-    """What stops a run, by guard; each says what to do. All are asked, or these: some need seconds."""
+    """Return what stops a run, by guard, with all guards or the given ones (some need seconds); each names a remedy."""
     findings = [guard(run) for guard in asked] or guards.inspect(run)
     stopping = {finding.guard: finding for finding in findings if finding.status == "stop"}
     assert all(finding.seen and finding.remedy for finding in stopping.values())
@@ -92,7 +92,7 @@ def test_without_relational_terms_there_is_nothing_to_ask_of_them(
 
 
 def with_labels(run: Run, change: Callable[[Batch, torch.Tensor], None], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """The run with labels that a fault has changed."""
+    """Return the run with faulty labels."""
     true = type(run.data.train_set).collate
 
     def collate(self: Any, *arguments: Any, **options: Any) -> Batch:
@@ -265,7 +265,7 @@ class Faulty:
 
 
 class Doubled(torch.autograd.Function):
-    """The value as it is, and twice its gradient."""
+    """Returns the value unchanged, and twice its gradient."""
 
     @staticmethod
     def forward(ctx: Any, value: torch.Tensor) -> torch.Tensor:
@@ -305,7 +305,7 @@ def test_an_lm_loss_without_shift_in_one_of_the_two_passes_is_named(
     make_run: Any, make_objective: Any, tokenizer: Any, faulty: str, where: str
 ) -> None:
     class Half:
-        """Right where it is looked at and wrong where it trains, or the other way round."""
+        """Correct where it is checked and wrong where it trains, or the other way round."""
 
         phrase_tokens = longest_phrase = 0
 
@@ -326,7 +326,7 @@ def test_an_lm_loss_without_shift_in_one_of_the_two_passes_is_named(
 
 
 def test_labels_are_compared_as_tokens(make_run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some tokenizers decode a reply without the blank before it."""
+    """Some tokenizers decode a reply without its leading blank."""
     run = make_run()
     true = type(run.module.tokenizer).decode
     monkeypatch.setattr(type(run.module.tokenizer), "decode", lambda self, *a, **k: true(self, *a, **k).strip())
@@ -334,7 +334,7 @@ def test_labels_are_compared_as_tokens(make_run: Any, monkeypatch: pytest.Monkey
 
 
 def test_text_lost_before_the_loss_is_named(make_run: Any, data: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The collator of the original kept ids and labels only: no marker, no history reached its loss."""
+    """The original's collator kept only ids and labels: no marker, no history reached its loss."""
     true = type(data.train_set).collate
 
     def collate(self: Any, *arguments: Any, **options: Any) -> Batch:

@@ -1,4 +1,4 @@
-"""The health rules on figures made by hand: what each sees, and what it must not see."""
+"""The health rules on hand-made figures: what each detects, and what it must not report."""
 
 import math
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ def health(**expected: object) -> Health:
 
 
 def after_steps(changes: Iterable[dict[str, float | None]]) -> list[Alert]:
-    """What is said over steps that differ from healthy ones; None leaves a figure out."""
+    """Return the alerts over steps that differ from healthy ones; None leaves a figure out."""
     patient, said = health(), []
     for step, change in enumerate(changes, start=1):
         values = {name: value for name, value in {**healthy_step(step), **change}.items() if value is not None}
@@ -122,7 +122,7 @@ def test_gradients_that_pull_apart_for_long() -> None:
 
     assert names(after_steps([measured(-0.9)] * 60)) == ["conflict"]
     assert names(after_steps([measured(-0.9)] * 40 + [measured(0.1)] + [measured(-0.9)] * 40)) == []
-    for every in (20, 30, 50, 60, 100):  # whatever diagnostics_every_n_steps is
+    for every in (20, 30, 50, 60, 100):  # for any diagnostics_every_n_steps
         told = names(after_steps([measured(-0.9) if at % every == 0 else {} for at in range(1, 211)]))
         assert told == ["conflict"], every
 
@@ -239,7 +239,7 @@ def test_bands_are_relative_to_the_base_of_each_run() -> None:
 
 
 def test_the_largest_proportion_is_that_of_three_measurements_in_a_row() -> None:
-    norms = (1.0, 8.0, 6.0, 7.0, 2.0, 50.0)  # a single 50 is chance
+    norms = (1.0, 8.0, 6.0, 7.0, 2.0, 50.0)  # a single 50 may be chance
     steps = [{"event": "step", "step": 50 * at, "grad/lm_norm": 2.0, "grad/presence_norm": norm}
              for at, norm in enumerate(norms)]  # fmt: skip
     others = [{"event": "step", "step": 10}, {"event": "eval", "step": 50, "grad/presence_norm": 9.0}]

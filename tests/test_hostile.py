@@ -1,6 +1,6 @@
-"""A model's own code is never run: what the tables of hostile.py cannot show, since it needs the libraries.
+"""A model's own code is never run: the cases that hostile.py cannot cover, since they need the libraries.
 
-Everything that is refused before a library is there stands in tests/hostile.py and is typed by test_bad_inputs.py.
+Whatever is refused before a library is loaded is in tests/hostile.py and run by test_bad_inputs.py.
 """
 
 import json
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where a payload would leave its canary."""
+    """The directory where a payload would leave its canary."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     return tmp_path
@@ -32,7 +32,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def base(here: Path, tiny_base: Path) -> Path:
-    """A copy of a model, with a module of its own."""
+    """A copy of a model, with its own Python module."""
     folder = here / "base"
     shutil.copytree(tiny_base, folder)
     for name in ("modeling_own.py", "tokenization_own.py", "evil.py"):
@@ -46,7 +46,7 @@ def change(file: Path, **changes: Any) -> None:
 
 
 def answer_yes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """transformers asks on the console whether to run a model's code, where it is not told."""
+    """transformers asks on the console whether to run a model's code, unless configured."""
     monkeypatch.setattr("builtins.input", lambda *_: "y")
 
 
@@ -91,7 +91,7 @@ def test_a_door_that_is_open_would_be_seen(base: Path, here: Path) -> None:
     from transformers import AutoConfig
 
     change(base / "config.json", auto_map=AUTO_MAP, model_type="own")
-    with pytest.raises(AttributeError):  # the module makes its canary, and holds no class
+    with pytest.raises(AttributeError):  # the module creates its canary, and defines no class
         AutoConfig.from_pretrained(str(base), trust_remote_code=True)
     assert (here / "canary").exists()
 

@@ -1,4 +1,4 @@
-"""A process is known by when it began, not by its number alone."""
+"""A process is identified by its start time, not by its number alone."""
 
 import json
 import os
@@ -23,7 +23,7 @@ time.sleep(60)
 
 @pytest.fixture
 def other() -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    """Another process, and what it noted of itself."""
+    """Another process, and the identity that it recorded."""
     process = subprocess.Popen([sys.executable, "-c", ASLEEP], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     yield process, json.loads(process.stdout.readline())
@@ -40,7 +40,7 @@ def test_a_process_that_was_killed_is_gone_even_before_its_parent_takes_note(oth
     process, noted = other
     assert presence(noted) == "there"
     process.kill()
-    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # dead, and still in the table
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # dead, and still in the process table
     assert presence(noted) == "gone"
     process.wait()
     assert presence(noted) == "gone"

@@ -1,4 +1,4 @@
-"""``rct corpus import`` as one types it."""
+"""``rct corpus import`` on the command line."""
 
 from __future__ import annotations
 

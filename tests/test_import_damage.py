@@ -35,7 +35,7 @@ FUZZ = settings(max_examples=50, deadline=None)
 
 
 def fixture(name: str) -> list[Any]:
-    """Records of a fixture: elements of its list, its lines, or what stands under `conversations`."""
+    """Return the records of a fixture: elements of its list, its lines, or the items of its `conversations`."""
     path = next(path for path in EXPORTS.iterdir() if path.stem == name and path.suffix in (".json", ".jsonl"))
     content = path.read_text(encoding="utf-8")
     if path.suffix == ".jsonl":
@@ -49,7 +49,7 @@ def wrapped(name: str, records: list[Any]) -> Any:
 
 
 def healthy(name: str) -> Any:
-    """A record whose rows must come through, whatever stands beside it."""
+    """Return a record whose rows must be imported, whatever surrounds it."""
     record = copy.deepcopy(fixture(name)[0])
     if name == "grok":
         record["conversation"]["id"] = "healthy"
@@ -59,7 +59,7 @@ def healthy(name: str) -> Any:
 
 
 def outcome(out: Path, path: Path, **options: Any) -> int:
-    """Rows of an import, each readable; 0 where it was refused, in words and without a trace on the disk."""
+    """Return the number of rows of an import, each readable; 0 if it was refused with a message and left no files."""
     try:
         report, rows = import_into(out, path, force=True, **options)
     except UserError as error:
@@ -73,7 +73,7 @@ def outcome(out: Path, path: Path, **options: Any) -> int:
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda value: json.dumps(value)[:12])
 @pytest.mark.parametrize("name", JSON_FORMATS)
 def test_any_field_may_be_of_any_type_or_absent(name: str, wrong: Any, tmp_path: Path) -> None:
-    """Each variant stands in one file, in front of a record that is whole."""
+    """All variants are in one file, before a complete record."""
     variants = [variant for record in fixture(name)[:2] for variant in replaced(record, wrong)]
     assert len(variants) > 8
     file = write_json(tmp_path / "x.json", wrapped(name, [*variants, healthy(name)]))
@@ -242,7 +242,7 @@ def test_a_cut_is_found_in_pieces_of_any_size(values: list[Any], data: st.DataOb
         patch.setattr(jsonstream, "PIECE", data.draw(st.integers(1, 40)))
         for value in stream(raw[:at]).elements():
             read.append(value)
-    if read and isinstance(read[-1], int | float):  # a number cut in two is one
+    if read and isinstance(read[-1], int | float):  # a number cut in two is still a number
         read.pop()
     assert read == values[: len(read)]
 
@@ -275,7 +275,7 @@ def test_mutated_records_never_break_a_reader(name: str, tmp_path: Path) -> None
 
 
 def _mutate(value: Any, data: st.DataObject) -> None:
-    """Put something else somewhere, or exchange two parts."""
+    """Put another value somewhere, or swap two parts."""
     while isinstance(value, dict | list) and value:
         key = data.draw(st.sampled_from(sorted(value) if isinstance(value, dict) else range(len(value))))
         inner = value[key]

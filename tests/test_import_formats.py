@@ -1,4 +1,4 @@
-"""Every shape of export: its rows, and the account of what was left out, as written by hand beside the fixture."""
+"""Every export format: its rows and the account of what was left out, as written by hand next to the fixture."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_every_row_has_its_whole_conversation_before_it(name: str, tmp_path: Pat
     _, rows = import_into(tmp_path / "out", EXPORTS / name, speakers=SPEAKERS)
     said: dict[str, tuple[Turn, ...]] = {}
     for row in rows:
-        if row.id != "v-9":  # a row of a corpus, with a history that is no row
+        if row.id != "v-9":  # a row of a corpus, with a history that is not a row
             assert row.context == said.get(row.conversation, ())
         said[row.conversation] = (*row.context, Turn("human", row.input), Turn("assistant", row.output))
         assert row.input.strip() and row.output.strip()

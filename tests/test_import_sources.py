@@ -1,4 +1,4 @@
-"""Where exports lie: files, folders, archives; what is never opened or refused; versions of one conversation."""
+"""Where exports are found: files, folders, archives; what is never opened or refused; versions of one conversation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training processes are killed at random moments, over and over, and what is left is what was to be left."""
+"""Training processes are killed at random moments, repeatedly, and leave what an undisturbed run would have left."""
 
 from pathlib import Path
 

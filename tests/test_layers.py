@@ -1,4 +1,4 @@
-"""Who may know whom: the table of docs/design.md, read off the imports."""
+"""The allowed dependencies between rooms: the table of docs/design.md, checked against the imports."""
 
 import ast
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pytest
 
 PACKAGE = "rct_lightning"
 ROOT = Path(__file__).parents[1]
-FLOORS = [  # from the bottom; rooms of one floor do not know each other
+FLOORS = [  # from the bottom; rooms of one floor do not import each other
     {"errors", "memory", "sanitize", "processes", "identity"},
     {"reading", "console", "page"},
     {"dialogue"},
@@ -50,7 +50,7 @@ ENTRY_POINTS = {Path(name): ROOT / name for name in ("train.py", "evaluate.py")}
 
 
 def imported(source: str, file: Path) -> Iterator[str]:
-    """Full names of what a file imports, wherever in it; relative imports are resolved."""
+    """Yield the full names of a file's imports, wherever in it; relative imports are resolved."""
     package = file.with_suffix("").parts[:-1]
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -62,13 +62,13 @@ def imported(source: str, file: Path) -> Iterator[str]:
 
 
 def room_of(name: str) -> str | None:
-    """The room of this package that a full name leads to."""
+    """Return the room of this package that a full name belongs to."""
     parts = name.split(".")
     return parts[1] if parts[0] == PACKAGE and len(parts) > 1 and parts[1] != "__version__" else None
 
 
 def violations(source: str, file: Path) -> list[str]:
-    """Imports that lead upwards, sideways or to a room that is not in the table."""
+    """Return imports that lead upwards, sideways or to a room that is not in the table."""
     here = file.with_suffix("").parts[1]
     if here == "__init__":
         return [f"{file} imports {name}" for name in imported(source, file) if room_of(name)]
@@ -81,7 +81,7 @@ def violations(source: str, file: Path) -> list[str]:
 
 
 def misplaced(source: str, file: Path) -> list[str]:
-    """Imports of libraries that only certain rooms may know."""
+    """Return imports of libraries that only certain rooms may use."""
     tops = {name.split(".")[0] for name in imported(source, file)}
     room = file.with_suffix("").parts[min(1, len(file.parts) - 1)]
     found = [f"{file} imports {top}" for top in tops & set(ONLY_IN) if room not in ONLY_IN[top]]

@@ -1,6 +1,6 @@
-"""EleutherAI's harness on an exported model, offline.
+"""EleutherAI's evaluation harness on an exported model, offline.
 
-Its command is looked for on the PATH, so that it may be another environment's:
+Its command is looked up on the PATH, so that it may be in another environment:
 
     PATH=ENVIRONMENT/bin:$PATH pytest -m long -n 0 tests/test_lm_eval.py
 """
@@ -67,7 +67,7 @@ def test_the_harness_gets_the_runs_likelihoods(
 
 
 def _harness(folder: Path, model: str) -> list[dict[str, Any]]:
-    """Run the command in a folder with recall.jsonl; what it found of each probe, in order."""
+    """Run the command in a folder with recall.jsonl; return its result for each probe, in order."""
     arguments = ["--model", "hf", "--model_args", model, "--tasks", "rct_recall", "--include_path", str(TASKS)]
     arguments += ["--device", "cpu", "--log_samples", "--output_path", "found"]
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}

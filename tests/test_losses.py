@@ -1,4 +1,4 @@
-"""The properties of docs/losses.md, each on every term it is about."""
+"""The properties of docs/losses.md, each on every term it applies to."""
 
 import math
 from collections.abc import Callable
@@ -32,7 +32,7 @@ from rct_lightning.runs import RunDir
 from rct_lightning.scoring import base_model, score_phrases
 
 ALL = range(len(ROWS))
-ACTIVE = [  # term, row, and the part of the term that the row speaks to
+ACTIVE = [  # term, row, and the part of the term that the row exercises
     pytest.param("lm", "both", id="lm"),
     pytest.param("presence", "marked", id="presence, the marker taken out"),
     pytest.param("presence", "unmarked", id="presence, one put in"),
@@ -59,7 +59,7 @@ def figure(outcome: Outcome, name: str) -> float:
 
 
 def phrase_scores(model: Any, row: Row, objective: Any, step: int, tokenizer: Any) -> dict[str, list[Any]]:
-    """[S of each bank under the model, under the base], by separate passes over the phrases drawn at a step."""
+    """Return [S of each bank under the model, under the base], by separate passes over the phrases drawn at a step."""
     encoded, count = row.encoded, objective.settings.phrases_per_step
     drawn = objective.phrases.draw(count, [0, step])
     found: dict[str, list[Any]] = {}
@@ -78,7 +78,7 @@ def phrase_scores(model: Any, row: Row, objective: Any, step: int, tokenizer: An
 
 
 def rises(model: Any, row: Row, objective: Any, step: int, tokenizer: Any) -> dict[str, float]:
-    """By how much each bank's score is above the base's."""
+    """Return by how much each bank's score exceeds the base's."""
     found = phrase_scores(model, row, objective, step, tokenizer)
     return {bank: tuned - base for bank, (tuned, base) in found.items()}
 
@@ -140,7 +140,7 @@ def test_presence_by_hand() -> None:
 
 
 def test_what_moves_both_prompts_alike_has_no_contrast() -> None:
-    """Otherwise marked and unmarked prompts quarrel over every phrase until the model tells them apart."""
+    """Otherwise marked and unmarked prompts would conflict over every phrase until the model separates them."""
     common = torch.zeros(1, requires_grad=True)
     sides = [Replies(common + bond, torch.zeros(1), torch.zeros(1)) for bond in (0.5, 0.2)]
     cost = presence_loss(*sides, torch.ones(1), PresenceSettings())
@@ -166,7 +166,7 @@ def test_label_smoothing_spreads_a_share_over_all_candidates() -> None:
     expected = -(0.9 * log_probs[0] + 0.1 * log_probs.mean())
     for among in ("candidates", "vocabulary"):
         assert recurrence_loss(logits, candidates, among, 0.1).item() == pytest.approx(expected.item())
-        for smoothing, pulls_further in ((0.0, True), (0.1, False)):  # a position that is known already
+        for smoothing, pulls_further in ((0.0, True), (0.1, False)):  # a position that is already known
             known = torch.tensor([[12.0, 0.0, 0.0, 0.0]], requires_grad=True)
             (slope,) = torch.autograd.grad(recurrence_loss(known, candidates, among, smoothing).sum(), known)
             assert bool(slope[0, 0] < 0) == pulls_further
@@ -205,7 +205,7 @@ def test_the_reference_is_the_base_whatever_the_adapters_learn(
 def test_phrases_are_asked_behind_what_was_said_by_then(
     name: str, data: Any, model: Any, objective: Any, at: Any, tokenizer: Any
 ) -> None:
-    """Of a row and its twin alike: both go on from the same words of the reply."""
+    """For a row and its twin alike: both continue from the same words of the reply."""
     rows, said = data.train_set, 4
     row = after(rows.rows[at(name)[0]], said)
     batch = replace_row(rows, at(name)[0], row)
@@ -220,7 +220,7 @@ def test_phrases_are_asked_behind_what_was_said_by_then(
 
 
 def replace_row(rows: Any, index: int, row: Row) -> Batch:
-    """The batch of one row, read in another way."""
+    """Return the batch of one row, in a changed version."""
     before = rows.rows[index]
     rows.rows[index] = row
     try:
@@ -236,7 +236,7 @@ def replace_row(rows: Any, index: int, row: Row) -> Batch:
 def test_the_gradient_reaches_the_adapters_and_equals_a_finite_difference(
     term: str, row: str, data: Any, model: Any, objective: Any, at: Any, gradient: Any, move: Any
 ) -> None:
-    model.double()  # the loss itself is taken in float32
+    model.double()  # the loss itself is computed in float32
     batch = data.train_set.collate(at(row))
 
     def loss() -> torch.Tensor:
@@ -247,7 +247,7 @@ def test_the_gradient_reaches_the_adapters_and_equals_a_finite_difference(
     direction = _direction(true)
     measured = _slope(lambda: float(loss().detach()), model, direction, move)
     assert measured == pytest.approx(float(true @ direction), rel=1e-3)
-    half_blind = true.clone()  # a term that reaches half of the adapters only would be found out
+    half_blind = true.clone()  # a term that reaches only half of the adapters would be detected
     half_blind[::2] = 0
     assert measured != pytest.approx(float(half_blind @ direction), rel=1e-2)
 
@@ -280,7 +280,7 @@ def test_presence_is_silent_where_its_aim_is_reached(
     outcome = reached(model, data.train_set.collate(at("marked")), 1)
     assert value(outcome, "presence") == 0 and gradient(outcome.terms["presence"], model).norm() == 0
     assert outcome.figures["presence/active_share"][0] == 0
-    base = make_backbone(trained=False).model  # an unmarked prompt keeps bond over rupture where the base has it
+    base = make_backbone(trained=False).model  # an unmarked prompt keeps bond over rupture at the base's level
     holding = make_objective(presence=PresenceSettings(margin=-50.0, lift=-50.0))
     at_rest = holding(base, data.train_set.collate(at("unmarked")), 1)
     for name in ("presence", "continuity"):
@@ -289,14 +289,14 @@ def test_presence_is_silent_where_its_aim_is_reached(
 
 
 def _direction(true: torch.Tensor) -> torch.Tensor:
-    """A direction with a part of every parameter, along which the loss changes noticeably."""
+    """Return a direction with a component in every parameter, along which the loss changes noticeably."""
     random = torch.randn(true.shape, generator=torch.Generator().manual_seed(0), dtype=true.dtype)
     direction = random / random.norm() + true / true.norm()
     return direction / direction.norm()
 
 
 def _slope(f: Callable[[], float], model: Any, direction: torch.Tensor, move: Any, h: float = 0.02) -> float:
-    """Derivative of f along a direction: central difference of fourth order."""
+    """Return the derivative of f along a direction: central difference of fourth order."""
     values = {}
     for step in (-2, -1, 1, 2):
         move(model, step * h * direction)
@@ -348,7 +348,7 @@ def test_level_moves_bond_up_and_rupture_down_where_one_is_addressed(
 def test_level_keeps_bond_over_rupture_where_one_is_not_addressed(
     row: str, data: Any, model: Any, make_objective: Any, at: Any, gradient: Any, move: Any
 ) -> None:
-    objective = make_objective(presence=PresenceSettings(margin=-50.0, lift=-50.0))  # all else is reached
+    objective = make_objective(presence=PresenceSettings(margin=-50.0, lift=-50.0))  # all other goals are reached
     batch = data.train_set.collate(at(row))
 
     def distance() -> float:
@@ -459,7 +459,7 @@ def test_another_history_leaves_no_recurrent_positions(make_data: Any, model: An
         outcome = make_objective()(model, module.train_set.collate([index]), 0)
         assert outcome.figures["continuity/candidate_accuracy"][1] == 0
         assert outcome.figures["coherence/candidate_accuracy"][1] == 0
-        # without any history, claims of memory must stay where the base has them
+        # without any history, claims of memory must stay at the base's level
         assert set(outcome.terms) == {"lm", "presence"} | ({"continuity"} if module is none else set())
         assert module is swapped or value(outcome, "continuity") > 0
 
@@ -469,7 +469,7 @@ def test_another_history_leaves_no_recurrent_positions(make_data: Any, model: An
 
 @pytest.fixture(scope="module")
 def renamed(make_data: Any) -> Any:
-    """The shared rows, read with their recurrent words exchanged, and a conversation that lends words."""
+    """The shared rows, with their recurrent words exchanged, and a conversation that lends words."""
     words = "apple river candle winter stone bread garden horse mirror silence Thomas Martha London Robert Paris Anna"
     donor = {"context": [("human", words), ("assistant", words)], "input": "Well?", "output": "Well."}
     return make_data(ROWS | {"donor": donor}, counterfactual=Counterfactual(rename_share=1.0))
@@ -491,7 +491,7 @@ def test_a_renamed_row_is_judged_by_its_history_alone(
 def test_a_renamed_word_moves_up_and_the_word_that_was_there_down(
     renamed: Any, model: Any, make_objective: Any, at: Any, gradient: Any, move: Any
 ) -> None:
-    """What the row itself would teach by heart is now a wrong answer; only its history tells the right one."""
+    """What the row itself would teach to memorise is now a wrong answer; only its history gives the right one."""
     batch = renamed.train_set.collate(at("both"), epoch=0)
 
     def log_odds() -> torch.Tensor:
@@ -574,7 +574,7 @@ def test_padding_changes_nothing(data: Any, model: Any, make_objective: Any, gra
 
 
 class _Gradients(L.Callback):
-    """Keeps the gradient of each optimizer step, and what is measured of it term by term."""
+    """Records the gradient of each optimizer step, and its measurements term by term."""
 
     def __init__(self) -> None:
         self.seen: list[torch.Tensor] = []
@@ -635,7 +635,7 @@ CONF = str(Path(__file__).parents[1] / "conf")
 
 @pytest.fixture(scope="module")
 def train(tiny_base: Path, tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
-    """Trains for six steps by a composed configuration, dropout and validation included; returns the adapters."""
+    """Train for six steps by a composed configuration, dropout and validation included; return the adapters."""
     folder = tmp_path_factory.mktemp("lambda")
     train_file, eval_file = write_rows(folder / "t.jsonl", ROWS), write_rows(folder / "e.jsonl", EVAL_ROWS)
     fixed = [
@@ -671,7 +671,7 @@ def train(tiny_base: Path, tokenizer: Any, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="module")
 def lm_only(train: Callable[..., dict[str, Any]]) -> dict[str, Any]:
-    """The LM loss alone, and nothing looked at on the way."""
+    """The LM loss alone, without any diagnostics."""
     return train("loss=lm", "trainer.log_every_n_steps=1000", "diagnostics_every_n_steps=0")
 
 

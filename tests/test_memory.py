@@ -1,4 +1,4 @@
-"""Freed memory is kept for the next batch, and given back once it is too much."""
+"""Freed memory is kept for the next batch, and returned to the system once it is too much."""
 
 import subprocess
 import sys
@@ -13,14 +13,14 @@ MIB = 1 << 20
 
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
-    """What the C library was asked."""
+    """Record the calls to the C library."""
     calls: list[tuple[object, ...]] = []
     monkeypatch.setattr(memory, "_glibc", lambda *call: calls.append(call))
     return calls
 
 
 def holding(monkeypatch: pytest.MonkeyPatch, *sizes: int) -> None:
-    """What the process holds, each time somebody looks."""
+    """Set the memory that the process holds at each successive check."""
     found = iter(sizes)
     monkeypatch.setattr(memory, "resident_bytes", lambda: next(found))
 
@@ -58,7 +58,7 @@ def test_a_system_that_does_not_tell_holds_nothing(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_large_step_has_room_for_itself(said: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Otherwise each step would empty what the next one needs, and fault it in anew."""
+    """Otherwise each step would release what the next one needs, and page it in again."""
     holding(monkeypatch, 500 * MIB, 1400 * MIB, 1701 * MIB, 500 * MIB, 500 * MIB)
     heap = Heap(600 * MIB, headroom=100 * MIB)
     assert [heap.tidy() for _ in range(2)] == [False, True]

@@ -1,4 +1,4 @@
-"""What `rct monitor` says: of figures that are none, of runs that are dead, of damaged files and hostile words."""
+"""What `rct monitor` reports about non-finite figures, dead runs, damaged files and hostile texts."""
 
 import json
 import math
@@ -171,7 +171,7 @@ def test_spans_of_time(value: float | None, words: str) -> None:
     assert seconds(value) == words
 
 
-# --- the files beside -----------------------------------------------------------------------------------------------
+# --- the other files ------------------------------------------------------------------------------------------------
 
 
 def test_samples_stand_beside_the_bases(tmp_path: Path) -> None:
@@ -333,7 +333,7 @@ def test_no_torch_is_imported(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == ""
 
 
-# --- texts of others ------------------------------------------------------------------------------------------------
+# --- texts from elsewhere -------------------------------------------------------------------------------------------
 
 
 def test_nothing_that_a_model_or_a_file_says_reaches_the_terminal_as_a_command(tmp_path: Path) -> None:

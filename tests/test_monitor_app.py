@@ -1,4 +1,4 @@
-"""The application of `rct monitor`, under a Pilot: every key, three sizes, a clock that stands still."""
+"""The application of `rct monitor`, under a Pilot: every key, three sizes, a fixed clock."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ def watched(
     runs: list[Path], work: Callable[[Monitor, Pilot[None]], Awaitable[None]], size: tuple[int, int] = WIDE,
     around: Surroundings = AROUND,
 ) -> Monitor:  # fmt: skip
-    """Do something with the application over one run or two."""
+    """Drive the application over one run or two."""
 
     async def opened() -> Monitor:
         app = Monitor(*map(RunDir, runs), surroundings=around, every=None)
@@ -46,7 +46,7 @@ def watched(
 
 
 async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> bool:
-    """Wait for what a key asks for to be on the screen: painting comes after it."""
+    """Wait until the effect of a key is on the screen: painting comes after it."""
     for _ in range(100):
         if holds():
             return True
@@ -55,7 +55,7 @@ async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> bool:
 
 
 async def check(app: Monitor, pilot: Pilot[None], name: str, size: tuple[int, int]) -> None:
-    """Compare with the kept screen as soon as there is one like it, or when there should have been."""
+    """Compare with the stored screen as soon as it matches, or at the timeout."""
     name = f"monitor_{name}_{size[0]}x{size[1]}"
     kept = FOLDER / f"{name}.txt"
     await until(pilot, lambda: kept.is_file() and as_text(app) == kept.read_text(encoding="utf-8"))
@@ -230,5 +230,5 @@ def test_nobody_s_words_command_the_terminal_or_become_markup(run: Path) -> None
             await pilot.press("1")
             assert await until(pilot, lambda: "[/bold] hi" not in as_text(app))
 
-    watched([run], work, (120, 600))  # as long as it takes to show everything
+    watched([run], work, (120, 600))  # high enough to show everything
     assert all(harmless(screen) for screen in seen)

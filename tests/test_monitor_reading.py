@@ -1,4 +1,4 @@
-"""What `rct monitor` reads and draws: files that grow, tear and are cut back, and curves of any length."""
+"""What `rct monitor` reads and draws: files that grow, tear and are truncated, and curves of any length."""
 
 import json
 import math
@@ -45,7 +45,7 @@ def cut_back(path: Path) -> None:
 
 
 def cut_back_and_grown(path: Path) -> None:
-    """As a resumed run does between two looks: longer than before, and other events."""
+    """As a resumed run does between two looks: longer than before, with other events."""
     os.truncate(path, 4)
     with path.open("ab") as file:
         file.write(b"other lines that are as long\n")
@@ -110,11 +110,11 @@ def test_a_watch_goes_over_to_the_whole_history(tmp_path: Path) -> None:
     assert watch.look().state.step == 6000
 
 
-# --- a run asked once -----------------------------------------------------------------------------------------------
+# --- a single query -------------------------------------------------------------------------------------------------
 
 
 def long_run(root: Path) -> RunDir:
-    """With something of every kind in its midst, and all of that far from both ends."""
+    """Make a run with something of every kind in the middle, far from both ends."""
     events = [*told(0)]
     for at in range(1, 2000):
         events.append(step(at))

@@ -1,4 +1,4 @@
-"""A gradient that is not finite teaches nothing, and five in a row end the run."""
+"""A gradient that is not finite is skipped, and five in a row end the run."""
 
 import copy
 from pathlib import Path

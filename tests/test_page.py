@@ -1,4 +1,4 @@
-"""Pages: one description, three ways to read it; no text of anybody becomes part of them."""
+"""Pages: one description, three renderings; no text, whatever its source, becomes part of their markup."""
 
 import io
 from collections import Counter
@@ -42,7 +42,7 @@ def png() -> bytes:
 
 
 def page(text: str, png: bytes) -> Page:
-    """A page with the text in every place that takes one."""
+    """Return a page with the text in every place that takes one."""
     blocks = [
         Paragraph(text),
         Paragraph(text, "bad"),
@@ -87,7 +87,7 @@ def test_a_planted_fault_is_found(png: bytes, old: str, new: str, problem: str) 
 
 @pytest.mark.parametrize("place", range(0, 500, 100))
 def test_no_text_becomes_part_of_a_page(png: bytes, place: int) -> None:
-    """A hundred at a time: every tag and attribute is the template's own, and nothing commands a terminal."""
+    """A hundred texts at a time: every tag and attribute is the template's own, and nothing controls a terminal."""
     sound = Reading(as_html(page("x", png))).tags
     for text in HOSTILE[place : place + 100]:
         described = page(text, png)
@@ -106,7 +106,7 @@ OF_A_PAGE = {
 
 
 def kinds_of(tokens: Sequence[Token]) -> Counter[str]:
-    """What Markdown found, by kind; images are ours."""
+    """Return what Markdown found, by kind; images are ours."""
     found: Counter[str] = Counter()
     for token in tokens:
         found[token.type] += not token.type.endswith("_close")
@@ -117,7 +117,7 @@ def kinds_of(tokens: Sequence[Token]) -> Counter[str]:
 
 def test_no_text_becomes_part_of_markdown(png: bytes) -> None:
     sound = kinds_of(MARKDOWN.parse(as_markdown(page("x", png))))
-    for text in [*HOSTILE[:100], *HOSTILE[400::5]]:  # every payload alone, and some together
+    for text in [*HOSTILE[:100], *HOSTILE[400::5]]:  # every payload alone, and some combined
         found = kinds_of(MARKDOWN.parse(as_markdown(page(text, png))))
         assert set(found) <= OF_A_PAGE, text
         if printable(text).strip():

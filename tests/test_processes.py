@@ -1,4 +1,4 @@
-"""Several processes (gloo, on the CPU) are the one process on the same global batch, and go on as it does."""
+"""Several processes (gloo, on the CPU) equal one process on the same global batch, and resume as it does."""
 
 import os
 import signal
@@ -40,9 +40,9 @@ def adapter(run: RunDir) -> dict[str, torch.Tensor]:
 
 
 def test_two_processes_are_one_on_the_same_global_batch(corpus: Corpus, tmp_path: Path) -> None:
-    """Losses, gradients as measured, evaluations, own replies and adapters; relational terms and all.
+    """Losses, gradients as measured, evaluations, own replies and adapters, including relational terms.
 
-    Twelve steps in two epochs, the second of which is shuffled anew.
+    Twelve steps in two epochs, the second of which is reshuffled.
     """
     alone = RunDir(tmp_path / "alone")
     one_process = ("data.batch_size=8", "model.lora.dropout=0", "trainer.limit_train_batches=6")
@@ -108,7 +108,7 @@ def test_fewer_rows_than_processes_are_refused() -> None:
 
 
 def test_a_run_of_one_process_speaks_whatever_number_a_cluster_gives_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Jobs that are started side by side and have nothing to do with each other are numbered, too."""
+    """Independent jobs that are started side by side are numbered, too."""
     monkeypatch.setenv("SLURM_PROCID", "1")
     assert processes.is_first(1) and not processes.is_first(2)
     monkeypatch.setenv("SLURM_PROCID", "0")

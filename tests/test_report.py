@@ -1,4 +1,4 @@
-"""The report: one set of figures, a verdict that may fall either way, examples that nobody picked."""
+"""The report: one set of figures, a verdict that can go either way, examples that nobody picked."""
 
 import json
 import re
@@ -23,7 +23,7 @@ from rct_lightning.runs import RunDir
 
 
 class Written:
-    """A report as it lies on the disk."""
+    """A report on disk."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -34,7 +34,7 @@ class Written:
 
     @property
     def rows(self) -> list[list[str]]:
-        """Rows of all tables of the Markdown, without its marks."""
+        """Return the rows of all tables of the Markdown, without markup."""
         lines = [line for line in self.markdown.splitlines() if line.startswith("| ")]
         return [[cell.replace("**", "").replace("\\", "") for cell in line[2:-2].split(" | ")] for line in lines]
 
@@ -67,7 +67,7 @@ def written(run: RunDir) -> Written:
 
 
 def test_page_and_numbers_agree(written: Written) -> None:
-    """Every figure of metrics.json stands in the HTML and in the Markdown, and in no other way."""
+    """Every figure of metrics.json is in the HTML and in the Markdown, with the same digits."""
     assert list(written.metrics["endpoints"]) == list(MEANINGS)
     tables = {"html": written.read.rows, "markdown": written.rows}
     for key, found in written.metrics["endpoints"].items():
@@ -108,7 +108,7 @@ def test_the_console_has_the_same_rows() -> None:
 
 
 def judged(**changes: float) -> Report:
-    """A report in which endpoints change by so much, the others not clearly."""
+    """Return a report in which the given endpoints change by so much, and the others not clearly."""
     random, found = np.random.default_rng(0), Measurements()
     for key in MEANINGS:
         base = random.normal(size=20)
@@ -192,7 +192,7 @@ def test_no_reply_has_a_say_in_what_is_shown(written: Written) -> None:
     assert PROMPT in written.read.text and {"No.", "I am.", "Bramble", "My dog is Bramble."} <= set(written.read.quoted)
 
 
-# --- what else stands there -----------------------------------------------------------------------------------------
+# --- the rest of the report -----------------------------------------------------------------------------------------
 
 
 def test_the_page_is_sound_and_alone(written: Written) -> None:
@@ -247,7 +247,7 @@ def test_an_unchecked_run_is_said_to_be(tmp_path: Path) -> None:
 
 
 def test_hostile_words_stay_words(tmp_path: Path) -> None:
-    """Five hundred replies, and a run whose every file is somebody else's."""
+    """Five hundred replies, and a run with every file from elsewhere."""
     texts = ["".join(pieces) for pieces in hostile_replies(500)]
     run = finished_run(tmp_path / "run")
     evil = "<script>alert(1)</script>\x1b]52;c;AA\x07\u202e|x"

@@ -1,4 +1,4 @@
-"""A run that was interrupted goes on as if it had not been: the same adapter, bit for bit, and the same files."""
+"""An interrupted run resumes as if it had not been interrupted: the same adapter, bit for bit, and the same files."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ def resume(run: Path) -> None:
 
 
 def left_by(run: Path) -> dict[str, str]:
-    """Sums of what a run left: its adapter, and its files but for times, speed and that it was resumed."""
+    """Return the hashes of what a run left: its adapter, and its files except for times, speed and the resumption."""
     files = RunDir(run)
     kept = [files.adapter / "adapter_model.safetensors", files.loss_components, files.generation_samples]
     sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in [*kept, files.eval_sanity]}
@@ -52,7 +52,7 @@ def left_by(run: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def whole(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """The directory of a run that was not interrupted, with a checkpoint of every step."""
+    """Return the directory of an uninterrupted run, with a checkpoint of every step."""
     made: dict[tuple[str, ...], Path] = {}
 
     def make(*overrides: str) -> Path:
@@ -71,7 +71,7 @@ NF4 = ("model.quantization=nf4", "model.dequantize=never")
 
 @pytest.mark.parametrize(("step", "accumulate", "workers"), [(10, 1, 2), (11, 4, 0), (20, 1, 0)])
 def test_a_resumed_run_is_the_run(step: int, accumulate: int, workers: int, whole: Any, tmp_path: Path) -> None:
-    """At the end of an epoch (loader processes read ahead of it), in the midst of one, and behind the last step."""
+    """At the end of an epoch (loader processes read ahead of it), in the middle of one, and after the last step."""
     straight = whole(*ACCUMULATION[accumulate], *([f"data.num_workers={workers}"] if workers else []))
     again = cut(straight, tmp_path / "run", step)
     resume(again)
@@ -138,7 +138,7 @@ def test_from_every_step_a_resumed_run_is_the_run(
 
 
 def test_another_random_state_would_be_noticed(whole: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The comparison can fail: without the random state dropout is another."""
+    """The comparison can fail: without the random state, dropout differs."""
     straight = whole(*ACCUMULATION[1])
     again = cut(straight, tmp_path / "run", 18)
     monkeypatch.setattr("rct_lightning.callbacks.checkpointing.set_random_state", lambda state: None)
@@ -171,7 +171,7 @@ def test_of_a_damaged_checkpoint_the_one_before_is_used(
 
 
 def test_signals_mean_behind_a_run_what_they_meant_before_it(corpus: Corpus, tmp_path: Path) -> None:
-    """Lightning's own handler of SIGTERM, put back when its trainer is gone, would swallow it between two jobs."""
+    """Lightning's own handler of SIGTERM, restored when its trainer is gone, would swallow it between two jobs."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     experiment.train(configured(corpus, tmp_path / "run", *ACCUMULATION[1], "trainer.max_steps=1"))
     assert {number: signal.getsignal(number) for number in SIGNALS} == before
@@ -203,7 +203,7 @@ BRIEFLY = "trainer.max_time=00:00:00:01"
 
 @pytest.fixture
 def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twenty steps take four seconds at least."""
+    """Make twenty steps take at least four seconds."""
     evaluate = RelationalLoss.__call__
     monkeypatch.setattr(RelationalLoss, "__call__", lambda *given: [time.sleep(0.2), evaluate(*given)][1])
 
@@ -215,7 +215,7 @@ def test_a_run_whose_time_is_over_ends_well_and_goes_on(
     with pytest.raises(Interrupted, match=r"max_time was over after step \d+. Go on with python train.py") as ended:
         experiment.train(configured(corpus, run, *ACCUMULATION[1], BRIEFLY))
     assert ended.value.exit_code == 0 and RunDir(run).read_status()["state"] == "interrupted"
-    monkeypatch.undo()  # what is left may be quick
+    monkeypatch.undo()  # the rest may be quick
     resume(run)
     assert left_by(run) == left_by(straight)
 
@@ -223,7 +223,7 @@ def test_a_run_whose_time_is_over_ends_well_and_goes_on(
 def test_who_cannot_go_on_is_not_promised_it(
     corpus: Corpus, tmp_path: Path, slowly: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The disk is full from the first checkpoint on: there is nothing to go on from."""
+    """The disk is full from the first checkpoint on: there is nothing to resume from."""
     monkeypatch.setenv(checkpoint.FAULT, "full:state")
     with pytest.raises(Interrupted, match=r"after step \d+. There is no checkpoint"):
         experiment.train(configured(corpus, tmp_path / "run", *ACCUMULATION[1], BRIEFLY))
@@ -232,7 +232,7 @@ def test_who_cannot_go_on_is_not_promised_it(
 def test_what_was_chosen_by_memory_is_not_chosen_again(
     whole: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Activations that are made again are computed in other portions: equal, but not bit for bit."""
+    """Recomputed activations are computed in other portions: equal, but not bit for bit."""
     straight = whole(*ACCUMULATION[1])
     again = cut(straight, tmp_path / "run", 15)
     for room in ("rct_lightning.backbone", "rct_lightning.backbone.quantization"):
@@ -257,7 +257,7 @@ def test_a_resumed_run_keeps_no_other_settings(tmp_path: Path) -> None:
 def test_a_run_killed_while_it_saves_goes_on_as_if_it_had_not_been(
     place: str, whole: Any, tmp_path: Path, forker: Forker
 ) -> None:
-    """At the first checkpoint of all, nothing can be gone on with; so this one resumes, and is killed at the next."""
+    """Nothing can be resumed from the very first checkpoint; so this run resumes, and is killed at the next one."""
     straight = whole(*ACCUMULATION[1])
     again = cut(straight, tmp_path / "run", 16)
     fault = f"import os; os.environ[{checkpoint.FAULT!r}] = 'kill:{place}'"

@@ -1,4 +1,4 @@
-"""Nothing that is shown commands a terminal, in one piece or in many."""
+"""Nothing that is shown controls a terminal, in one piece or in many."""
 
 import unicodedata
 

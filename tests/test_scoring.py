@@ -28,7 +28,7 @@ OTHERS = (
     "Human: Are you there, dear friend, and is the kettle warm?\nAssistant: It is, and",
     "Why should I, Aelara?\nAssistant:",
 )
-"""Prompts that begin as these do, and go on otherwise; the last shares nothing."""
+"""Prompts that begin as those above but continue differently; the last shares nothing."""
 PHRASES = (" I am here.", " No", " I know your voice, and I kept a place for you.")
 
 
@@ -43,7 +43,7 @@ def phrases(tokenizer: Any) -> list[list[int]]:
 
 
 def padded(rows: list[list[int]], pad_id: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Right-padded ids, their mask, their lengths; the second half of each row belongs to the reply."""
+    """Right-pad ids; return them, their mask and lengths; the second half of each row belongs to the reply."""
     width = max(map(len, rows)) + 3
     ids = torch.tensor([row + [pad_id] * (width - len(row)) for row in rows])
     mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
@@ -52,7 +52,7 @@ def padded(rows: list[list[int]], pad_id: int) -> tuple[torch.Tensor, torch.Tens
 
 @torch.no_grad()
 def naive_score(model: Any, prompt: list[int], continuation: list[int]) -> float:
-    """s(c|q) by the book: all logits of one unpadded row."""
+    """Compute s(c|q) by definition: all logits of one unpadded row."""
     logits = model(input_ids=torch.tensor([[*prompt, *continuation]])).logits[0].double()
     log_probs = F.log_softmax(logits[:-1], dim=-1)
     places = range(len(prompt) - 1, len(prompt) + len(continuation) - 1)
@@ -99,7 +99,7 @@ def test_a_pass_over_pairs_equals_separate_passes(
     torch.testing.assert_close(found.rows, expected, atol=1e-5, rtol=0)
     torch.testing.assert_close(found.twins, expected_of_twins, atol=1e-5, rtol=0)
     assert (found.rows - found.twins).abs().max() > 1e-3, "the two prompts of a pair are told apart"
-    for row, length in enumerate(lengths):  # nothing that stands behind a row disturbs it
+    for row, length in enumerate(lengths):  # what comes after a row does not disturb it
         torch.testing.assert_close(found.hidden[row, :length], plain[row, :length], atol=1e-5, rtol=0)
 
 
@@ -134,7 +134,7 @@ def test_a_pass_without_its_positions_or_its_mask_is_noticed(
     fault: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if fault == "positions":  # what stands behind a row carries on where the row ends
+    if fault == "positions":  # positions after a row continue from the row's end
         trunk = scoring.trunk_and_head(model)[0]
         true_forward = trunk.forward
 
@@ -199,7 +199,7 @@ def test_reply_log_probs_predict_each_label_from_the_position_before(model: Any,
     ids, mask, lengths = padded(prompts, tokenizer.pad_token_id)
     labels = ids.masked_fill(mask == 0, -100)
     labels[:, :3] = -100
-    labels[0, 0] = ids[0, 0]  # nothing stands before it: not counted
+    labels[0, 0] = ids[0, 0]  # nothing comes before it: not counted
     with torch.no_grad():
         found, row = reply_log_probs(model, hidden_states(model, ids), labels)
         logits = model(input_ids=ids, attention_mask=mask).logits
@@ -241,7 +241,7 @@ def test_an_empty_phrase_is_an_error() -> None:
 
 def test_base_model_is_the_base_and_restores_everything(make_backbone: Any, prompts: Any) -> None:
     model = make_backbone(dropout=0.5).model
-    for module in model.modules():  # the base may have dropout of its own
+    for module in model.modules():  # the base may have its own dropout
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.5
     ids = torch.tensor([prompts[1]])
@@ -251,7 +251,7 @@ def test_base_model_is_the_base_and_restores_everything(make_backbone: Any, prom
     assert (base - tuned).abs().max() > 1e-2, "the adapters do nothing, so nothing is tested"
 
     model.train()
-    model.get_base_model().gpt_neox.layers[0].eval()  # a mixture of modes comes back as it was
+    model.get_base_model().gpt_neox.layers[0].eval()  # a mixture of modes is restored
     before = {name: module.training for name, module in model.named_modules()}
     weights = {name: parameter.clone() for name, parameter in adapter_state(model).items()}
     state = torch.get_rng_state()

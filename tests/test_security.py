@@ -1,4 +1,4 @@
-"""Nothing in the program opens a door to code that came with a file."""
+"""No part of the program can run code that came with a file."""
 
 import ast
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ ARGUMENTS = {"shell": True, "weights_only": False, "trust_remote_code": True, "a
 
 
 def doors(source: str) -> Iterator[str]:
-    """What in a source could run code that it was given."""
+    """Yield what in a source could run code passed to it."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.split(".")[0] in MODULES)

@@ -1,4 +1,4 @@
-"""``rct corpus split``: whole conversations, ties, exact sizes, the mix, and nothing that depends on order or names."""
+"""``rct corpus split``: whole conversations, ties, exact sizes, the mix, and independence of order and names."""
 
 import random
 from collections import Counter
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def shuffled(rows: Sequence[Example], seed: int) -> list[Example]:
-    """The same conversations in another order and by other names."""
+    """Return the same conversations in another order and under other names."""
     names = sorted({row.conversation for row in rows})
     random.Random(seed).shuffle(names)
     return [
@@ -119,12 +119,12 @@ def test_one_long_conversation_does_not_become_the_evaluation() -> None:
 
 
 def changed(text: str, place: int = 2) -> str:
-    """A word of it is another."""
+    """Return the text with one word changed."""
     return " ".join("otherwise" if n == place else word for n, word in enumerate(text.split()))
 
 
 def tied(kind: str, row: Example, other: Example) -> Example:
-    """The second row, of another conversation, with something of the first."""
+    """Return the second row, of another conversation, with something of the first."""
     return {
         "same row": lambda: replace(other, input="Yes.", output="Good."),
         "same user text": lambda: replace(other, input=row.input.upper()),
@@ -139,7 +139,7 @@ def tied(kind: str, row: Example, other: Example) -> Example:
 
 
 def two_tied(kind: str) -> list[Example]:
-    """Single rows, the first two of them tied."""
+    """Return single rows, the first two of them tied."""
     row, other, *rest = conversations(*[1] * 24)
     other = tied(kind, row, other)
     if kind in ("same row", "same short user text", "same pair"):
@@ -192,7 +192,7 @@ def test_ties_chain_and_are_counted() -> None:
     assert groups[0].ties == {"same user text": 1, "same reply": 1} and groups[1].ties == {}
 
 
-# --- alike, without comparing each with each ------------------------------------------------------------------------
+# --- similarity, without comparing each with each -------------------------------------------------------------------
 
 
 @settings(max_examples=40)

@@ -1,4 +1,4 @@
-"""Where memory is not enough for a micro-batch it is learnt from in parts, with the gradient of the whole."""
+"""A micro-batch that does not fit in memory is learnt from in parts, with the gradient of the whole."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from rct_lightning.runs import RunDir
 def test_a_micro_batch_that_does_not_fit_is_cut_and_nothing_else_changes(
     where: str, accumulate: int, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From the fourth step on memory is enough for two rows (or one) of the eight (or two) of a micro-batch."""
+    """From the fourth step on memory suffices for two rows (or one) of the eight (or two) of a micro-batch."""
     quiet = (*ACCUMULATION[accumulate], "trainer.max_steps=8", "model.lora.dropout=0", "diagnostics_every_n_steps=0")
     runs = [RunDir(tmp_path / name) for name in ("enough", "cut")]
     experiment.train(configured(corpus, runs[0].root, *quiet))
@@ -100,7 +100,7 @@ def test_another_error_is_not_taken_for_it(corpus: Corpus, tmp_path: Path, monke
 
 
 class _Scarce(torch.autograd.Function):
-    """Memory is used up on the way back."""
+    """Runs out of memory in the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, total: torch.Tensor) -> torch.Tensor:

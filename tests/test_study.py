@@ -1,4 +1,4 @@
-"""What a study says: which runs are an arm, what is set against what, and each verdict both ways or left open."""
+"""What a study reports: which runs form an arm, what is compared with what, and each verdict either way or open."""
 
 import copy
 import json
@@ -44,11 +44,11 @@ GOOD: Effects = {
 
 
 def run(arm: str, seed: int, added: Mapping[str, float], noise: float = 0.02, lambda_: float = 0.3) -> StudyRun:
-    """Every endpoint around 0 for the base, and around what is added for the tuned model."""
+    """Return a run with every endpoint around 0 for the base, and around the added effect for the tuned model."""
     random = np.random.default_rng([seed, *arm.encode()])
     endpoints = {}
     for key in MEANINGS:
-        level = np.random.default_rng(len(key)).normal(size=ITEMS)  # of the items, the same in all arms
+        level = np.random.default_rng(len(key)).normal(size=ITEMS)  # per item, the same in all arms
         level *= 0.0 if key.startswith("guardrail") else 0.1
         tuned = level + added.get(key, 0.0) + noise * random.normal() + noise * random.normal(size=ITEMS)
         endpoints[key] = {
@@ -65,7 +65,7 @@ def made(effects: Effects, seeds: int = 8, noise: float = 0.005) -> Study:
 
 
 def but(arm: str, **changed: float) -> Effects:
-    """The good study with an arm changed; ``__`` stands for the slash of an endpoint."""
+    """Return the good study with one arm changed; ``__`` stands for the slash of an endpoint."""
     return {**GOOD, arm: {**GOOD[arm], **{key.replace("__", "/"): value for key, value in changed.items()}}}
 
 

@@ -41,7 +41,7 @@ def of_arm(folder: Path, seed: int, lambda_: str = "0.3", state: str = "finished
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
-    """Two arms of two seeds."""
+    """Two arms with two seeds each."""
     for lambda_ in ("0.0", "0.3"):
         for seed in (1, 2):
             of_arm(tmp_path / f"lambda-{lambda_}_seed-{seed}", seed, lambda_)
@@ -153,7 +153,7 @@ def test_an_exchanged_adapter_is_the_adapter_as_loaded(
     assert names[0] == names[1], "what is trainable is the new adapter alone"
 
 
-# --- what the base says, kept ---------------------------------------------------------------------------------------
+# --- the base's measurements, cached --------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -222,7 +222,7 @@ def test_a_files_hash_follows_its_content(tmp_path: Path, tiny_base: Path) -> No
 
 
 def trained(folder: Path, corpus: Corpus, make: Callable[..., Backbone], tokenizer: Any, *overrides: str) -> RunDir:
-    """A run as training leaves it, without having been trained."""
+    """Make a run as training leaves it, without training it."""
     run = RunDir(folder)
     folder.mkdir(parents=True)
     save_run_config(configured(corpus, folder, *overrides), run.config)

@@ -1,4 +1,4 @@
-"""A multirun that is started again makes what is missing, and what it makes is what it would have made."""
+"""A restarted multirun makes what is missing, with the same result as an uninterrupted one."""
 
 import hashlib
 import json
@@ -27,14 +27,14 @@ NAMES = sorted(f"{arm}_seed-{seed}" for seed in (1, 2) for arm in ARMS if seed =
 def study_line(
     corpus: Corpus, folder: Path, *overrides: str, arms: str = ",".join(ARMS), seeds: str = "1"
 ) -> list[str]:
-    """The command of a study, four steps a run."""
+    """Return the command of a study, four steps per run."""
     own = [given for given in arguments(corpus, *ACCUMULATION[1]) if not given.startswith(NOT_IN_A_STUDY)]
     chosen = ["-m", "experiment=study", f"arm={arms}", f"seed={seeds}", f"hydra.sweep.dir={folder}"]
     return ["train.py", *chosen, *own, *QUICK, *overrides]
 
 
 def adapters(study: Path) -> dict[str, str]:
-    """SHA-256 of each run's adapter."""
+    """Return the SHA-256 of each run's adapter."""
     found = sorted(study.glob("*/adapter/adapter_model.safetensors"))
     return {path.parts[-3]: hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 
@@ -45,7 +45,7 @@ def paragraph(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def whole(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory, forker: Forker) -> Path:
-    """A study that nothing interrupted."""
+    """An uninterrupted study."""
     study = tmp_path_factory.mktemp("whole") / "study"
     for given in ({}, {"arms": "rct", "seeds": "2"}):
         code, _, err = forker.type_in(study.parent, *study_line(corpus, study, **given))
@@ -77,7 +77,7 @@ def test_started_again_it_does_nothing(whole: Path, corpus: Corpus, forker: Fork
 def test_killed_again_and_again_it_ends_with_the_same_adapters(
     whole: Path, corpus: Corpus, tmp_path: Path, forker: Forker
 ) -> None:
-    """SIGKILL of the process group: before a run's first checkpoint, behind it, and in a later run."""
+    """SIGKILL of the process group: before a run's first checkpoint, after it, and in a later run."""
     study = tmp_path / "study"
     line = study_line(corpus, study)
 
@@ -96,7 +96,7 @@ def test_killed_again_and_again_it_ends_with_the_same_adapters(
     assert not reached("lm_only", 1)
     killed_when(lambda: reached("lm_only", 2))
     assert not adapters(study)
-    killed_when(lambda: reached("positives_only", 2))  # so that the one before is whole
+    killed_when(lambda: reached("positives_only", 2))  # so that the run before is complete
     assert list(adapters(study)) == ["lm_only_seed-1"]
     code, out, err = forker.type_in(tmp_path, *line)
     assert code == 0, err
@@ -117,7 +117,7 @@ PositivesLoss.__call__ = broken
 
 
 def test_a_job_that_breaks_does_not_end_the_others(whole: Path, corpus: Corpus, tmp_path: Path, forker: Forker) -> None:
-    """It is told at the end, the exit code is 1, and started again it goes on from its checkpoint."""
+    """It is reported at the end, the exit code is 1, and a restart resumes it from its checkpoint."""
     study = tmp_path / "study"
     line = study_line(corpus, study)
     code, out, err = forker.type_in(tmp_path, *line, before=BROKEN)

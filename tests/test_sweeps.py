@@ -1,4 +1,4 @@
-"""Searches and launchers: what they need, how they go on, and what they leave."""
+"""Searches and launchers: what they need, how they resume, and what they leave."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ def settings(corpus: Corpus) -> list[str]:
 
 
 def measured(**changes: float) -> Comparison:
-    """Endpoints whose tuned side is the base's and a change (dots and slashes as in the keys), with some spread."""
+    """Return endpoints whose tuned side is the base's plus a change (dots and slashes as in the keys), with spread."""
     spread = np.array([-0.1, 0.1, -0.1, 0.1])
     endpoints = []
     for key in [*JUDGED, *(guardrail.endpoint for guardrail in GUARDRAILS)]:
@@ -100,7 +100,7 @@ def test_a_search_sees_neither_evaluation_rows_nor_held_out_probes(
 
 
 def search_line(corpus: Corpus, folder: Path, probes: Path, *overrides: str) -> list[str]:
-    """The command of a search of three trials."""
+    """Return the command of a search of three trials."""
     own = [given for given in settings(corpus) if not given.startswith("data.eval_file")]
     placed = [f"hydra.sweep.dir={folder}", f"development_probes={probes}", "data.eval_size=6"]
     return ["train.py", "-m", "hparams_search=optuna", *own, *placed, "hydra.sweeper.n_trials=3", *overrides]
@@ -108,7 +108,7 @@ def search_line(corpus: Corpus, folder: Path, probes: Path, *overrides: str) -> 
 
 @pytest.fixture(scope="module")
 def probes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One development probe of a kind, or one pair."""
+    """One development probe, or one pair, of each kind."""
     found: dict[str, list[str]] = {}
     for line in (ROOT / "data" / "probes_dev.jsonl").read_text(encoding="utf-8").splitlines():
         found.setdefault(json.loads(line)["kind"], []).append(line)
@@ -124,7 +124,7 @@ def result(folder: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def searched(corpus: Corpus, probes: Path, tmp_path_factory: pytest.TempPathFactory, forker: Forker) -> Path:
-    """A search that nothing interrupted."""
+    """An uninterrupted search."""
     pytest.importorskip("optuna", reason="the extra sweep is not installed")
     folder = tmp_path_factory.mktemp("searched") / "search"
     code, out, err = forker.type_in(folder.parent, *search_line(corpus, folder, probes))
@@ -162,7 +162,7 @@ Evaluator.compare = killed
 def test_a_search_that_was_killed_goes_on_as_if_it_had_not_been(
     searched: Path, corpus: Corpus, probes: Path, tmp_path: Path, forker: Forker
 ) -> None:
-    """In the midst of the second trial: it is taken up again, and the third is drawn as it would have been."""
+    """In the middle of the second trial: it is resumed, and the third is drawn as it would have been."""
     folder = tmp_path / "search"
     line = search_line(corpus, folder, probes)
     assert forker.type_in(tmp_path, *line, before=BREAKING)[0] == -9
@@ -233,7 +233,7 @@ def test_what_a_launcher_names_is_on_the_list(file: Path) -> None:
 def test_a_launcher_makes_the_runs_that_one_process_makes(
     launcher: str, corpus: Corpus, tmp_path: Path, forker: Forker
 ) -> None:
-    """Side by side in processes of their own; what fails in one of them is told in the end."""
+    """Side by side in separate processes; a failure in one of them is reported at the end."""
     pytest.importorskip(f"hydra_plugins.hydra_{launcher.split('_')[0]}_launcher", reason="the extra sweep is missing")
     line = ["train.py", "-m", "experiment=study", "arm=lm_only,rct", "seed=1", *settings(corpus)]
     assert forker.type_in(tmp_path, *line, f"hydra.sweep.dir={tmp_path / 'alone'}")[0] == 0

@@ -1,4 +1,4 @@
-"""What TensorBoard is shown, read back with TensorBoard's own readers; and ``rct board``."""
+"""What is written for TensorBoard, read back with TensorBoard's own readers; and ``rct board``."""
 
 import html
 import json
@@ -37,7 +37,7 @@ from rct_lightning.sanitize import printable
 
 
 def logger_of(run: RunDir, **options: Any) -> BoardLogger:
-    """As the trainer of a run makes it."""
+    """Return a logger as the trainer of a run makes it."""
     return BoardLogger(
         save_dir=str(run.root), name=run.tensorboard.name, version="", default_hp_metric=False, **options
     )
@@ -168,7 +168,7 @@ def test_other_ranks_and_runs_without_a_logger_write_nothing(tmp_path: Path, mon
 
 
 def hparams_table(logs: Path) -> dict[str, tuple[dict[str, Any], dict[str, float]]]:
-    """Session -> settings and figures, as the page 'HParams' gets them."""
+    """Return session -> settings and figures, as the page 'HParams' gets them."""
     events = EventMultiplexer().AddRunsFromDirectory(str(logs)).Reload()
     asked, backend = context.RequestContext(), backend_context.Context(
         TBContext(data_provider=MultiplexerDataProvider(events, str(logs)))
@@ -190,7 +190,7 @@ def hparams_table(logs: Path) -> dict[str, tuple[dict[str, Any], dict[str, float
 
 
 def test_a_multirun_is_one_table_that_evaluation_fills(tmp_path: Path) -> None:
-    """The first run is never evaluated, and the columns of the others are there all the same."""
+    """The first run is never evaluated, and the columns of the others exist all the same."""
     for seed in (1, 2, 3):
         logger = logger_of(RunDir(tmp_path / f"seed={seed},x"))
         logger.show_outcome({"seed": seed, "loss": "relational"}, {"end/lm": seed / 2}, COLUMNS)
@@ -215,7 +215,7 @@ def test_a_multirun_is_one_table_that_evaluation_fills(tmp_path: Path) -> None:
 
 @pytest.fixture
 def runs(tmp_path: Path) -> list[RunDir]:
-    """Two of one name, as a multirun of today and one of yesterday have them."""
+    """Two runs of the same name, as in multiruns of different days."""
     found = [RunDir(tmp_path / day / "loss.lambda=0.3,seed=1") for day in ("today", "yesterday")]
     for run in found:
         logger = logger_of(run)
@@ -253,7 +253,7 @@ def test_it_serves_the_runs_that_were_named_until_it_is_ended(runs: list[RunDir]
 
 
 def _get_when_there(address: str, count: int) -> list[str]:
-    """What is served, when as much is read."""
+    """Return what is served, once that much has been read."""
     for _ in range(100):
         with urllib.request.urlopen(address) as answer:
             found = json.load(answer)

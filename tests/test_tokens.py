@@ -1,4 +1,4 @@
-"""Texts are tokenised once, over runs too, and never served as they were before something changed."""
+"""Texts are tokenised once, even across runs, and tokens from before a change are never served."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ TEXTS = (" Good morning, Aelara.", "Human:", "", " Wanda \ud83d", "\n")
 
 
 class Counting:
-    """A tokenizer that counts what it was asked."""
+    """A tokenizer that counts its calls."""
 
     def __init__(self, real: Any, vocabulary: dict[str, int] | None = None) -> None:
         self.real, self.asked, self.vocabulary = real, [], vocabulary or {"a": 0}
@@ -32,7 +32,7 @@ def read(tokens: RememberedTokens, *texts: str) -> list[list[int]]:
 
 @pytest.fixture
 def later(tmp_path: Path) -> Callable[..., tuple[Counting, RememberedTokens]]:
-    """A later run over the same corpus, with another tokenizer where a vocabulary is given."""
+    """A later run over the same corpus, with another tokenizer if a vocabulary is given."""
 
     def make(vocabulary: dict[str, int] | None = None, corpus: str = "a.jsonl") -> tuple[Counting, RememberedTokens]:
         counting = Counting(None, vocabulary)

@@ -88,7 +88,7 @@ def remember():
 
 @dataclass(frozen=True)
 class Said:
-    """What a command left: its exit code and its words."""
+    """The outcome of a command: its exit code and its output."""
 
     code: int
     out: str
@@ -97,13 +97,13 @@ class Said:
 
 @dataclass(frozen=True)
 class Place:
-    """A folder with ``data/`` as a checkout has it, but fewer rows and probes, and a guard against the network."""
+    """A folder with ``data/`` as in a checkout, but fewer rows and probes, and a guard against network access."""
 
     folder: Path
     guard: Path
 
     def command(self, *arguments: str, hash_seed: int = 0) -> Said:
-        """Type a command in this folder, in a process of its own without any network."""
+        """Run a command in this folder, in a separate process without any network."""
         env = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "PL_", "HYDRA_"))}
         env |= {"PYTHONPATH": str(self.guard), "PYTHONHASHSEED": str(hash_seed), "OMP_NUM_THREADS": "1"}
         line = [sys.executable, *_script(arguments)]
@@ -112,13 +112,13 @@ class Place:
         return Said(done.returncode, done.stdout, done.stderr)
 
     def forked(self, forker: Forker, *arguments: str) -> Said:
-        """The same in a process that is forked from one with a hash seed of 0, which has imported everything."""
+        """Run the same in a process forked from one with a hash seed of 0, which has imported everything."""
         before = f"import os\nos.environ |= {self._noted}\n{GUARD}"
         return Said(*forker.type_in(self.folder, *arguments, before=before))
 
     @property
     def _noted(self) -> dict[str, str]:
-        """Where the guard writes down what it sees."""
+        """Where the guard records what it sees."""
         return {"GUARD_NETWORK": str(self.guard / "network"), "GUARD_MODULES": str(self.guard / "modules")}
 
     @property
@@ -129,7 +129,7 @@ class Place:
 
     @property
     def modules(self) -> list[str]:
-        """What the last command had imported when it ended."""
+        """The modules that the last command had imported when it ended."""
         return (self.guard / "modules").read_text().splitlines()
 
 
@@ -149,7 +149,7 @@ def make_place(folder: Path, base: Path, rows: int, eval_rows: int) -> Place:
 
 
 def shortest(rows: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
-    """A quarter without history, the rest with replies that take up a word of their history."""
+    """Return the shortest rows, a quarter without history, the rest with replies that repeat a word of theirs."""
     rows = sorted(rows, key=lambda row: len(json.dumps(row)))
     takes_up = [row for row in rows if long_words(row["output"]) & long_words(*(t["content"] for t in row["context"]))]
     return takes_up[: count * 3 // 4] + [row for row in rows if not row["context"]][: count // 4]
@@ -169,7 +169,7 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 def curves(run: RunDir) -> list[dict[str, Any]]:
-    """The rows of loss_components.csv; an empty field is left out."""
+    """Return the rows of loss_components.csv; an empty field is left out."""
     return run.read_loss_components()
 
 
@@ -183,7 +183,7 @@ def _script(arguments: tuple[str, ...]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """With the bundled base model."""
+    """A folder with the bundled base model."""
     place = make_place(tmp_path_factory.mktemp("place"), ROOT / "data" / "nano", rows=40, eval_rows=16)
     yield place
     assert place.network == "", "something reached for the network"
@@ -191,7 +191,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 @pytest.fixture(scope="module")
 def tiny_place(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Iterator[Place]:
-    """With a base of two random layers in the bundled one's stead."""
+    """A folder with a base of two random layers instead of the bundled one."""
     place = make_place(tmp_path_factory.mktemp("tiny_place"), tiny_base, rows=24, eval_rows=8)
     yield place
     assert place.network == "", "something reached for the network"
@@ -199,7 +199,7 @@ def tiny_place(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Ite
 
 @pytest.fixture
 def type_in(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Said]]:
-    """Type a command in this very process, which has the libraries loaded; whatever it sets is set back."""
+    """Run a command in this very process, which has the libraries loaded; whatever it sets is restored."""
     root, hydra_state = logging.getLogger(), Singleton.get_state()
     handlers, level = list(root.handlers), root.level
 
@@ -224,7 +224,7 @@ def type_in(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
 
 @pytest.fixture
 def main(tiny_place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[DictConfig], float]]:
-    """What train.py runs, for a composed configuration."""
+    """Run what train.py runs, for a composed configuration."""
     monkeypatch.chdir(tiny_place.folder)
     with mock.patch.dict(os.environ):
         yield runpy.run_path(str(ROOT / "train.py"))["main"]
@@ -240,9 +240,9 @@ def composed(run: Path, *overrides: str) -> DictConfig:
 
 @pytest.fixture(scope="module")
 def trained(place: Place) -> tuple[Said, RunDir]:
-    """Two epochs of five steps with every callback, as a person would start them."""
+    """Two epochs of five steps with every callback, as a user would start them."""
     run = RunDir(place.folder / "named" / "run")
-    # judged as they stand: with so few rows a step may hold none whose words could be exchanged
+    # rows as in the corpus: with so few, a step may hold none whose words can be exchanged
     settings = ("trainer.accelerator=cpu", "seed=1", "loss.counterfactual.rename_share=0")
     said = place.command("train.py", "debug=default", f"hydra.run.dir={run.root}", *settings)
     assert said.code == 0, said.err
@@ -517,7 +517,7 @@ def test_evaluate_writes_a_report_and_prints_its_table(evaluated: Said, run: Run
 
 
 def test_evaluation_measures_what_training_logged(evaluated: Said, run: RunDir) -> None:
-    """Another process, the adapter from its file: the same figures on the same rows."""
+    """Another process, with the adapter from its file: the same figures on the same rows."""
     language = json.loads((run.report / "metrics.json").read_text())["endpoints"]["language/eval_lm_loss"]
     first, *_, last = [row["lm_loss"] for row in curves(run) if row["phase"] == "eval"]
     assert language["base"]["mean"] == pytest.approx(first, abs=1e-4)
@@ -530,7 +530,7 @@ def test_evaluation_measures_what_training_logged(evaluated: Said, run: RunDir) 
 
 @pytest.fixture(scope="module")
 def swept(tiny_place: Place, forker: Forker) -> dict[str, Said]:
-    """What two commands in two processes of other hash seeds say that make two short runs of one seed each."""
+    """Run two commands, in processes with different hash seeds, that make two short runs of one seed each."""
     line = ["train.py", "-m", *SHORT]
     return {
         "loss.lambda": tiny_place.forked(forker, *line, "loss.lambda=0,0.3", "hydra.sweep.dir=loss.lambda"),
@@ -540,7 +540,7 @@ def swept(tiny_place: Place, forker: Forker) -> dict[str, Said]:
 
 @pytest.fixture(scope="module")
 def sweeps(swept: dict[str, Said], tiny_place: Place) -> dict[str, RunDir]:
-    """The run directories, by what is different about them."""
+    """Return the run directories, by the setting that distinguishes them."""
     assert [said.code for said in swept.values()] == [0, 0], [said.err for said in swept.values()]
     found = {}
     for key in swept:
@@ -730,7 +730,7 @@ def test_a_run_that_would_fool_its_owner_does_not_start(
 
 
 def assert_refused(said: Said, *words: str) -> None:
-    """Exit code 2 and one paragraph that names place and remedy, nothing else."""
+    """Check for exit code 2 and one paragraph that names place and remedy, nothing else."""
     assert said.code == 2, said.err
     assert said.err.startswith("Error: ") and "Traceback" not in said.err and "\n\n" not in said.err
     assert said.out == ""
@@ -777,10 +777,10 @@ def test_a_wrong_value_of_any_job_is_refused_before_the_first(tiny_place: Place)
 
 
 def test_a_refused_job_does_not_keep_the_others_from_training(tiny_place: Place, forker: Forker) -> None:
-    """What only a look at the corpus can tell is told at the job's turn."""
+    """A problem that only the corpus reveals is reported when the job's turn comes."""
     line = ["train.py", "-m", "data.max_seq_length=16,256", "loss=lm", "hydra.sweep.dir=half", *SHORT]
     said = tiny_place.forked(forker, *line)
-    assert_refused(replace(said, out=""), "data.max_seq_length=16")  # Hydra itself says which jobs it launches
+    assert_refused(replace(said, out=""), "data.max_seq_length=16")  # Hydra itself lists the jobs it launches
     (path,) = (tiny_place.folder / "half").glob("*/config.yaml")
     assert load_run_config(path).data.max_seq_length == 256
     assert RunDir(path.parent).read_status()["state"] == "finished"
@@ -795,7 +795,7 @@ def test_a_folder_that_holds_a_run_is_left_alone(sweeps: dict[str, RunDir], tiny
 
 
 def broken_files(folder: Path) -> None:
-    """Each with one mistake."""
+    """Write files with one mistake each."""
     rows = [{"input": f"Question {i}?", "output": f"Answer {i}."} for i in range(20)]
     write(folder / "no_output.jsonl", [*rows[:4], {"input": "Are you there?"}, *rows[4:]])
     lines = [json.dumps(row) for row in rows]
@@ -838,7 +838,7 @@ def test_a_mistake_is_found_before_anything_is_written(
 
 
 def test_rows_that_a_model_has_no_positions_for_are_refused(corpus: Corpus, tokenizer: Any, tmp_path: Path) -> None:
-    """A table of learnt positions ends where a phrase would be asked; rotary ones reach on."""
+    """A table of learnt positions ends where a phrase would be scored; rotary ones continue."""
     size = {"n_positions": 64, "n_embd": 32, "n_layer": 1, "n_head": 2, "vocab_size": len(tokenizer)}
     GPT2LMHeadModel(GPT2Config(**size)).save_pretrained(tmp_path / "gpt2")
     tokenizer.save_pretrained(tmp_path / "gpt2")

@@ -1,8 +1,8 @@
-"""Types commands with mistakes in them, many in one process, and sees what each says and leaves.
+"""Run commands with mistakes in them, many in one process, and record what each says and leaves.
 
-A command runs as ``python train.py ...`` does, in a folder of its own with ``data/`` as a checkout has it. Whatever
-imports torch or another heavy library goes too far: the import is refused, and noted. The same commands can be typed as
-processes of their own (``pytest -m long``).
+A command runs as ``python train.py ...`` does, in its own folder with ``data/`` as in a checkout. A command that
+imports torch or another heavy library goes too far: the import is refused and recorded. The same commands can be run
+as separate processes (``pytest -m long``).
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "lightning", "transformers", "peft", "bitsandbytes", "torchmetrics", "huggingface_hub")
 HERE = "DIR"
-"""What the folder of a command is called in what is shown of it."""
+"""Replaces the command's folder in the output that is shown."""
 NOTING = (
     "import atexit, os, sys\n"
     "atexit.register(lambda: open(os.environ['TYPED_MODULES'], 'w').write('\\n'.join(sys.modules)))\n"
 )
-"""For a process of its own: what it had imported in the end."""
+"""Appended in a separate process: records what it had imported at the end."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,13 @@ class Case:
     """A mistake.
 
     Attributes:
-        name: What somebody did.
-        command: What was typed: the script and its arguments.
-        words: What the message must hold: the place, and the remedy.
-        make: Makes the files of the case, in the folder where the command is typed.
-        own_conf: Whether the folder has a ``conf/`` of its own, to be changed.
-        shown: What stands in the file, for the page; empty for a mistake of the command line.
-        passed_over: Whether what is hostile is never looked at, and the command goes on.
+        name: The mistake in words.
+        command: The command: the script and its arguments.
+        words: What the message must contain: the place, and the remedy.
+        make: Makes the files of the case, in the folder where the command is run.
+        own_conf: Whether the folder has its own ``conf/``, to be changed.
+        shown: Contents of the file, for the page; empty for a mistake on the command line.
+        passed_over: Whether the hostile part is never read, so that the command succeeds.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Said:
-    """What a command left: exit code (-1: an error that nobody caught), words, files, whether it went on to load."""
+    """The outcome of a command: exit code (-1: uncaught error), output, files, whether it went on to heavy imports."""
 
     code: int
     out: str
@@ -73,7 +73,7 @@ class Said:
 
 
 class HeavyImport(BaseException):
-    """A command went on to load what it should not need."""
+    """A command went on to import what it should not need."""
 
 
 class NothingHeavy(importlib.abc.MetaPathFinder):
@@ -86,13 +86,13 @@ class NothingHeavy(importlib.abc.MetaPathFinder):
 
 @dataclass
 class Typist:
-    """Types commands in this process."""
+    """Runs commands in this process."""
 
     typed: set[tuple[str, ...]] = field(default_factory=set)
     composed: dict[tuple[str, ...], Any] = field(default_factory=dict)
 
     def type_in(self, case: Case) -> Said:
-        """Type one command; what it set in this process is set back."""
+        """Run one command; what it set in this process is restored."""
         from hydra._internal.hydra import Hydra
         from hydra.core.global_hydra import GlobalHydra
         from hydra.core.plugins import Plugins
@@ -105,7 +105,7 @@ class Typist:
             None
         )  # composes everything once before, to look for hydra.mode, which nobody sets
         with made(case) as folder:
-            Plugins.instance()  # found once: Singleton.get_state and set_state would look for them at every command
+            Plugins.instance()  # cached: Singleton.get_state and set_state would look for them at every command
             singletons, resolvers = dict(Singleton._instances), dict(BaseContainer._resolvers)
             before, environment = listed(folder), dict(os.environ)
             out, err, code, heavy = io.StringIO(), io.StringIO(), 0, False
@@ -136,7 +136,7 @@ class Typist:
             self.typed.add(case.command)
             sys.argv = [str((folder if case.own_conf else ROOT) / script), *arguments]
             runpy.run_path(sys.argv[0], run_name="__main__")
-        else:  # typed before: composed alike, only the files that it names are others
+        else:  # composed before: only the files that it names differ
             main = runpy.run_path(str(ROOT / script), run_name="typed again")["main"]
             main(self._composed(script, arguments).copy())
 
@@ -153,7 +153,7 @@ class Typist:
 
 
 def type_as_process(case: Case) -> Said:
-    """Type one command in a process of its own."""
+    """Run one command in a separate process."""
     with made(case) as folder, tempfile.TemporaryDirectory() as beside:
         (Path(beside) / "sitecustomize.py").write_text(NOTING, encoding="utf-8")
         modules = Path(beside) / "modules"
@@ -179,7 +179,7 @@ def type_as_process(case: Case) -> Said:
 
 @contextlib.contextmanager
 def made(case: Case) -> Iterator[Path]:
-    """The folder where a command is typed, with the files of its case."""
+    """Yield the folder where a command is run, with the files of its case."""
     with tempfile.TemporaryDirectory(prefix="typed", ignore_cleanup_errors=True) as name:
         folder = Path(name).resolve() / "here"
         folder.mkdir()
@@ -195,7 +195,7 @@ def made(case: Case) -> Iterator[Path]:
 
 
 def listed(folder: Path) -> dict[str, tuple[int, int]]:
-    """Every file and folder beside and below the one where a command is typed, with size and time."""
+    """Return every file and folder next to and below the one where a command is run, with size and time."""
     found = {}
     for path in folder.parent.rglob("*"):
         stat = path.lstat()
@@ -204,7 +204,7 @@ def listed(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def told(folder: Path, code: int, out: str, err: str, before: dict[str, tuple[int, int]], heavy: bool) -> Said:
-    """What was said, with the folder's name taken out, and which files are not as they were."""
+    """Return what was said, with the folder's name removed, and which files have changed."""
     after = listed(folder)
     left = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     changed = tuple(name for name in left if name not in ("here", "here/logs"))
@@ -212,7 +212,7 @@ def told(folder: Path, code: int, out: str, err: str, before: dict[str, tuple[in
 
 
 def faults(case: Case, said: Said) -> list[str]:
-    """What is wrong with how a mistake was answered; empty where it was answered as it should be."""
+    """Return what is wrong with the answer to a mistake; empty if nothing is."""
     found = []
     if said.heavy:
         found.append("went on to import what is heavy")

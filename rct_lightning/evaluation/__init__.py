@@ -1,1 +1,1 @@
-"""Base against tuned on held-out rows and probes: endpoints, honest intervals, a report."""
+"""Evaluation of base against tuned on held-out rows and probes: endpoints, intervals, a report."""

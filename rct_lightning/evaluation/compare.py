@@ -1,4 +1,4 @@
-"""Several evaluated runs side by side, read from what their evaluations wrote; no model is loaded for it."""
+"""Compare several evaluated runs side by side from what their evaluations wrote; no model is loaded."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from rct_lightning.evaluation.verdict import Word, word_of
 from rct_lightning.runs import RunDir, find_run
 
 ASIDE = ("run_dir",)
-"""Settings that differ between any two runs and say nothing."""
+"""Settings that differ between any two runs and carry no information."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """An endpoint of one run."""
+    """One endpoint of one run."""
 
     base: Estimate
     tuned: Estimate
@@ -32,13 +32,13 @@ class Figures:
 
     @property
     def word(self) -> Word:
-        """What the change is called."""
+        """The verdict on the change."""
         return word_of(self.better, self.change)
 
 
 @dataclass(frozen=True)
 class EvaluatedRun:
-    """A run with its report's figures and with what it noted of itself."""
+    """A run with its report's figures and its own records."""
 
     run: RunDir
     settings: Mapping[str, Any]
@@ -48,7 +48,7 @@ class EvaluatedRun:
 
     @classmethod
     def of(cls, run: RunDir) -> EvaluatedRun:
-        """Read it.
+        """Read an evaluated run.
 
         Raises:
             UserError: Its configuration or its figures are damaged.
@@ -64,10 +64,11 @@ class EvaluatedRun:
 
 
 def read_runs(names: Sequence[str]) -> list[EvaluatedRun]:
-    """Runs by their directories, each once.
+    """Find runs by their directories, each once.
 
     Raises:
-        UserError: One is no run, or was not evaluated yet: then it is said how; or there are not two of them.
+        UserError: One is not a run or was not evaluated yet (the message says how to evaluate it), or there are fewer
+            than two.
     """
     runs = list({run.root.resolve(): run for run in map(find_run, names)}.values())
     if len(runs) < 2:
@@ -81,13 +82,13 @@ def read_runs(names: Sequence[str]) -> list[EvaluatedRun]:
 
 
 def differing(runs: Sequence[EvaluatedRun]) -> list[str]:
-    """Keys of the settings that are not the same in all runs."""
+    """Return the keys of settings whose values differ between runs."""
     keys = dict.fromkeys(key for run in runs for key in run.settings)
     return [key for key in keys if len({repr(run.settings.get(key)) for run in runs}) > 1]
 
 
 def why_not_comparable(run: EvaluatedRun, first: EvaluatedRun) -> list[str]:
-    """What a run was evaluated on otherwise than the first; nothing where both were asked the same."""
+    """Say in what a run's evaluation data differ from the first run's; empty if the two are comparable."""
     reasons = [
         f"other {what}"
         for what, key in (("evaluation rows", "rows"), ("probes", "probes_file"))
@@ -99,13 +100,13 @@ def why_not_comparable(run: EvaluatedRun, first: EvaluatedRun) -> list[str]:
 
 
 def same_items(key: str, run: EvaluatedRun, first: EvaluatedRun) -> bool:
-    """Whether an endpoint was measured on the same items, as far as the reports tell."""
+    """Return whether an endpoint was measured on the same items, as far as the reports tell."""
     mine, theirs = run.endpoints.get(key), first.endpoints.get(key)
     return mine is not None and theirs is not None and mine.groups == theirs.groups
 
 
 def as_json(runs: Sequence[EvaluatedRun]) -> dict[str, Any]:
-    """The comparison as plain numbers."""
+    """Return the comparison as plain numbers."""
     keys = differing(runs)
     return {
         "runs": [
@@ -133,12 +134,12 @@ def as_json(runs: Sequence[EvaluatedRun]) -> dict[str, Any]:
 
 
 def endpoints_of(runs: Sequence[EvaluatedRun]) -> list[str]:
-    """Endpoints that any run has, in the order of reports."""
+    """Return the endpoints that any run has, in report order."""
     return [key for key in MEANINGS if any(key in run.endpoints for run in runs)]
 
 
 def rules_of(run: EvaluatedRun) -> list[str]:
-    """The rule of each alert."""
+    """Return the rule of each alert."""
     return [str(alert.get("rule", "?")) for alert in run.told.alerts]
 
 

@@ -1,4 +1,4 @@
-"""Several runs as one page: what differs, endpoints, losses, alerts; a column a run."""
+"""Several runs as one page: settings that differ, endpoints, losses, alerts; one column per run."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from rct_lightning.evaluation.verdict import TONES
 from rct_lightning.page import Block, Cell, Page, Paragraph, Section, Table
 
 LONGEST = 60
-"""Characters of a setting that are shown."""
+"""Characters of a setting's value that are shown."""
 NONE = Cell("-", "", "quiet")
 
 
 def page_of(runs: Sequence[EvaluatedRun]) -> Page:
-    """The comparison as a page.
+    """Return the comparison as a page.
 
     Args:
-        runs: Two or more; the first is what the others' rows and probes are held against.
+        runs: Two or more; the rows and probes of the others are compared with those of the first.
     """
     told = (
         "Every run was compared with its own base. The figure is the tuned model's mean, with its change from the base "
@@ -44,7 +44,7 @@ def page_of(runs: Sequence[EvaluatedRun]) -> Page:
 
 
 def _warnings(runs: Sequence[EvaluatedRun]) -> list[Block]:
-    """What cannot be compared, and why."""
+    """Return warnings about what cannot be compared, and why."""
     found: list[Block] = []
     for number, run in enumerate(runs, 1):
         reasons = why_not_comparable(run, runs[0])
@@ -116,7 +116,7 @@ def _losses(runs: Sequence[EvaluatedRun]) -> Table:
 
 
 def _names(runs: Sequence[EvaluatedRun]) -> list[str]:
-    """The columns of losses that any run has."""
+    """Return the loss columns that any run has."""
     rows = [run.told.last(phase) for run in runs for phase in ("eval", "train")]
     return [name for name in dict.fromkeys(key for row in rows for key in row) if name.endswith("_loss")]
 
@@ -141,7 +141,7 @@ def _columns(
     cell: Callable[[EvaluatedRun, str], str | Cell],
     side: str = "r",
 ) -> Table:
-    """A table with a row a key and a column a run."""
+    """Return a table with one row per key and one column per run."""
     marks = ["*" if why_not_comparable(run, runs[0]) else "" for run in runs]
     header = [name, *(f"run {number}{mark}" for number, mark in enumerate(marks, 1))]
     rows = [[key.rpartition("/")[2], *(cell(run, key) for run in runs)] for key in keys]

@@ -1,10 +1,11 @@
-"""A mean over seeds that met the same items: its interval speaks of other seeds and of other conversations alike.
+"""Mean over seeds evaluated on the same items, with an interval that covers other seeds and other conversations.
 
 Seeds and groups of items (conversations, pairs, probes) are crossed random effects: y_sg = mean + a_s + b_g + e_sg. The
 mean's variance is var(a)/S + var(b)/G + var(e)/SG, and each part is estimated from the mean squares of a two-way table.
-A percentile interval of a crossed bootstrap is too short where seeds are few and differ (89% instead of 95% with eight)
-and too long where noise is all there is (99.8%), since resampling both ways counts e three times (Owen 2007). Dividing
-each bootstrap mean by its own standard error mends both (docs/statistics.md has the simulations).
+A percentile interval of a crossed bootstrap is too short where there are few seeds and they differ (89% coverage with
+eight instead of 95%) and too long where there is only noise (99.8%), since resampling both ways counts e three times
+(Owen 2007). Dividing each bootstrap mean by its own standard error corrects both (docs/statistics.md has the
+simulations).
 """
 
 from __future__ import annotations
@@ -19,22 +20,22 @@ from scipy import stats
 from rct_lightning.evaluation.statistics import LEVEL, Estimate, sums_by_group
 
 FEWEST_TO_RESAMPLE = 5
-"""Seeds, or groups, below which there are too few ways to draw them again; Student's t is used there."""
+"""Number of seeds, or groups, below which there are too few to resample; Student's t is used there."""
 EMPTY_SAMPLES = 0.001
-"""Share of bootstrap samples in which nothing varies, above which so few items differ that Student's t is used."""
+"""Share of bootstrap samples without any variation above which Student's t is used: too few items differ."""
 TINY = 1e-9
-"""Of the largest figure: what is smaller is rounding."""
+"""Relative to the largest figure: anything smaller is rounding error."""
 PORTION = 1 << 22
-"""Figures that a portion of the bootstrap samples may take: 32 MiB of them."""
+"""Numbers that one chunk of the bootstrap samples may hold: 32 MiB of them."""
 
 
 @dataclass(frozen=True)
 class Inference:
-    """A mean, its interval, and how well data without a difference could have given it.
+    """A mean, its interval, and its p value.
 
     Attributes:
-        estimate: With a 95% interval over seeds and groups; its ends are NaN where either is fewer than two.
-        p: Two-sided, of the same method as the interval: at most 0.05 where the interval excludes zero.
+        estimate: Mean with a 95% interval over seeds and groups; its ends are NaN with fewer than two of either.
+        p: Two-sided, by the same method as the interval: at most 0.05 where the interval excludes zero.
     """
 
     estimate: Estimate
@@ -43,11 +44,11 @@ class Inference:
 
 @dataclass(frozen=True)
 class Cells:
-    """Items added up: a seed a row, a group a column.
+    """Weighted sums of items: one row per seed, one column per group.
 
     Attributes:
-        sums: [S, G], weighted.
-        weights: [G], of each group's items together.
+        sums: [S, G], weighted sums.
+        weights: [G], total weight of each group's items.
     """
 
     sums: np.ndarray
@@ -55,11 +56,11 @@ class Cells:
 
     @property
     def mean(self) -> float:
-        """Weighted mean of the items."""
+        """Weighted mean of all items."""
         return float(self.sums.sum() / (len(self.sums) * self.weights.sum()))
 
     def apart(self) -> np.ndarray:
-        """How far each cell is from the mean, [S, G], so scaled that the mean's error is that of a plain mean.
+        """Return each cell's deviation from the mean, [S, G], scaled so that the mean's error is that of a plain mean.
 
         Groups differ in size, so the mean is a ratio of sums; this is its linearisation.
         """
@@ -82,9 +83,9 @@ def crossed_inference(
     Args:
         values: [S, N], usually paired differences of two arms: the same items under each seed.
         weights: [N], positive; equal by default.
-        groups: N labels of what items were sampled as; each item its own by default.
+        groups: N labels of the units that items were sampled in; by default each item is its own unit.
         samples: Bootstrap samples.
-        seed: Of the draw.
+        seed: Seed of the bootstrap.
     """
     values = np.asarray(values, dtype=float)
     if not np.isfinite(values).all():
@@ -95,7 +96,7 @@ def crossed_inference(
         return Inference(Estimate(mean, float("nan"), float("nan"), seeds), float("nan"))
     apart = cells.apart()
     error = float(_standard_error(*_mean_squares(apart), seeds, number))
-    if error <= TINY * np.abs(cells.sums).max():  # all alike: nothing to draw from
+    if error <= TINY * np.abs(cells.sums).max():  # all equal: nothing to resample
         return Inference(Estimate(mean, mean, mean, seeds), float(mean == 0))
     if min(seeds, number) < FEWEST_TO_RESAMPLE:
         return _student(apart, mean, error)
@@ -109,7 +110,7 @@ def crossed_inference(
 
 
 def _mean_squares(apart: np.ndarray) -> tuple[float, float, float]:
-    """Of seeds, of groups, and of what is left, in a two-way analysis of variance of [S, G]."""
+    """Mean squares of seeds, of groups and of the residual in a two-way analysis of variance of [S, G]."""
     seeds, groups = apart.shape
     by_seed, by_group = apart.mean(1), apart.mean(0)
     left = apart - by_seed[:, None] - by_group
@@ -122,13 +123,13 @@ def _mean_squares(apart: np.ndarray) -> tuple[float, float, float]:
 
 def _standard_error(of_seeds: np.ndarray | float, of_groups: np.ndarray | float, left: np.ndarray | float,
                     seeds: int, groups: int) -> np.ndarray:  # fmt: skip
-    """Of the mean, from mean squares; a variance component below zero is zero (Searle, Casella & McCulloch 1992)."""
+    """Standard error of the mean from mean squares; a negative variance component becomes zero (Searle et al. 1992)."""
     variance = left + np.maximum(np.subtract(of_seeds, left), 0) + np.maximum(np.subtract(of_groups, left), 0)
     return np.sqrt(variance / (seeds * groups))
 
 
 def _student(apart: np.ndarray, mean: float, error: float) -> Inference:
-    """Student's t with the degrees of freedom of a sum of mean squares (Satterthwaite 1946)."""
+    """Infer with Student's t and the degrees of freedom of a sum of mean squares (Satterthwaite 1946)."""
     seeds, groups = apart.shape
     of_seeds, of_groups, left = _mean_squares(apart)
     rest = (seeds - 1) * (groups - 1)
@@ -141,10 +142,10 @@ def _student(apart: np.ndarray, mean: float, error: float) -> Inference:
 
 
 def _studentised(cells: Cells, samples: int, seed: int) -> np.ndarray:
-    """(mean of a bootstrap sample - mean) / the sample's own standard error: [samples].
+    """Return (mean of a bootstrap sample - mean) / the sample's own standard error: [samples].
 
-    A sample is how often each seed and each group was drawn, and its mean squares are sums over the table by those
-    counts. Infinite where a sample has none of the few items that differ.
+    A sample is given by how often each seed and each group was drawn; its mean squares are sums over the table weighted
+    by those counts. The ratio is infinite where a sample contains none of the few items that differ.
     """
     (seeds, groups), weights = cells.sums.shape, cells.weights
     sums = cells.sums - cells.mean * weights  # their mean is 0
@@ -173,7 +174,7 @@ def _studentised(cells: Cells, samples: int, seed: int) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def _draw(seeds: int, groups: int, size: int, seed: int, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """How often each seed and each group was drawn: [size, S] and [size, G]; the same for all tables of a shape."""
+    """Draw how often each seed and each group is sampled: [size, S] and [size, G]; equal for all tables of a shape."""
     random = np.random.default_rng((seed, number))
     drawn = (random.multinomial(each, np.full(each, 1 / each), size).astype(float) for each in (seeds, groups))
     return next(drawn), next(drawn)

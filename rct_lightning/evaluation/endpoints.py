@@ -1,4 +1,4 @@
-"""What is measured: every endpoint and guardrail with its meaning, unit and good direction."""
+"""The measured quantities: every endpoint and guardrail with its meaning, unit and good direction."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ GROUPS: dict[str, tuple[str, str]] = {
         "repetition, replies that end, refusals.",
     ),
 }
-"""What the first part of a key means: title and explanation."""
+"""Title and explanation by the first part of a key."""
 PRIMARY = ("language/eval_lm_loss", "presence/specificity", "coherence/G_c", "continuity/G_t")
-"""One endpoint a group, fixed here and not by what came out. A report's verdict is about these and the guardrails; a
-study tests those of the three terms."""
+"""One endpoint for each group but the guardrails, fixed in advance and not chosen by results. A report's verdict covers
+these and the guardrails; a study tests those of the three terms."""
 
 
 def group_of(key: str) -> str:
-    """One of :data:`GROUPS`."""
+    """Return a key's group, one of :data:`GROUPS`."""
     return key.partition("/")[0]
 
 
@@ -87,7 +87,7 @@ class Endpoint:
 
     Attributes:
         key: One of :data:`MEANINGS`.
-        groups: What the items were sampled as (conversation, pair, probe), aligned with the values.
+        groups: The unit each item was sampled in (conversation, pair, probe), aligned with the values.
         weights: Weight of each item, equal by default.
         values: [N] by side.
     """
@@ -99,7 +99,7 @@ class Endpoint:
 
     @property
     def meaning(self) -> str:
-        """In words, with its unit."""
+        """Meaning in words, with the unit."""
         return MEANINGS[self.key][0]
 
     @property
@@ -108,11 +108,11 @@ class Endpoint:
         return MEANINGS[self.key][1]
 
     def estimate(self, side: Side, samples: int, seed: int) -> Estimate:
-        """Mean of a side."""
+        """Return the mean of one side."""
         return self._mean(self.values[side], samples, seed)
 
     def change(self, samples: int, seed: int) -> Estimate:
-        """Mean of tuned minus base, paired by item."""
+        """Return the mean of tuned minus base, paired by item."""
         return self._mean(self.values["tuned"] - self.values["base"], samples, seed)
 
     def _mean(self, values: np.ndarray, samples: int, seed: int) -> Estimate:
@@ -121,7 +121,7 @@ class Endpoint:
 
 
 class Measurements(dict[str, Endpoint]):
-    """Endpoints by key, filled one side after the other."""
+    """Endpoints by key, filled one side at a time."""
 
     def add(
         self,
@@ -131,7 +131,7 @@ class Measurements(dict[str, Endpoint]):
         groups: Sequence[str],
         weights: Sequence[float] | None = None,
     ) -> None:
-        """Record one side of an endpoint; nothing is recorded where there was nothing to measure."""
+        """Record one side of an endpoint; skip it if there are no values."""
         array = np.asarray(list(values), dtype=float)
         if len(array) == 0:
             return
@@ -140,22 +140,22 @@ class Measurements(dict[str, Endpoint]):
         self[key].values[side] = array
 
     def in_order(self) -> list[Endpoint]:
-        """As :data:`MEANINGS` lists them."""
+        """Return the endpoints in the order of :data:`MEANINGS`."""
         return [self[key] for key in MEANINGS if key in self]
 
 
 @dataclass(frozen=True)
 class Spoken:
-    """What base and tuned replied to the same, greedily.
+    """Greedy replies of base and tuned to the same prompt.
 
     Attributes:
-        kind: Which endpoints it was asked for: marked, twin, rows, recall or without.
-        id: Of the row, probe or pair.
+        kind: The endpoints it was asked for: marked, twin, rows, recall or without.
+        id: Id of the row, probe or pair.
         context: The turns before.
         input: The user's text.
         base: The base's reply.
         tuned: The tuned model's.
-        wanted: What the row or probe holds for an answer; empty where it holds none.
+        wanted: The answer that the row or probe specifies; empty if it specifies none.
     """
 
     kind: str
@@ -169,14 +169,14 @@ class Spoken:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything an evaluation found.
+    """All results of an evaluation.
 
     Attributes:
         endpoints: In the order of the report.
         samples: Bootstrap samples.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
         replies: (prompt, base reply, tuned reply) of the fixed prompts.
-        spoken: Everything else that was replied.
+        spoken: All other replies.
     """
 
     endpoints: list[Endpoint]

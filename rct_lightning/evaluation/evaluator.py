@@ -1,7 +1,7 @@
-"""Measures base and tuned on the same rows, prompts, phrases and seeds.
+"""Measure base and tuned on the same rows, prompts, phrases and seeds.
 
-Never with what trained them: phrases come from the held-out half of the banks, rows from the evaluation side, probes
-from a file that nothing trains on.
+Nothing that was trained on is used: phrases come from the held-out half of the banks, rows from the evaluation side,
+probes from a file that nothing trains on.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Evaluator:
     """Measures every endpoint on both sides.
 
     Args:
-        subject: Model and template.
+        subject: The model with its template.
         rows: Evaluation rows of the corpus.
         probes_file: Held-out probes.
         lexicon: Markers and phrase banks.
@@ -47,8 +47,8 @@ class Evaluator:
 
         Args:
             samples: Bootstrap samples.
-            seed: Of the bootstrap.
-            kept: Where the base's side may have been kept, and is otherwise.
+            seed: Seed of the bootstrap.
+            kept: Cache of the base's measurements: read if present, written otherwise.
         """
         self.subject.model.eval()
         before = kept.read() if kept is not None else None
@@ -90,7 +90,7 @@ class Evaluator:
         self.said[side], self.fixed[side] = list(measured.said), list(measured.fixed)
 
     def _likelihood(self, pairs: Sequence[tuple[list[int], list[int]]]) -> np.ndarray:
-        """s(c|q) of each pair; what this side was asked before, in another endpoint, is not asked again."""
+        """Compute s(c|q) of each pair; pairs already scored on this side for another endpoint are not scored again."""
         keys = [(tuple(prompt), tuple(reply)) for prompt, reply in pairs]
         new = {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in self._known}
         self._known.update(zip(new, self.subject.likelihood(list(new.values())).tolist(), strict=True))
@@ -125,7 +125,7 @@ class Evaluator:
         self._gain(side, "coherence/G_c", rows, swapped)
 
     def _gain(self, side: Side, key: str, rows: Sequence[Example], wrong: dict[str, History]) -> None:
-        """How much likelier replies are after their own history than after a wrong one, where there is a wrong one."""
+        """Record how much more likely replies are after their own history than after a wrong one, where one exists."""
         subject, kept = self.subject, [row for row in rows if wrong[row.id]]
         replies = [subject.reply_ids(row.output) for row in kept]
 
@@ -155,20 +155,20 @@ class Evaluator:
             self.found.add(side, f"continuity/recall_probability{suffix}", [p for _, p in answers], _ids(probes))
 
     def _options(self, probe: Probe, context: History) -> list[tuple[list[int], list[int]]]:
-        """The beginning of the answer after a history, with each candidate."""
+        """Return (prompt, candidate) pairs: the beginning of the answer after a history, with each candidate."""
         prefix = self.subject.reply_ids(probe.fields["prefix"], ends=False)
         options = [self.subject.reply_ids(option, ends=False) for option in probe.fields["candidates"]]
         prompt = self.subject.prompt_ids((context, probe.input), len(prefix) + max(map(len, options))) + prefix
         return [(prompt, option) for option in options]
 
     def _answer(self, probe: Probe, options: Sequence[tuple[list[int], list[int]]]) -> tuple[float, float]:
-        """Whether the right candidate is the likeliest, and its share of the candidates' probability (by s)."""
+        """Return whether the right candidate is the most likely, and its share of the candidates' probability by s."""
         scores = self._likelihood(options)
         right = probe.fields["candidates"].index(probe.fields["answer"])
         return chosen(scores, right), float(np.exp(scores[right] - np.logaddexp.reduce(scores)))
 
     def _choices(self, side: Side) -> None:
-        """Staying oneself over giving in; refusing over complying."""
+        """Measure staying oneself over giving in, and refusing over complying."""
         impostor = self._kind("impostor")
         self._margin(side, "coherence/identity_margin", impostor, "faithful", "unfaithful", _ids(impostor))
         for marked, word in ((True, "marked"), (False, "unmarked")):
@@ -185,9 +185,9 @@ class Evaluator:
         self.found.add(side, key, scores[0::2] - scores[1::2], groups)
 
     def _asked(self) -> dict[str, list[Spoken]]:
-        """Everything that is asked for a reply of its own, by kind; nothing is answered yet."""
+        """Return every prompt that the model replies to, by kind, with empty replies."""
         twins, recall = self._twins(), self._kind("recall")
-        told = {pair[False] for pair in twins.values()}  # asked as twins already
+        told = {pair[False] for pair in twins.values()}  # already asked as twins
         unmarked = [
             row for row in self.rows if self.lexicon.strength(row.input) == 0 and (row.context, row.input) not in told
         ]
@@ -241,7 +241,7 @@ class Evaluator:
         return [probe for probe in self.probes if probe.kind == kind]
 
     def _twins(self) -> dict[str, dict[bool, Asked]]:
-        """Minimal pairs of the probes and of the evaluation rows: pair -> marked? -> (context, input)."""
+        """Collect minimal pairs of the probes and of the evaluation rows: pair -> marked? -> (context, input)."""
         pairs: dict[str, dict[bool, Asked]] = {}
         for probe in self._kind("twin"):
             pairs.setdefault(probe.fields["pair"], {})[bool(probe.fields["marked"])] = (probe.context, probe.input)
@@ -266,9 +266,9 @@ def chosen(scores: np.ndarray, right: int) -> float:
 
 
 def groups_of(rows: Sequence[Example]) -> dict[str, str]:
-    """What the rows of each conversation were sampled as: itself, or with the other side of a minimal pair.
+    """Return the sampling unit of each conversation: itself, joined with the other side of a minimal pair.
 
-    The two rows of a pair share a request, and often a history: they are no two samples of what people ask.
+    The two rows of a pair share a request, and often a history: they are not independent samples.
     """
     group = {row.conversation: row.conversation for row in rows}
     for row in rows:
@@ -284,9 +284,9 @@ def _name_of_pair(row: Example) -> str:
 
 
 def nearest_other_history(row: Example, rows: Sequence[Example]) -> History:
-    """The history of another conversation that is nearest in length; empty where there is no other.
+    """Return the history of another conversation that is nearest in length; empty if there is none.
 
-    A conversation that begins with the same exchange (the twin of a minimal pair) is not another one.
+    A conversation that begins with the same exchange (the twin of a minimal pair) does not count as another one.
     """
     others = [o for o in rows if o.conversation != row.conversation and o.context[:2] != row.context[:2]]
     length = _characters(row)
@@ -294,7 +294,7 @@ def nearest_other_history(row: Example, rows: Sequence[Example]) -> History:
 
 
 def with_assistant_of(context: History, donor: History) -> History:
-    """The history with its assistant turns replaced by another's; empty where either has none."""
+    """Return the history with its assistant turns replaced by the donor's; empty if either has none."""
     foreign = [turn for turn in donor if turn.role == "assistant"]
     if not foreign or not any(turn.role == "assistant" for turn in context):
         return ()

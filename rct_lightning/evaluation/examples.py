@@ -1,4 +1,4 @@
-"""Which replies a report shows: chosen by a rule that no reply can influence."""
+"""Select the replies that a report shows, by a rule that no reply can influence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rct_lightning.evaluation.endpoints import Comparison, Spoken
 from rct_lightning.page import Paragraph, Section, SideBySide
 
 EACH = 2
-"""Examples of a kind."""
+"""Examples per kind."""
 LONGEST = 2000
 """Characters of a text that are shown."""
 KINDS = {
@@ -27,20 +27,20 @@ RULE = (
 
 
 def middles(number: int, parts: int = EACH) -> list[int]:
-    """The middle of each of some equal parts of ``range(number)``; all of them where there are no more than parts."""
+    """Return the middle of each of ``parts`` equal parts of ``range(number)``; all of it if ``number <= parts``."""
     if number <= parts:
         return list(range(number))
     return [(2 * part + 1) * number // (2 * parts) for part in range(parts)]
 
 
 def chosen(spoken: Sequence[Spoken], kind: str) -> list[Spoken]:
-    """The examples of a kind."""
+    """Return the examples of a kind."""
     found = sorted((one for one in spoken if one.kind == kind), key=lambda one: one.id)
     return [found[place] for place in middles(len(found))]
 
 
 def fixed_prompts(comparison: Comparison, step: int | None) -> Section:
-    """The five prompts of the original project, before the first step and after the last."""
+    """Return the replies to the original project's five prompts, before the first step and after the last."""
     after = "tuned" if step is None else f"tuned, step {step}"
     told = (
         "The original project's five prompts, without any history. The base is the model at step 0: adapters begin as "
@@ -54,7 +54,7 @@ def fixed_prompts(comparison: Comparison, step: int | None) -> Section:
 
 
 def of_each_kind(comparison: Comparison) -> list[Section]:
-    """The examples, a part each kind that there is anything of."""
+    """Return the examples, one section for each kind that has any."""
     sections = []
     for kind, (title, told) in KINDS.items():
         examples = [_shown(one) for one in chosen(comparison.spoken, kind)]
@@ -70,5 +70,5 @@ def _shown(one: Spoken) -> SideBySide:
 
 
 def shortened(text: str) -> str:
-    """A text as far as it is shown; where it goes on, that is said."""
+    """Truncate a text to what is shown, and say so if it was cut."""
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} ... ({len(text) - LONGEST:,} more characters)"

@@ -1,4 +1,4 @@
-"""The base's side of an evaluation, kept for the next run of a study: it is the same for all that share a base."""
+"""Cache of the base's side of an evaluation for the next runs of a study: it is the same for all that share a base."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from rct_lightning.generation import Reply
 from rct_lightning.page import write_files
 
 FOLDER = ".base"
-"""Of a study's directory."""
+"""Folder within a study's directory."""
 
 
 @dataclass(frozen=True)
 class OneSide:
-    """Everything that was measured on one side.
+    """All measurements of one side.
 
     Attributes:
-        values: By endpoint, an item each.
-        groups: By endpoint, what the items were sampled as.
-        weights: By endpoint; None where all are equal.
-        said: Replies to what the endpoints ask, in order.
+        values: By endpoint, one value per item.
+        groups: By endpoint, the unit each item was sampled in.
+        weights: By endpoint; None if all are equal.
+        said: Replies to the prompts of the endpoints, in order.
         fixed: Replies to the fixed prompts.
     """
 
@@ -41,26 +41,26 @@ class OneSide:
 
 @dataclass(frozen=True)
 class KeptBase:
-    """A place for it.
+    """The cache file of the base's side.
 
     Attributes:
-        path: A file named by hashes of everything that the figures depend on.
+        path: A file named by a hash of everything that the figures depend on.
     """
 
     path: Path
 
     @classmethod
     def of(cls, study: Path, made_from: str) -> KeptBase:
-        """In a study's directory.
+        """Return the cache file in a study's directory.
 
         Args:
-            study: That directory.
+            study: The study's directory.
             made_from: A hash of base, rows, probes, template, settings and code.
         """
         return cls(study / FOLDER / f"{made_from[:32]}.json")
 
     def read(self) -> OneSide | None:
-        """What was kept; None where nothing was, or it is not what was written, which is said."""
+        """Return the cached side, or None if there is none; a damaged file is reported and also gives None."""
         try:
             found = json.loads(self.path.read_text(encoding="utf-8"))
             if found["sha256"] != _sum(found["base"]):
@@ -73,10 +73,10 @@ class KeptBase:
             return None
 
     def write(self, side: OneSide) -> None:
-        """Keep it.
+        """Write the measurements to the cache.
 
         Raises:
-            UserError: The disk does not take it.
+            UserError: The file cannot be written.
         """
         base = {
             "values": {key: [float(value) for value in values] for key, values in side.values.items()},
@@ -99,7 +99,7 @@ def _sum(base: Mapping[str, Any]) -> str:
 
 
 def hash_of_file(path: Path) -> str:
-    """SHA-256 of a file of any size; it is read once as long as it is the same."""
+    """Return the SHA-256 of a file of any size; it is read once as long as it does not change."""
     status = path.stat()
     return _hash(path, status.st_size, status.st_mtime_ns)
 

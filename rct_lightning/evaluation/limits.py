@@ -1,4 +1,4 @@
-"""What a report cannot say, told from the facts of the run that it is about."""
+"""What a report cannot show, derived from the facts of its run."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from rct_lightning.evaluation.report import Report
 
 SMALL = 1e9
-"""Parameters under which a base is called small."""
+"""Number of parameters below which a base is called small."""
 
 
 def limits(report: Report, setting: Setting, told: Told) -> list[str]:
-    """One statement each, the weightiest first."""
+    """Return one sentence per limit, the most important first."""
     return [*_of_the_design(setting), *_of_the_data(report, setting, told), *_of_the_model(report, setting)]
 
 

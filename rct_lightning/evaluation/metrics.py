@@ -1,4 +1,4 @@
-"""Reading back what an evaluation wrote, and the configuration it was of."""
+"""Read back what an evaluation wrote, and flatten configurations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rct_lightning.reading import read_object
 
 
 def read_endpoints(metrics: Path) -> dict[str, Any]:
-    """The endpoints of a report's metrics.json.
+    """Return the endpoints of a report's metrics.json.
 
     Raises:
         UserError: The file is damaged.
@@ -23,13 +23,13 @@ def read_endpoints(metrics: Path) -> dict[str, Any]:
 
 
 def read_evaluated_on(metrics: Path) -> dict[str, Any]:
-    """Hashes of the rows and probes that a report's figures are of; empty where it does not say."""
+    """Return the hashes of the rows and probes behind a report's figures; empty if the report has none."""
     found = read_object(metrics, strict=False).get("evaluated_on")
     return found if isinstance(found, dict) else {}
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every setting of a configuration under its dotted key."""
+    """Yield every setting of a configuration under its dotted key."""
     for key, value in config.items():
         if isinstance(value, Mapping):
             yield from flat(value, f"{prefix}{key}.")
@@ -38,7 +38,7 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def _is_endpoint(described: Any) -> bool:
-    """Whether both sides' figures are there, one a group."""
+    """Return whether both sides have one figure per item."""
     if not isinstance(described, dict):
         return False
     groups, weights = described.get("groups"), described.get("weights")
@@ -51,5 +51,5 @@ def _is_endpoint(described: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    """A diverged model's figures may be no numbers; that is theirs to say."""
+    """Accept any number but a bool: a diverged model's figures may be NaN, and are reported as such."""
     return isinstance(value, int | float) and not isinstance(value, bool)

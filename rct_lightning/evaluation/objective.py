@@ -1,9 +1,9 @@
-"""One figure for a search: the worst of the three terms' endpoints, behind the guardrails.
+"""A single objective for a search: the worst of the three terms' endpoints, subject to the guardrails.
 
 Each endpoint is the change from base to tuned in the good direction, in standard deviations over its items, so that
-the three can be compared; the worst of them counts, so that none is bought with another. Settings that break a
-guardrail are worse than any that keep all of them, and among themselves the better the less they break (Deb 2000): a
-search that has not found its way yet is told where it leads.
+the three are comparable; the worst counts, so that none is bought at the expense of another. Settings that break a
+guardrail are worse than any that keep all of them, and among themselves better the less they break (Deb 2000): this
+guides a search that has not found a feasible point yet.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ GUARDRAILS = (
     Bound("guardrail/ordinary_lm_loss", "loss on ordinary text: at most the base's", 0.0, over_base=True, at_most=True),
     *BOUNDS,
 )
-"""Those of a study, and two figures for which a study sets no bound but shows what they cost."""
+"""The guardrails of a study, plus two losses that a study reports as costs without a bound."""
 
 
 def excess(bound: Bound, found: Endpoint) -> float:
-    """By how much a bound is broken; 0 where it is kept."""
+    """Return by how much a bound is exceeded; 0 if it is kept."""
     figure = _mean(found, "tuned") - (_mean(found, "base") if bound.over_base else 0.0)
     return max(0.0, figure - bound.limit if bound.at_most else bound.limit - figure)
 
 
 def objective_of(comparison: Comparison) -> float:
-    """The figure to minimise: minus the worst endpoint, or BROKEN plus what is beyond the limits.
+    """Return the figure to minimise: minus the worst endpoint, or BROKEN plus the excess beyond the limits.
 
-    A guardrail whose figure was not measured (the bundled development probes hold no ordinary text) is kept. Infinite
-    where one of the three endpoints was not, or a figure is no number.
+    A guardrail that was not measured (the bundled development probes hold no ordinary text) counts as kept. Infinite if
+    one of the three endpoints was not measured, or a figure is not finite.
     """
     found = {endpoint.key: endpoint for endpoint in comparison.endpoints}
     guarded = [guardrail for guardrail in GUARDRAILS if guardrail.endpoint in found]
@@ -49,7 +49,7 @@ def objective_of(comparison: Comparison) -> float:
 
 
 def _standardised(endpoint: Endpoint) -> float:
-    """Mean change in the good direction over its standard deviation over items."""
+    """Return the mean change in the good direction over its standard deviation over items."""
     change = endpoint.values["tuned"] - endpoint.values["base"]
     sign = -1.0 if endpoint.better == "lower" else 1.0
     return sign * float(change.mean()) / max(float(change.std()), 1e-9)

@@ -12,11 +12,11 @@ from rct_lightning.losses import TERMS
 from rct_lightning.page import Figure, drawn
 
 MARKS = {"better": ("o", 2), "WORSE": ("X", 1), "no clear change": ("o", None), "": ("o", None)}
-"""Shape and hue of an endpoint; without a hue it is hollow and grey."""
+"""Marker and colour of an endpoint; without a colour it is hollow and grey."""
 
 
 def changes(found: Sequence[Judged]) -> Figure:
-    """Each endpoint's change in units of its own standard deviation over items, with its interval."""
+    """Plot each endpoint's change in units of its own standard deviation over items, with its interval."""
     shown = [each for each in found if each.better is not None]
 
     def draw(figure: Any, grey: str) -> None:
@@ -45,7 +45,7 @@ def changes(found: Sequence[Judged]) -> Figure:
 
 
 def losses(rows: Sequence[dict[str, Any]]) -> list[Figure]:
-    """The loss curves; none where nothing was logged."""
+    """Plot the loss curves; no figures if nothing was logged."""
     if not rows:
         return []
     told = (
@@ -70,7 +70,7 @@ def losses(rows: Sequence[dict[str, Any]]) -> list[Figure]:
 
 
 def _ends(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> str:
-    """First and last of every curve on the evaluation rows, in words."""
+    """Return the first and last value of every curve on the evaluation rows, in words."""
     parts = []
     for name in names:
         values = [row[f"{name}_loss"] for row in rows if row["phase"] == "eval" and f"{name}_loss" in row]

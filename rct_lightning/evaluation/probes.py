@@ -1,4 +1,4 @@
-"""Held-out probes: what they are and how they are read. Nothing trains on them."""
+"""Held-out probes: their format and how they are read. Nothing trains on them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Probe:
         kind: One of :data:`KINDS`.
         context: Earlier turns.
         input: The user's text; empty for ordinary text.
-        fields: What the kind needs besides (see data/README.md).
+        fields: All fields of the probe, with those its kind needs (see data/README.md).
     """
 
     id: str
@@ -45,7 +45,7 @@ def read_probes(path: Path) -> list[Probe]:
     """Read a probe file.
 
     Raises:
-        UserError: Missing, empty, or a line is not a valid probe; names file and line.
+        UserError: The file is missing or empty, or a line is not a valid probe; names file and line.
     """
     probes: list[Probe] = []
     lines: dict[str, int] = {}
@@ -84,7 +84,7 @@ def _probe(row: Any, place: str) -> Probe:
 
 
 def _fits(name: str, value: Any) -> bool:
-    """Whether a field has the type of its name; turns are read apart."""
+    """Return whether a field's value has the right type; ``context`` is checked elsewhere."""
     if name == "candidates":
         texts = isinstance(value, list) and all(isinstance(each, str) and is_visible(each) for each in value)
         return texts and len(set(value)) == len(value) >= 2
@@ -94,7 +94,7 @@ def _fits(name: str, value: Any) -> bool:
 
 
 def _check_pairs(probes: Sequence[Probe], path: Path) -> None:
-    """Twins that have no other side are left out of the comparison; at least one has one."""
+    """Require at least one complete pair if there are twins; incomplete pairs are left out of the comparison."""
     sides: dict[str, set[bool]] = {}
     for probe in probes:
         if probe.kind == "twin":

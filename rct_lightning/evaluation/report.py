@@ -1,4 +1,4 @@
-"""The report of an evaluation: a table for the console, a page, its figures, and everything as plain numbers."""
+"""The report of an evaluation: a table for the console, a page with figures, and everything as plain numbers."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ class Report:
 
     @cached_property
     def judged(self) -> list[Judged]:
-        """Every endpoint in figures, computed once: table, page and numbers are made of these."""
+        """Every endpoint in figures, computed once: table, page and numbers are made from these."""
         return judge(self.comparison)
 
     @cached_property
     def verdict(self) -> tuple[Sentence, Sentence]:
-        """The two sentences."""
+        """The two sentences of the verdict."""
         return verdict(self.judged)
 
     def rows(self) -> list[tuple[str, str, str, str, str]]:
-        """Endpoint, base, tuned, change with its interval, and what the change means."""
+        """Return endpoint, base, tuned, change with its interval, and verdict, per endpoint."""
         return [
             (each.key, f"{each.base.mean:.3f}", f"{each.tuned.mean:.3f}", str(each.change), each.word)
             for each in self.judged
         ]
 
     def table(self) -> str:
-        """The endpoints as aligned text."""
+        """Return the endpoints as aligned text."""
         header = ("endpoint", "base", "tuned", "change [95% interval]", "")
         rows = [header, *self.rows()]
         widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
@@ -52,7 +52,7 @@ class Report:
         )
 
     def metrics(self) -> dict[str, Any]:
-        """Everything as plain numbers, item by item."""
+        """Return everything as plain numbers, item by item."""
         endpoints: dict[str, Any] = {}
         for each in self.judged:
             estimates = {"base": each.base, "tuned": each.tuned}
@@ -74,7 +74,7 @@ class Report:
 
 
 def fingerprint(files: Iterable[Path], *settings: object) -> str:
-    """SHA-256 of what an evaluation is made from: files, settings, and this package's own code."""
+    """Return the SHA-256 of what an evaluation is made from: files, settings, and this package's own code."""
     digest = hashlib.sha256(repr(settings).encode())
     own = [path for path in sorted(PACKAGE.rglob("*")) if path.suffix in (".py", ".html")]
     for path in [*files, *own]:
@@ -83,7 +83,7 @@ def fingerprint(files: Iterable[Path], *settings: object) -> str:
 
 
 def stands(folder: Path, made_from: str) -> bool:
-    """Whether the report in a folder was made from the same."""
+    """Return whether the report in a folder was made from the same inputs."""
     try:
         found = json.loads((folder / METRICS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -92,16 +92,16 @@ def stands(folder: Path, made_from: str) -> bool:
 
 
 def write_report(report: Report, run: RunDir, folder: Path, setting: Setting) -> Path:
-    """Write report.html, report.md, figures/ and metrics.json into a folder; the HTML's place.
+    """Write report.html, report.md, figures/ and metrics.json into a folder; return the path of the HTML.
 
     Raises:
-        UserError: The disk does not take them.
+        UserError: The files cannot be written.
     """
     from rct_lightning.evaluation.report_page import page_of  # draws
 
     write_page(folder, REPORT_NAME, page_of(report, run, setting))
     metrics = {"made_from": setting.made_from, "evaluated_on": dict(setting.evaluated_on), **report.metrics()}
-    # last: where it stands, the rest does
+    # last: if it exists, the rest does too
     write_files({folder / METRICS_FILE: (json.dumps(metrics, indent=1) + "\n").encode()})
     return folder / f"{REPORT_NAME}.html"
 

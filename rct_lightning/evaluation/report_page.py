@@ -1,4 +1,4 @@
-"""What stands in a report, from the verdict down to the limits (docs/report.md)."""
+"""The content of a report, from the verdict down to the limits (docs/report.md)."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ NOT_KEPT = "The run kept no record of this."
 
 
 def page_of(report: Report, run: RunDir, setting: Setting) -> Page:
-    """The report as a page.
+    """Return the report as a page.
 
     Args:
-        report: What was found.
-        run: What it was found of; whatever it noted of itself is read here.
+        report: The results.
+        run: The evaluated run, whose own records are read here.
         setting: What was evaluated, and on what.
     """
     told = Told.of(run)
@@ -212,7 +212,7 @@ def _cut(setting: Setting) -> list[Block]:
 
 
 def _cleaned(setting: Setting) -> list[Block]:
-    """What cleaning took out, where the corpus has an account of it."""
+    """Return what cleaning removed, if the corpus has a record of it."""
     found = setting.cleaning
     taken, scrubbed = found.get("quarantined"), found.get("scrubbed")
     if not isinstance(taken, dict) or not isinstance(scrubbed, dict):

@@ -1,4 +1,4 @@
-"""What was evaluated, on what, and where: what a report says beside its figures."""
+"""What was evaluated, on what, and where: the context of a report's figures."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ class Setting:
     """What was evaluated.
 
     Attributes:
-        config: Of the run.
-        adapter: ``last`` or ``best``, and where it was read from.
-        parameters: Of the base, without adapters.
-        rows: Of the corpus, by side.
-        conversations: Of the evaluation rows.
-        probes: How many there are, by kind.
-        phrases: Held-out phrases of bond and of rupture.
+        config: The run's configuration.
+        adapter: ``last`` or ``best``, and the path it was read from.
+        parameters: Number of parameters of the base, without adapters.
+        rows: Number of corpus rows, by side.
+        conversations: Number of conversations among the evaluation rows.
+        probes: Number of probes, by kind.
+        phrases: Number of held-out phrases of bond and of rupture.
         cut: What did not fit into ``max_seq_length``, by side.
-        cleaning: What ``clean.json`` beside the corpus says; empty where there is none.
-        data: SHA-256 of the files that were read, by the key that names them, as they are now.
-        evaluated_on: SHA-256 of the evaluation rows' texts and of the probes: reports with the same can be compared.
+        cleaning: Contents of the corpus's ``clean.json``; empty if there is none.
+        data: Current SHA-256 of the files that were read, by the key that names them.
+        evaluated_on: SHA-256 of the evaluation rows' texts and of the probes; reports with equal hashes are comparable.
         environment: Versions, device and commit of the evaluation.
-        made_from: Of everything that the report was made from; see :func:`report.fingerprint`.
+        made_from: Hash of everything the report was made from; see :func:`report.fingerprint`.
     """
 
     config: Mapping[str, Any]
@@ -54,7 +54,7 @@ class Setting:
 
 
 def hash_of_rows(rows: Iterable[Example]) -> str:
-    """SHA-256 of what evaluation asks of rows: their ids and texts, in order."""
+    """Return the SHA-256 of what evaluation uses of rows: their ids, texts and pairs, in order."""
     digest = hashlib.sha256()
     for row in rows:
         turns = [asdict(turn) for turn in row.context]

@@ -1,4 +1,4 @@
-"""Intervals for means of few items that come in groups (rows of a conversation, probes of a seed)."""
+"""Intervals for means of few items that come in groups (rows of a conversation, sides of a pair)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its 95% interval; the interval is NaN where fewer than two groups were seen."""
+    """A mean with its 95% interval; the interval is NaN if there are fewer than two groups."""
 
     mean: float
     low: float
@@ -20,7 +20,7 @@ class Estimate:
     items: int
 
     def excludes_zero(self) -> bool:
-        """Whether zero lies outside the interval."""
+        """Return whether zero lies outside the interval."""
         return self.low > 0 or self.high < 0
 
     def __str__(self) -> str:
@@ -35,14 +35,14 @@ def bootstrap_mean(
     samples: int = 2000,
     seed: int = 0,
 ) -> Estimate:
-    """Weighted mean with a percentile interval; whole groups are drawn with replacement (Efron & Tibshirani 1993).
+    """Return a weighted mean with a percentile interval; whole groups are resampled (Efron & Tibshirani 1993).
 
     Args:
         values: [N].
         weights: [N], positive; equal by default.
-        groups: N labels of what was sampled as a unit; each item its own by default.
+        groups: N labels of the units that were sampled; by default each item is its own unit.
         samples: Bootstrap samples.
-        seed: Of the draw.
+        seed: Seed of the bootstrap.
     """
     values = np.asarray(values, dtype=float)
     if len(values) == 0:
@@ -61,7 +61,7 @@ def bootstrap_mean(
 def sums_by_group(
     rows: np.ndarray, weights: np.ndarray | None, groups: Sequence[object] | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted sums of each row [S, N] over its groups, and the groups' weights: [S, G] and [G]."""
+    """Sum each row [S, N], weighted, over its groups; return the sums and the groups' weights: [S, G] and [G]."""
     items = rows.shape[1]
     weight = np.ones(items) if weights is None else np.asarray(weights, dtype=float)
     labels = np.arange(items) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]

@@ -1,4 +1,4 @@
-"""The model under evaluation: asked as the base (adapters off) or as the tuned model."""
+"""The model under evaluation, queried as the base (adapters off) or as the tuned model."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ History = tuple[Turn, ...]
 Asked = tuple[History, str]
 
 REPLY_ROOM = 128
-"""Tokens of max_length that a prompt leaves to the reply."""
+"""Tokens of max_length reserved for the reply."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A model with adapters and what is needed to ask it."""
+    """A model with adapters and what is needed to query it."""
 
     model: Any
     tokenizer: Any
@@ -36,43 +36,43 @@ class Subject:
     batch_size: int = 16
 
     def on(self, side: Side) -> AbstractContextManager[None]:
-        """Context in which the model is the base (adapters off) or the tuned one."""
+        """Return a context in which the model is the base (adapters off) or the tuned one."""
         return base_model(self.model) if side == "base" else nullcontext()
 
     @property
     def prompt_room(self) -> int:
-        """Tokens of max_length that a prompt can take when a reply of ordinary length is to follow."""
+        """Tokens that a prompt can take when a reply of ordinary length is to follow."""
         return max(self.max_length - REPLY_ROOM, self.max_length // 2)
 
     def prompt_ids(self, asked: Asked, behind: int = 0) -> list[int]:
-        """The tokens of a prompt, oldest turns dropped so that a reply fits behind it.
+        """Encode a prompt, dropping its oldest turns so that a reply fits after it.
 
         Args:
             asked: History and text.
-            behind: Tokens that are known to follow, at most half of max_length.
+            behind: Tokens that are known to follow; at most half of max_length.
         """
         context, text = asked
         room = min(self.prompt_room, self.max_length - behind)
         return self.template.encode_prompt(text, self.tokenizer, room, context).ids
 
     def pairs(self, asked: Asked, replies: Sequence[list[int]]) -> list[tuple[list[int], list[int]]]:
-        """One prompt with each of several replies, in at most max_length tokens; replies keep at most half of them."""
+        """Pair one prompt with each of several replies, in at most max_length tokens, of which a reply takes half at most."""
         kept = [reply[: self.max_length - self.max_length // 2] for reply in replies]
         prompt = self.prompt_ids(asked, max(map(len, kept)))
         return [(prompt, reply) for reply in kept]
 
     def reply_ids(self, text: str, *, ends: bool = True) -> list[int]:
-        """A reply as it follows the prompt, with EOS where it ends."""
+        """Encode a reply as it follows the prompt, with EOS if it ends."""
         ids = list(self.tokenizer(self.template.reply(text), add_special_tokens=False)["input_ids"])
         return [*ids, self.tokenizer.eos_token_id] if ends else ids
 
     def likelihood(self, pairs: Sequence[tuple[list[int], list[int]]]) -> np.ndarray:
-        """s(c|q) of (prompt, continuation) pairs, nats per token: [N]."""
+        """Compute s(c|q) of (prompt, continuation) pairs, nats per token: [N]."""
         pad = self.tokenizer.pad_token_id
         return score_continuations(self.model, pairs, pad, self.device, self.batch_size).numpy()
 
     def separation(self, asked: Sequence[Asked], lexicon: Lexicon) -> np.ndarray:
-        """D = S_B - S_R on the held-out phrases, nats per token: [N]."""
+        """Compute D = S_B - S_R on the held-out phrases, nats per token: [N]."""
         bond = [self.reply_ids(phrase, ends=False) for phrase in lexicon.phrases("bond", "heldout")]
         rupture = [self.reply_ids(phrase, ends=False) for phrase in lexicon.phrases("rupture", "heldout")]
         prompts = [self.prompt_ids(one) for one in asked]
@@ -81,5 +81,5 @@ class Subject:
         return (log_mean_exp(scores[:, : len(bond)]) - log_mean_exp(scores[:, len(bond) :])).numpy()
 
     def replies(self, asked: Sequence[Asked]) -> list[Reply]:
-        """Greedy replies of at most 60 tokens."""
+        """Generate greedy replies of at most 60 tokens."""
         return generate(self.model, self.tokenizer, self.template, asked, GREEDY, max_length=self.prompt_room)

@@ -1,4 +1,4 @@
-"""What a run itself noted, read without trust: whatever is missing or damaged was not kept, and the report says so."""
+"""A run's own records, read defensively: missing or damaged ones count as not kept, and the report says so."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from rct_lightning.runs import RunDir
 
 @dataclass(frozen=True)
 class Told:
-    """What stands in a run's directory beside its adapter.
+    """The records in a run's directory besides its adapter.
 
     Attributes:
-        environment: Versions, device, commit and data hashes of the training; empty where none were kept.
-        findings: What the guards saw, as (guard, status, seen, remedy); None where that was not kept.
-        events: What happened; None where that was not kept.
+        environment: Versions, device, commit and data hashes of the training; empty if not kept.
+        findings: Findings of the guards, as (guard, status, seen, remedy); None if not kept.
+        events: The run's events; None if not kept.
         curves: Loss terms by step and phase.
-        step: The last optimizer step; None where it is not known.
-        state: finished, stopped, ...; empty where it is not known.
+        step: The last optimizer step; None if unknown.
+        state: finished, stopped, ...; empty if unknown.
     """
 
     environment: Mapping[str, Any] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Told:
 
     @classmethod
     def of(cls, run: RunDir) -> Told:
-        """Of a run."""
+        """Read the records of a run."""
         status = run.read_status()
         step, state = status.get("step"), status.get("state")
         return cls(
@@ -49,33 +49,33 @@ class Told:
 
     @property
     def alerts(self) -> list[dict[str, Any]]:
-        """What rules said while training."""
+        """The alerts that rules raised during training."""
         return [event for event in self.events or [] if event["event"] == "alert"]
 
     @property
     def began(self) -> str:
-        """When training began, in UTC; empty where it is not known."""
+        """When training began, in UTC; empty if unknown."""
         times = [event["time"] for event in self.events or [] if isinstance(event.get("time"), int | float)]
         try:
             return f"{datetime.fromtimestamp(min(times), UTC):%Y-%m-%d %H:%M} UTC" if times else ""
-        except (OverflowError, OSError, ValueError):  # a figure that is no time
+        except (OverflowError, OSError, ValueError):  # a number that is not a valid time
             return ""
 
     def last(self, phase: str) -> dict[str, Any]:
-        """The last losses of a phase; empty where there are none."""
+        """Return the last losses of a phase; empty if there are none."""
         rows = [row for row in self.curves if row["phase"] == phase]
         return rows[-1] if rows else {}
 
 
 def text_of(value: Any) -> str:
-    """A value of somebody's JSON in words."""
+    """Render a value of untrusted JSON in words."""
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {text_of(each)}" for name, each in value.items())
     return "unknown" if value is None else str(value)
 
 
 def kept(path: Path, *, strict: bool = True) -> dict[str, Any]:
-    """A JSON object; empty where there is none, or none that can be read (see :func:`reading.read_object`)."""
+    """Read a JSON object; empty if it is missing or unreadable (see :func:`reading.read_object`)."""
     try:
         return read_object(path, strict=strict)
     except UserError:

@@ -1,8 +1,8 @@
-"""What a comparison comes to: a word an endpoint and two sentences in all, by a rule that may say either.
+"""The verdict of a comparison: one word per endpoint and two sentences overall, by a rule that can go either way.
 
 The rule is fixed before anything is measured (docs/report.md). An endpoint with a good direction is *better* or *worse*
-where the 95% interval of its change lies on one side of zero, else there is *no clear change*. The first sentence gives
-the word of every primary endpoint, the second counts the guardrails and all the rest, and names whatever got worse.
+where the 95% interval of its change lies on one side of zero; otherwise there is *no clear change*. The first sentence
+gives the word of every primary endpoint; the second counts the guardrails and all others, and names whatever got worse.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TONES: dict[Word, Tone] = {"better": "good", "WORSE": "bad", "no clear change": 
 
 @dataclass(frozen=True)
 class Judged:
-    """An endpoint in figures, and what its change means; no word where no direction is good, or without interval."""
+    """An endpoint's figures and its verdict; no word where it has no good direction, or without an interval."""
 
     endpoint: Endpoint
     base: Estimate
@@ -37,7 +37,7 @@ class Judged:
 
     @property
     def key(self) -> str:
-        """Of the endpoint."""
+        """The endpoint's key."""
         return self.endpoint.key
 
     @property
@@ -52,12 +52,12 @@ class Judged:
 
     @property
     def from_to(self) -> str:
-        """Both means."""
+        """Both means, in words."""
         return f"{self.base.mean:.3f} to {self.tuned.mean:.3f}"
 
 
 def word_of(better: Direction | None, change: Estimate) -> Word:
-    """What a change of an endpoint with a good direction is called."""
+    """Return the verdict on a change, given the endpoint's good direction."""
     if better is None or math.isnan(change.low):
         return ""
     if not change.excludes_zero():
@@ -66,7 +66,7 @@ def word_of(better: Direction | None, change: Estimate) -> Word:
 
 
 def judge(comparison: Comparison) -> list[Judged]:
-    """Every endpoint, in order."""
+    """Judge every endpoint, in order."""
     samples, seed = comparison.samples, comparison.seed
     return [
         Judged(e, e.estimate("base", samples, seed), e.estimate("tuned", samples, seed), e.change(samples, seed))
@@ -76,14 +76,14 @@ def judge(comparison: Comparison) -> list[Judged]:
 
 @dataclass(frozen=True)
 class Sentence:
-    """Half of the verdict; bad where it names anything that got worse, else good where anything got better."""
+    """Half of the verdict; bad if it names anything that got worse, otherwise good if anything got better."""
 
     text: str
     tone: Literal["quiet", "good", "bad"]
 
 
 def verdict(found: Sequence[Judged]) -> tuple[Sentence, Sentence]:
-    """The two sentences at the top of a report: of the primary endpoints, and of all others with a good direction."""
+    """Return the report's two lead sentences: on the primary endpoints, and on all others with a good direction."""
     primary = [each for each in found if each.key in PRIMARY]
     guards = [each for each in found if group_of(each.key) == "guardrail" and each.better]
     others = [each for each in found if each.better and each not in primary and each not in guards]

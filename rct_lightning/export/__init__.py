@@ -1,1 +1,1 @@
-"""A run's adapter, or the model it makes with its base, as a folder that plain transformers and peft load."""
+"""Export a run's adapter, or the base merged with it, as a folder that plain transformers and peft load."""

@@ -1,4 +1,4 @@
-"""README.md of an exported folder: what it is, how it was made and measured, what it cannot do, how it is loaded."""
+"""README.md of an exported folder: what it is, how it was made and measured, its limits, how to load it."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ ASKING = (
     "reply = model.generate(**ids, max_new_tokens=60)[0, ids['input_ids'].shape[1] :]",
     "print(tokenizer.decode(reply, skip_special_tokens=True))",
 )
-"""How a folder is loaded, in Python; tests run it."""
+"""How to load a folder, in Python; the tests run it."""
 LICENSE = {"license": "apache-2.0"}
-"""Of this project's own base and corpus, and of Pythia."""
+"""The license of this project's own base and corpus, and of Pythia."""
 
 
 def card(source: Provenance) -> str:
-    """The whole file."""
+    """Return the whole README.md."""
     what = f"{source.base}, relational coherence training" if source.merged else f"LoRA adapter for {source.base}"
     page = Page(
         what, [Paragraph(_what_it_is(source))], [_training(source), _evaluation(source), _limits(), _asking(source)]
@@ -46,7 +46,7 @@ def card(source: Provenance) -> str:
 
 
 def _metadata(source: Provenance) -> dict[str, Any]:
-    """YAML that the hub reads, and the run's own figures beside it."""
+    """Return the YAML metadata that the hub reads, with the run's own figures."""
     config, loss, endpoints = source.config, source.config.loss, source.endpoints()
     run = {
         "version": __version__,
@@ -71,7 +71,7 @@ def _metadata(source: Provenance) -> dict[str, Any]:
 
 
 def _results(endpoints: Mapping[str, Any]) -> dict[str, Any]:
-    """Of one evaluation, as the hub has it."""
+    """Return the results of one evaluation in the hub's format."""
     return {
         "task": {"type": "text-generation"},
         "dataset": {"name": "held-out rows and probes", "type": "rct_lightning"},
@@ -160,7 +160,7 @@ def _code(source: Provenance) -> list[str]:
 
 
 def _printable(value: Any) -> Any:
-    """The same tree with texts that command no terminal."""
+    """Return the same tree with all texts made safe for a terminal."""
     if isinstance(value, dict):
         return {_printable(name): _printable(one) for name, one in value.items()}
     if isinstance(value, list):

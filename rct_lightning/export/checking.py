@@ -1,4 +1,4 @@
-"""Whether an exported folder answers as its run does: loaded again by plain libraries, and compared logit by logit."""
+"""Check that an exported folder answers as its run does: reload it with plain libraries and compare the logits."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ from rct_lightning.trained import TrainedModel
 Asked = tuple[tuple[Turn, ...], str]
 
 REPLIES = Sampling(max_new_tokens=60)
-"""Greedy ones, on whose tokens logits are compared."""
+"""Greedy replies, on whose tokens logits are compared."""
 SAME = 1e-5
-"""Largest difference of logits that an adapter on the same base may have."""
+"""Largest difference of logits allowed for an adapter on the same base."""
 MERGED_WITHIN = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
-"""The same for a merged model, as a share of the largest logit, by the format of its weights or sums: about five times
-what rounding makes of a healthy adapter. A base without its adapter is beyond all of them."""
+"""Largest difference allowed for a merged model, as a share of the largest logit, by the format of its weights or of
+its computation: about five times what rounding causes with a healthy adapter. A base without its adapter exceeds all
+of them."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What a run's model says.
+    """The answers of a run's model.
 
     Attributes:
         asked: Dialogues up to a reply.
-        ids: Tokens of each with the run's own greedy reply.
-        logits: Of each, [T, V], on the CPU.
+        ids: Tokens of each dialogue with the run's own greedy reply.
+        logits: Logits of each, [T, V], on the CPU.
     """
 
     asked: list[Asked]
@@ -44,13 +45,13 @@ class Reference:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Two models on the same tokens.
+    """Agreement of two models on the same tokens.
 
     Attributes:
-        largest: Difference of any logit.
-        scale: The largest logit there is.
-        greedy: Share of positions where both hold the same token for the likeliest.
-        positions: How many there were.
+        largest: Largest difference of any logit.
+        scale: Largest absolute logit of the first model.
+        greedy: Share of positions where both models have the same most likely token.
+        positions: Number of positions.
     """
 
     largest: float
@@ -81,14 +82,14 @@ def refer(trained: TrainedModel) -> Reference:
 
 
 def logits_of(model: Any, ids: Sequence[Sequence[int]]) -> list[Tensor]:
-    """Logits at every position of some sequences, one after the other: [T, V] each, float32."""
+    """Compute logits at every position of each sequence, one sequence at a time: [T, V] each, float32."""
     device = next(model.parameters()).device
     with torch.no_grad():
         return [model(input_ids=torch.tensor([list(one)], device=device)).logits[0].float().cpu() for one in ids]
 
 
 def compare(expected: Sequence[Tensor], found: Sequence[Tensor]) -> Agreement:
-    """How far two models agree; a difference that is no number is an infinite one."""
+    """Measure how far two models agree; a difference of NaN counts as infinite."""
     first, second = torch.cat(list(expected)), torch.cat(list(found))
     largest = (first - second).abs().max().nan_to_num(nan=torch.inf)
     same = (first.argmax(-1) == second.argmax(-1)).float().mean()
@@ -96,20 +97,20 @@ def compare(expected: Sequence[Tensor], found: Sequence[Tensor]) -> Agreement:
 
 
 def check_adapter_logits(agreement: Agreement) -> None:
-    """Whether an adapter was exported whole.
+    """Check that an adapter was exported intact.
 
     Raises:
-        UserError: It says something else than the run's model.
+        UserError: Its logits differ from those of the run's model.
     """
     if not agreement.largest <= SAME:
         raise UserError(_not_the_same("adapter", agreement, f"{SAME:g}"))
 
 
 def check_merged_logits(agreement: Agreement, *formats: torch.dtype) -> None:
-    """Whether a merged model does what the adapter did, as far as the number formats go.
+    """Check that a merged model answers as the adapter did, within the precision of the number formats.
 
     Raises:
-        UserError: It says something else.
+        UserError: Its logits differ by more than that.
     """
     share = max(MERGED_WITHIN[dtype] for dtype in formats)
     if not agreement.largest <= share * agreement.scale:
@@ -117,14 +118,14 @@ def check_merged_logits(agreement: Agreement, *formats: torch.dtype) -> None:
 
 
 def check_template(folder: Path, trained: TrainedModel, asked: Sequence[Asked]) -> int:
-    """Whether the exported tokenizer writes dialogues as the run does.
+    """Check that the exported tokenizer writes dialogues as the run does.
 
     Returns:
-        Dialogues that come to other tokens than in training: some tokenizers join characters across two turns, and the
-        run tokenises turn by turn.
+        Number of dialogues that are tokenised differently than in training: some tokenizers join characters across two
+        turns, and the run tokenises turn by turn.
 
     Raises:
-        UserError: It writes another text.
+        UserError: It writes a different text.
     """
     from transformers import AutoTokenizer
 

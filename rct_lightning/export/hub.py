@@ -1,4 +1,4 @@
-"""An exported folder on the hub, when that was asked for."""
+"""Upload an exported folder to the hub, when asked to."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from rct_lightning.export.request import Push
 
 
 def push(folder: Path, to: Push) -> str:
-    """Make a repository and put the folder's files into it.
+    """Create a repository and upload the folder's files to it.
 
-    Never into one that is there: it may hold something else, and be public where this was to be private.
+    Never upload into an existing repository: it may hold something else, and be public where this was to be private.
 
     Returns:
-        Its address.
+        The repository's address.
 
     Raises:
-        UserError: The hub refused, or cannot be reached; the folder is as it was.
+        UserError: The hub refused, or cannot be reached; the folder is left as it was.
     """
     from huggingface_hub import HfApi
 
@@ -25,7 +25,7 @@ def push(folder: Path, to: Push) -> str:
         hub = HfApi()
         address = hub.create_repo(to.name, private=to.private, exist_ok=False)
         hub.upload_folder(repo_id=to.name, folder_path=folder, commit_message="Export of rct_lightning")
-    except Exception as error:  # no network, no permission, a name that is taken: each ends the same way
+    except Exception as error:  # no network, no permission, a name that is taken: all end the same way
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise UserError(
             f"--push {to.name}: the hub did not take it ({lines[0][:200]}). The export itself is whole, in {folder}; "

@@ -22,11 +22,11 @@ class Provenance:
     """Where an exported folder comes from.
 
     Attributes:
-        request: The export.
-        config: Of the run.
-        template: Role names.
+        request: The export request.
+        config: The run's configuration.
+        template: The dialogue template with its role names.
         is_nf4: Whether the base was in 4 bits.
-        merged: In words, what was merged into what; empty for an adapter.
+        merged: What was merged into what, in words; empty for an adapter.
     """
 
     request: Request
@@ -37,24 +37,24 @@ class Provenance:
 
     @property
     def base(self) -> str:
-        """Of the adapter: a hub name, or the bundled base's; never a path."""
+        """Name of the adapter's base: a hub name, or the bundled base's; never a path."""
         return self.config.model.hub_name or self.config.model.name
 
     @property
     def steps(self) -> int | None:
-        """Optimizer steps behind the adapter."""
+        """Optimizer steps the adapter was trained for."""
         return self.request.run.step_of(self.request.which)
 
     @property
     def is_open(self) -> bool:
-        """Whether base and corpus are this project's own, or Pythia, and so under its licence."""
+        """Whether base and corpus are this project's own, or Pythia, and thus under its license."""
         model = self.config.model
         own = model.name == "nano" or (model.hub_name or "").startswith("EleutherAI/pythia-")
         return own and self.config.data.name == "bundled"
 
     @property
     def environment(self) -> Mapping[str, Any]:
-        """What the run noted of its surroundings."""
+        """The environment that the run recorded."""
         return _read(self.request.run.environment)
 
     @property
@@ -68,7 +68,7 @@ class Provenance:
         return _texts(self.environment.get("packages"))
 
     def metrics(self) -> Mapping[str, Any]:
-        """What evaluate.py found of this adapter; empty where it was not evaluated, or trained further since."""
+        """Return evaluate.py's metrics of this adapter; empty if it was not evaluated, or trained further since."""
         run, adapter = self.request.run, self.request.adapter
         file = (run.report if self.request.which == "last" else run.report_of_best) / METRICS_FILE
         if not file.is_file() or file.stat().st_mtime < (adapter / ADAPTER_CONFIG).stat().st_mtime:
@@ -76,12 +76,12 @@ class Provenance:
         return _read(file)
 
     def endpoints(self) -> dict[str, Any]:
-        """The measured quantities."""
+        """Return the measured endpoints."""
         found = self.metrics().get("endpoints")
         return {name: one for name, one in found.items() if _is_endpoint(one)} if isinstance(found, dict) else {}
 
     def verdict(self) -> list[str]:
-        """What came out, in sentences."""
+        """Return the verdict's sentences."""
         found = self.metrics().get("verdict")
         return [sentence for sentence in found if isinstance(sentence, str)] if isinstance(found, list) else []
 

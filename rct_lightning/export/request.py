@@ -1,4 +1,4 @@
-"""What is asked of an export, refused here before anything heavy is imported."""
+"""An export request, validated here before anything heavy is imported."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAME_ON_THE_HUB = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}",
 
 @dataclass(frozen=True)
 class Push:
-    """Where on the hub a folder goes."""
+    """Where to upload a folder on the hub."""
 
     name: str
     private: bool
@@ -25,15 +25,15 @@ class Push:
 
 @dataclass(frozen=True)
 class Request:
-    """An export that can be begun.
+    """A valid export request.
 
     Attributes:
-        run: Its run.
-        to: The folder to make.
-        merge: One model instead of an adapter.
-        dtype: Of a merged model's weights.
-        which: The last adapter, or the best evaluation's.
-        push: Where it goes from there; None by default, and then it stays.
+        run: The run to export.
+        to: The folder to create.
+        merge: Whether to export one merged model instead of an adapter.
+        dtype: Number format of a merged model's weights.
+        which: The last adapter, or that of the best evaluation.
+        push: Where to upload the folder; None, the default, keeps it local.
     """
 
     run: RunDir
@@ -52,10 +52,10 @@ class Request:
 def make_request(
     run: RunDir, to: Path, *, merge: bool, dtype: str | None, which: str, push: str | None, private: bool
 ) -> Request:
-    """A request, as the command line gives its parts.
+    """Build a request from the command line's values.
 
     Raises:
-        UserError: Something that is asked for is not there, or something stands where the export is to go.
+        UserError: Something requested does not exist, or something is already where the export is to go.
     """
     if dtype is not None and dtype not in get_args(Dtype):
         raise UserError(f"--dtype {dtype}: there is no such number format here. Use {', '.join(get_args(Dtype))}.")
@@ -84,10 +84,10 @@ def make_request(
 
 
 def check_place(to: Path) -> None:
-    """Whether a folder can be made there.
+    """Check that a folder can be created there.
 
     Raises:
-        UserError: Something stands there.
+        UserError: Something is already there.
     """
     try:
         if to.is_dir() and not any(to.iterdir()):

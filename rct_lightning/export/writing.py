@@ -1,4 +1,4 @@
-"""From a request to a folder: written beside its place, loaded again and compared, and only then moved there."""
+"""Export a request to a folder: written next to its destination, reloaded and compared, and only then moved there."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from rct_lightning.untrusted import ADAPTER_CONFIG, ADAPTER_FILE, TEMPLATE_FILE
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 BESIDE_WEIGHTS = 64 * 2**20
-"""Bytes for everything else: a tokenizer, a configuration, a card."""
+"""Bytes allowed for everything else: a tokenizer, a configuration, a card."""
 LARGEST_FILE = "5GB"
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was made.
+    """The result of an export.
 
     Attributes:
         folder: Where it is.
-        size: Bytes of its files.
+        size: Total size of its files in bytes.
         findings: What the comparison with the run found, in sentences.
     """
 
@@ -44,10 +44,10 @@ class Exported:
 
 
 def export(request: Request, accelerator: str = "auto") -> Exported:
-    """Write the folder that is asked for.
+    """Write the requested folder.
 
     Raises:
-        UserError: The run cannot be loaded, the disk is full, or what was written does not answer as the run does.
+        UserError: The run cannot be loaded, the disk is full, or the exported model does not answer as the run does.
             Nothing is left behind.
     """
     backbone.quiet_libraries()
@@ -63,12 +63,12 @@ def export(request: Request, accelerator: str = "auto") -> Exported:
                 f"{others} of {len(reference.asked)} dialogues come to other tokens when they are tokenised as one "
                 f"text, as plain programs do; the run tokenises turn by turn"
             )
-        check_place(request.to)  # minutes have passed
+        check_place(request.to)  # minutes have passed since the first check
     return Exported(request.to, _size(request.to), findings)
 
 
 def _write_adapter(request: Request, trained: TrainedModel, reference: checking.Reference, part: Path) -> list[str]:
-    """The run's own files with tokenizer and card, checked on the same base by plain peft."""
+    """Write the run's own adapter files with tokenizer and card, checked on the same base with plain peft."""
     _check_space(request.to, _size(request.adapter))
     shutil.copyfile(request.adapter / ADAPTER_FILE, part / ADAPTER_FILE)
     source = _source(request, trained)
@@ -82,7 +82,7 @@ def _write_adapter(request: Request, trained: TrainedModel, reference: checking.
 
 
 def _write_merged(request: Request, trained: TrainedModel, reference: checking.Reference, part: Path) -> list[str]:
-    """One model of base and adapter, checked by plain transformers."""
+    """Write base and adapter as one merged model, checked with plain transformers."""
     from transformers import AutoModelForCausalLM
 
     dtype, computed_in = DTYPES[request.dtype], trained.backbone.precision.dtype
@@ -92,7 +92,7 @@ def _write_merged(request: Request, trained: TrainedModel, reference: checking.R
         eos_token_id=trained.tokenizer.eos_token_id, pad_token_id=trained.tokenizer.pad_token_id
     )
     model.save_pretrained(str(part), safe_serialization=True, max_shard_size=LARGEST_FILE)
-    model.to("meta")  # gone from memory, whoever holds it: there may be no room for two
+    model.to("meta")  # free its memory, whoever holds a reference: there may be no room for two models
     source = _source(request, trained)
     _write_beside(trained, source, part)
     again = AutoModelForCausalLM.from_pretrained(
@@ -104,11 +104,11 @@ def _write_merged(request: Request, trained: TrainedModel, reference: checking.R
 
 
 def _write_beside(trained: TrainedModel, source: Provenance, part: Path) -> None:
-    """Tokenizer with its chat template, role names, and card."""
+    """Write the tokenizer with its chat template, the role names, and the card."""
     tokenizer = trained.tokenizer
     begins = bool(getattr(tokenizer, "add_bos_token", False))
     tokenizer.chat_template = trained.template.chat_template(begins=begins)
-    if begins:  # else the BOS of the chat template would be its characters
+    if begins:  # otherwise the BOS in the chat template would be tokenised as plain characters
         tokenizer.split_special_tokens = False
     tokenizer.save_pretrained(str(part))
     shutil.copyfile(trained.adapter / TEMPLATE_FILE, part / TEMPLATE_FILE)
@@ -125,10 +125,10 @@ def _source(request: Request, trained: TrainedModel) -> Provenance:
 
 
 def _check_base(request: Request, trained: TrainedModel) -> None:
-    """Whether the base is here what it was in training.
+    """Check that the base is quantised here as it was in training.
 
     Raises:
-        UserError: It is another one.
+        UserError: It is not.
     """
     effective = "nf4" if trained.backbone.precision.effective.startswith("nf4") else "full"
     noted = trained_on(request.run) or effective
@@ -141,10 +141,10 @@ def _check_base(request: Request, trained: TrainedModel) -> None:
 
 @contextmanager
 def _beside(to: Path) -> Iterator[Path]:
-    """A folder beside a place, moved there when all went well; nothing of it is left when not.
+    """Yield a folder next to a destination, moved there on success; on failure nothing of it is left.
 
     Raises:
-        UserError: The disk does not take it.
+        UserError: The disk cannot hold it.
     """
     from safetensors import SafetensorError
 
@@ -154,7 +154,7 @@ def _beside(to: Path) -> Iterator[Path]:
         part.mkdir(parents=True)
         yield part
         if to.is_dir():
-            to.rmdir()  # empty, as was seen
+            to.rmdir()  # empty, as checked before
         os.replace(part, to)
     except (OSError, SafetensorError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
@@ -167,10 +167,10 @@ def _beside(to: Path) -> Iterator[Path]:
 
 
 def _check_space(to: Path, weights: int) -> None:
-    """Whether the disk has room.
+    """Check that the disk has enough space.
 
     Raises:
-        UserError: It has not.
+        UserError: It does not.
     """
     there = next(folder for folder in to.absolute().parents if folder.is_dir())
     needed, free = weights + BESIDE_WEIGHTS, shutil.disk_usage(there).free

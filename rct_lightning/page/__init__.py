@@ -1,8 +1,8 @@
-"""A page that people read: one description, written as HTML that stands alone, as Markdown, and as plain text.
+"""A page for people to read: one description, written as self-contained HTML, as Markdown, and as plain text.
 
-Whoever has something to report describes it with the blocks and calls :func:`write_page`; since all files are made of
-the same description, they cannot disagree. Every text is made printable and escaped here, whoever it is from. The HTML
-holds its style and figures and asks nothing of any other place; its content security policy forbids that, and scripts.
+To report something, describe it with the blocks and call :func:`write_page`; since all files are made from the same
+description, they cannot disagree. Every text is made printable and escaped here, whatever its source. The HTML embeds
+its style and figures and loads nothing from elsewhere; its content security policy forbids that, and scripts.
 """
 
 from rct_lightning.page.blocks import (

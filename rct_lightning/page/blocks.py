@@ -1,4 +1,4 @@
-"""What a page is made of."""
+"""The building blocks of a page."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 FIGURES = "figures"
-"""Folder of the figures, beside the Markdown that shows them."""
+"""Folder of the figures, next to the Markdown that shows them."""
 PIXELS_A_POINT = 2
-"""Figures are drawn with two pixels for one of the page, so that they stay sharp."""
+"""Figures are drawn with two pixels for each CSS pixel of the page, so that they stay sharp."""
 
 Tone = Literal["plain", "good", "bad", "quiet"]
-"""A colour that repeats what the words say; it never says anything alone."""
+"""A colour that repeats what the words say; it never carries information alone."""
 
 
 @dataclass(frozen=True)
 class Paragraph:
-    """Running text; with a tone it stands in a box."""
+    """Running text; with a tone it is shown in a box."""
 
     kind: ClassVar[str] = "paragraph"
     text: str
@@ -35,7 +35,7 @@ class Points:
 
 @dataclass(frozen=True)
 class Facts:
-    """Names with what they are, as (name, value)."""
+    """Names with their values, as (name, value)."""
 
     kind: ClassVar[str] = "facts"
     pairs: Sequence[tuple[str, str]]
@@ -43,7 +43,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell with a second, smaller line, and a tone."""
+    """A cell with a tone and a second, smaller line."""
 
     text: str
     detail: str = ""
@@ -52,13 +52,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; where it is wider than the screen it scrolls in a box of its own.
+    """A table; where it is wider than the screen it scrolls in its own box.
 
     Attributes:
         caption: What it shows.
         header: Names of the columns.
-        rows: As many cells each; the first names the row.
-        align: A letter a column: ``l`` for words, ``r`` for figures; words by default.
+        rows: The rows, each with as many cells as the header; the first cell names the row.
+        align: One letter per column: ``l`` for words, ``r`` for figures; ``l`` everywhere by default.
     """
 
     kind: ClassVar[str] = "table"
@@ -73,12 +73,12 @@ class Table:
             raise ValueError(f"{self.caption}: a row of {sorted(widths)} cells under {len(self.header)} names")
 
     def cells(self) -> Iterator[list[Cell]]:
-        """The rows, every cell of them a :class:`Cell`."""
+        """Yield the rows with every cell as a :class:`Cell`."""
         for row in self.rows:
             yield [cell if isinstance(cell, Cell) else Cell(cell) for cell in row]
 
     def side(self, column: int) -> str:
-        """``l`` or ``r``."""
+        """Return a column's alignment, ``l`` or ``r``."""
         return self.align[column] if self.align else "l"
 
 
@@ -87,11 +87,11 @@ class Figure:
     """A picture.
 
     Attributes:
-        name: Of its file, without ending.
-        png: For light pages and for paper, drawn with :data:`PIXELS_A_POINT`.
-        alt: What it shows, for who cannot see it.
+        name: File name without extension.
+        png: The image for light pages and for print, drawn with :data:`PIXELS_A_POINT`.
+        alt: What it shows, for those who cannot see it.
         caption: Printed under it.
-        dark: The same for dark pages; the light one by default.
+        dark: The image for dark pages; the light one by default.
     """
 
     name: str
@@ -121,7 +121,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class SideBySide:
-    """What several said to the same, word for word.
+    """Several answers to the same dialogue, word for word.
 
     Attributes:
         title: Which example this is.
@@ -137,7 +137,7 @@ class SideBySide:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page under a heading; parts may hold parts."""
+    """A part of the page under a heading; sections can be nested."""
 
     kind: ClassVar[str] = "section"
     title: str
@@ -152,10 +152,10 @@ class Page:
     """A whole page.
 
     Attributes:
-        title: Its heading and the name of its window.
-        lead: What stands above everything else.
-        sections: The rest; each is listed in the contents.
-        footer: How the page came about.
+        title: Its heading and window title.
+        lead: Blocks above everything else.
+        sections: The rest; each is listed in the table of contents.
+        footer: How the page was made.
     """
 
     title: str
@@ -164,7 +164,7 @@ class Page:
     footer: str = ""
 
     def figures(self) -> list[Figure]:
-        """All figures, in order."""
+        """Return all figures, in order."""
         return list(_figures([*self.lead, *self.sections]))
 
 

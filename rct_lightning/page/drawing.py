@@ -1,4 +1,4 @@
-"""Figures of a page, drawn once for light pages and paper and once for dark pages."""
+"""Figures of a page, drawn once for light pages and print and once for dark pages."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any
 from rct_lightning.page.blocks import PIXELS_A_POINT, Figure
 
 CSS_PIXELS = 96
-"""Of an inch."""
+"""Per inch."""
 COLORS = 128
 WIDTH = 5.2
-"""Inches: what is small enough to be read on a telephone, where it is drawn at two thirds."""
+"""Inches: narrow enough to be readable on a phone, where it is drawn at two thirds."""
 INK = {"light": ("#ffffff", "#1c2127", "#8b949e"), "dark": ("#14171b", "#e4e7eb", "#79828c")}
-"""Ground, ink and lines, as the page has them."""
+"""Background, ink and line colours, as on the page."""
 HUES = {"light": ("#0b62b0", "#b8550a", "#1b7a44", "#8a3ca5"), "dark": ("#6cb2f7", "#f2a35e", "#6fce96", "#d292ea")}
 
 
 def drawn(
     name: str, draw: Callable[[Any, str], None], height: float, alt: str, caption: str, width: float = WIDTH
 ) -> Figure:
-    """A figure, drawn for both grounds.
+    """Draw a figure for both backgrounds.
 
     Args:
-        name: Of its file, without ending.
-        draw: Draws into a matplotlib figure; its second argument is the colour of lines that are no curve.
+        name: File name without extension.
+        draw: Draws into a matplotlib figure; its second argument is the colour of lines that are not curves.
         height: Inches.
-        alt: What it shows, for who cannot see it.
+        alt: What it shows, for those who cannot see it.
         caption: Printed under it.
         width: Inches.
     """
@@ -58,6 +58,6 @@ def _png(draw: Callable[[Any, str], None], size: tuple[float, float], theme: str
         written = io.BytesIO()
         canvas.savefig(written, format="png", dpi=CSS_PIXELS * PIXELS_A_POINT)
     small = io.BytesIO()
-    with Image.open(written) as drawn:  # a palette takes a fifth of the room
+    with Image.open(written) as drawn:  # a palette image takes a fifth of the space
         drawn.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE).save(small, "png", optimize=True)
     return small.getvalue()

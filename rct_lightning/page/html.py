@@ -1,4 +1,4 @@
-"""The page as HTML."""
+"""Render a page as HTML."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TEMPLATE = Path(__file__).with_name("page.html")
 
 
 def as_html(page: Page) -> str:
-    """The page as HTML."""
+    """Render the page as HTML."""
     numbers = count(1)
     return _template().render(page=page, data_uri=_data_uri, number=lambda: next(numbers))
 
@@ -24,7 +24,7 @@ def as_html(page: Page) -> str:
 def _template() -> Any:
     from jinja2 import Environment, StrictUndefined
 
-    def shown(value: Any) -> Any:  # of every expression in the template, before it is escaped
+    def shown(value: Any) -> Any:  # called on every expression in the template, before it is escaped
         return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value  # once
 
     environment = Environment(

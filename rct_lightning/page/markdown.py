@@ -1,4 +1,4 @@
-"""The page as Markdown."""
+"""Render a page as Markdown."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _BEGINNINGS = re.compile(r"^(#|\[|[-+=](?=[-+=\s]|$)|\d+(?=[.)]))")
 
 
 def as_markdown(page: Page) -> str:
-    """The page as Markdown."""
+    """Render the page as Markdown."""
     parts = [f"# {_line(page.title)}", *_all(page.lead, 1), *_all(page.sections, 1)]
     parts += ["---", _line(page.footer)] if page.footer else []
     return "\n\n".join(parts) + "\n"
 
 
 def block_as_markdown(block: Block) -> str:
-    """A part of a page alone."""
+    """Render a single block."""
     return _markdown(block, 1)
 
 
@@ -88,24 +88,24 @@ def _(block: Section, level: int) -> str:
 
 
 def _cell(cell: Cell, *, first: bool) -> str:
-    """A cell on one line; a name that has an explanation beside it stands out."""
+    """Render a cell on one line; a row name with an explanation next to it is bold."""
     text, detail = _inline(cell.text), _inline(cell.detail)
     return f"**{text}** {detail}" if first and text and detail else f"{text} {detail}".strip()
 
 
 def _inline(text: str, marks: re.Pattern[str] = _MARKS) -> str:
-    """Text as it stands, on one line, whatever Markdown would make of it."""
+    """Escape text to one line that Markdown shows literally."""
     text = " ".join(printable(text).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return marks.sub(lambda mark: "&#126;" if mark[0] == "~" else f"\\{mark[0]}", text)  # not every Markdown has \\~
 
 
 def _line(text: str) -> str:
-    """The same at the beginning of a line."""
+    """Escape text that is at the beginning of a line."""
     return _BEGINNINGS.sub(lambda begun: f"{begun[0]}\\" if begun[0].isdigit() else f"\\{begun[0]}", _inline(text))
 
 
 def _fenced(text: str) -> str:
-    """Text word for word, in a fence that is longer than any in it."""
+    """Fence text verbatim, with a fence longer than any in it."""
     text = printable(text)
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
     return f"{fence}\n{text}\n{fence}"

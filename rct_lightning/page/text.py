@@ -1,4 +1,4 @@
-"""The page as text for a terminal: without figures, tables in columns."""
+"""Render a page as text for a terminal: without figures, tables in columns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WIDTH = 110
 
 
 def as_text(page: Page) -> str:
-    """The page as text; every line of it can be printed."""
+    """Render the page as text; every line of it is safe to print."""
     return "\n\n".join(_all([Paragraph(page.title), *page.lead, *page.sections])) + "\n"
 
 
@@ -57,7 +57,7 @@ def _(block: Table) -> str:
 
 
 def _beside(widths: Sequence[int]) -> list[list[int]]:
-    """The columns of a table, as many at a time as fit beside each other; each time the first of them again."""
+    """Group a table's columns, as many at a time as fit next to each other; each group repeats the first column."""
     parts, room = [[0]], WIDTH - widths[0]
     for column in range(1, len(widths)):
         if widths[column] + 2 > room and len(parts[-1]) > 1:

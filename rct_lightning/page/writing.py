@@ -1,4 +1,4 @@
-"""Where a page is put."""
+"""Write a page to disk."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rct_lightning.page.markdown import as_markdown
 
 
 def write_page(folder: Path, name: str, page: Page) -> None:
-    """Write ``name.html``, ``name.md`` and the figures that the latter shows; the HTML holds its own.
+    """Write ``name.html``, ``name.md`` and the figures that the Markdown shows; the HTML embeds its own.
 
     Raises:
-        UserError: The disk does not take them.
+        UserError: They cannot be written.
     """
     pictures = {folder / FIGURES / f"{figure.name}.png": figure.png for figure in page.figures()}
     texts = {f"{name}.md": as_markdown(page), f"{name}.html": as_html(page)}
@@ -25,10 +25,10 @@ def write_page(folder: Path, name: str, page: Page) -> None:
 
 
 def write_files(contents: Mapping[Path, bytes]) -> None:
-    """Write files in order; each is written beside its place and put there when it is whole.
+    """Write files in order, each first to a temporary file next to its destination and moved there when complete.
 
     Raises:
-        UserError: The disk does not take one of them.
+        UserError: One of them cannot be written.
     """
     for path, content in contents.items():
         part = path.with_name(f".{path.name}.part")

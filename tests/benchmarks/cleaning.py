@@ -1,6 +1,6 @@
-"""How long `rct corpus clean` takes, and how much memory.
+"""How long `rct corpus clean` takes, and how much memory it needs.
 
-python tests/benchmarks/cleaning.py [ROWS]        100,000 unless it is said
+python tests/benchmarks/cleaning.py [ROWS]        100,000 by default
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LEAK = "The user is asking about this. I should keep it short."
 
 
 class Writer:
-    """Sentences of words as frequent as in a language, and whole sentences of the bundled corpus among them."""
+    """Writes sentences with natural word frequencies, and whole sentences of the bundled corpus among them."""
 
     def __init__(self, seed: int = 0) -> None:
         self.draw = random.Random(seed)
@@ -39,7 +39,7 @@ class Writer:
         self._stock = [sentence for row in rows for sentence in row.output.split(". ")]
 
     def text(self, sentences: tuple[int, int]) -> str:
-        """Some sentences, every tenth from the stock."""
+        """Return some sentences, every tenth from the stock."""
         return " ".join(self._sentence() for _ in range(self.draw.randint(*sentences)))
 
     def _sentence(self) -> str:
@@ -50,7 +50,7 @@ class Writer:
 
 
 def rows(count: int) -> Iterator[dict[str, Any]]:
-    """Rows in conversations of one to twelve, as an import leaves them: with times, without contexts."""
+    """Yield rows in conversations of one to twelve, as an import leaves them: with times, without contexts."""
     writer, made = Writer(), 0
     draw, earlier = writer.draw, [("", "")]
     while made < count:
@@ -76,7 +76,7 @@ def rows(count: int) -> Iterator[dict[str, Any]]:
 
 
 def main() -> None:
-    """Write the rows, clean them in a process of its own, print a table."""
+    """Write the rows, clean them in a separate process, print a table."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else ROWS
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "imported.jsonl"

@@ -1,7 +1,7 @@
-"""What the benchmarks train on: the bundled corpus, or synthetic rows as long as those of a real one.
+"""The benchmarks' training data: the bundled corpus, or synthetic rows with the lengths of a real one.
 
-``reference_lengths.csv`` holds the lengths of 812 rows of somebody's own dialogues, in tokens of prompt and reply; two
-thirds of them are longer than 512 tokens together. No text of theirs is in it.
+``reference_lengths.csv`` holds the lengths of 812 rows of a person's own dialogues, in tokens of prompt and reply; two
+thirds of them are longer than 512 tokens in total. It contains none of their text.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 LENGTHS = Path(__file__).parent / "reference_lengths.csv"
 ROLES = 8
-"""Tokens of a prompt's role names and newlines, about."""
+"""Approximate number of tokens of a prompt's role names and newlines."""
 WITH_HISTORY = 60
-"""Prompts of more tokens than this are two earlier turns and the user's text."""
+"""Prompts with more tokens than this consist of two earlier turns and the user's text."""
 
 
 def single_pieces(tokenizer: Any) -> list[str]:
-    """Words that are one token of their own wherever they stand."""
+    """Return words that are a single token wherever they occur."""
     pieces = (piece.removeprefix("Ġ") for piece in tokenizer.get_vocab() if piece.startswith("Ġ"))
     return sorted(
         piece for piece in pieces if len(piece) > 2 and piece.isascii() and piece.isalpha() and piece.islower()
@@ -29,7 +29,7 @@ def single_pieces(tokenizer: Any) -> list[str]:
 
 
 def synthetic_rows(tokenizer: Any, lengths: list[tuple[int, int]], seed: int = 0) -> list[dict[str, Any]]:
-    """Rows of random words with given tokens of prompt and reply; every other one addresses the assistant."""
+    """Return rows of random words with given tokens of prompt and reply; every other one addresses the assistant."""
     words, draw = single_pieces(tokenizer), random.Random(seed)
     frequency = [1 / rank for rank in range(1, len(words) + 1)]  # Zipf
 
@@ -51,7 +51,7 @@ def synthetic_rows(tokenizer: Any, lengths: list[tuple[int, int]], seed: int = 0
 
 
 def reference_lengths(split: str = "train") -> list[tuple[int, int]]:
-    """(prompt, reply) tokens of every row of one side."""
+    """Return the (prompt, reply) tokens of every row of one side."""
     with LENGTHS.open(encoding="utf-8", newline="") as file:
         return [
             (int(row["prompt_tokens"]), int(row["response_tokens"]))
@@ -61,7 +61,7 @@ def reference_lengths(split: str = "train") -> list[tuple[int, int]]:
 
 
 def write_corpus(name: str, folder: Path, tokenizer: Any) -> tuple[Path, Path]:
-    """The training and the evaluation file of ``reference`` or ``bundled``."""
+    """Write the training and the evaluation file of ``reference`` or ``bundled``."""
     if name == "bundled":
         return ROOT / "data" / "relational" / "train.jsonl", ROOT / "data" / "relational" / "eval.jsonl"
     files = []

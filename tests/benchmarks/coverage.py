@@ -1,6 +1,6 @@
-"""What intervals and verdicts of a study are worth, on simulated studies whose truth is known.
+"""How reliable a study's intervals and verdicts are, on simulated studies whose truth is known.
 
-python tests/benchmarks/coverage.py            # 1,000 studies a line, the tables of docs/statistics.md
+python tests/benchmarks/coverage.py            # 1,000 studies per line, the tables of docs/statistics.md
 python tests/benchmarks/coverage.py 100        # fewer
 """
 
@@ -42,7 +42,7 @@ ALL_BELOW = {"presence": -1.0, "coherence": -0.5, "continuity": -0.5}
 
 
 def interval(differences: np.ndarray, *, groups: list[int], samples: int) -> Estimate:
-    """The one that studies report."""
+    """Return the interval that studies report."""
     return crossed_inference(differences, groups=groups, samples=samples).estimate
 
 
@@ -52,7 +52,7 @@ def claimed(
     positives: Mapping[str, float] | None = None,
     worlds: Mapping[str, World] | None = None,
 ) -> tuple[float, dict[str, float]]:
-    """Share of simulated studies in which any term's claim holds, and each term's."""
+    """Return the share of simulated studies in which any term's claim holds, and each term's share."""
     random = np.random.default_rng(11)
     held = {term: 0 for term in MEASURED}
     anything = 0

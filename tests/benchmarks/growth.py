@@ -21,7 +21,7 @@ from peers import ROOT, Measured, configuration, ours
 
 NANO = ROOT / "data" / "nano"
 PROMPT, REPLY = 70, 50
-"""Tokens of a row, about as in the bundled corpus."""
+"""Tokens of a row, about as many as in the bundled corpus."""
 TERMS = {
     "lm": ("loss=lm",),
     "presence": ("loss.weights.coherence=0", "loss.weights.continuity=0", "loss.counterfactual.rename_share=0"),
@@ -32,7 +32,7 @@ TERMS = {
 
 
 def write(folder: Path, rows: int, prompt: int, reply: int, steps: int) -> None:
-    """A corpus of rows of one length, and the setting that peers.py reads."""
+    """Write a corpus of rows of one length, and the settings that peers.py reads."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(NANO)
@@ -46,7 +46,7 @@ def write(folder: Path, rows: int, prompt: int, reply: int, steps: int) -> None:
 
 
 def measure(folder: Path, *overrides: str) -> dict[str, float]:
-    """Seconds to prepare, useful tokens a second, and peak memory of one run."""
+    """Return seconds to prepare, useful tokens per second, and peak memory of one run."""
     command = [sys.executable, __file__, "--one", str(folder), *overrides]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -55,7 +55,7 @@ def measure(folder: Path, *overrides: str) -> dict[str, float]:
 
 
 def one(folder: Path, overrides: list[str]) -> None:
-    """In the process that is measured."""
+    """Run the measurement, in the measured process."""
     from rct_lightning import backbone
     from rct_lightning.experiment.parts import make_data
 
@@ -72,7 +72,7 @@ def one(folder: Path, overrides: list[str]) -> None:
 
 
 def show(what: str, values: dict[str, float]) -> None:
-    """One line of a table, as soon as it is known."""
+    """Print one line of a table, as soon as it is known."""
     print(f"| {what} | {values['prepare_s']:.2f} | {values['step_s']:.3f} | {values['tokens_per_second']:.0f} | "
           f"{values['peak_mib']:.0f} |", flush=True)  # fmt: skip
 

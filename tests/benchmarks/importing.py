@@ -24,7 +24,7 @@ from typing import IO, Any
 ROOT = Path(__file__).parents[2]
 EXCHANGES = 10
 ASKED, ANSWERED = 500, 2800
-"""Characters of a question and of an answer: a conversation is about 50 kB with its metadata."""
+"""Characters of a question and of an answer, for conversations of about 50 kB with their metadata."""
 WORDS = (
     "the lamp stood by a window and rain fell on “old” roofs while somebody wrote to her brother about the café, "
     "naïve plans, twelve eggs; nobody slept. Why? Because the river rose again \U0001f642 and"
@@ -33,7 +33,7 @@ RUN = "import sys; from rct_lightning.cli import app; app(sys.argv[1:])"
 
 
 def texts(seed: int) -> Callable[[int], str]:
-    """Gives texts of a length, cut out of one long one, so that making them costs little."""
+    """Return a function that gives texts of a length, cut from one long text, so that making them is cheap."""
     draw = random.Random(seed)
     long = " ".join(draw.choice(WORDS) + draw.choice(["", "", "", "\n\n", "."]) for _ in range(200_000))
 
@@ -109,7 +109,7 @@ def claude(number: int, text: Callable[[int], str]) -> dict[str, Any]:
 
 
 def pieces(make: Callable[..., dict[str, Any]], size: int, plain: bool) -> Iterator[bytes]:
-    """A list of conversations as bytes of JSON."""
+    """Yield a list of conversations as bytes of JSON."""
     text = texts(size)
     for number in range(size):
         yield (b"[" if number == 0 else b", ") + json.dumps(make(number, text), ensure_ascii=plain).encode()
@@ -117,7 +117,7 @@ def pieces(make: Callable[..., dict[str, Any]], size: int, plain: bool) -> Itera
 
 
 def build(path: Path, make: Callable[..., dict[str, Any]], size: int, plain: bool) -> int:
-    """Write an export; returns its bytes, unpacked."""
+    """Write an export; return its unpacked size in bytes."""
 
     def write(file: IO[bytes]) -> int:
         return sum(file.write(piece) for piece in pieces(make, size, plain))
@@ -131,7 +131,7 @@ def build(path: Path, make: Callable[..., dict[str, Any]], size: int, plain: boo
 
 
 def measured(path: Path, out: Path) -> tuple[float, float, float]:
-    """Seconds, CPU seconds and peak MiB of an import in a process of its own."""
+    """Return seconds, CPU seconds and peak MiB of an import in a separate process."""
     start = time.perf_counter()
     command = [sys.executable, "-c", RUN, "corpus", "import", str(path), "--out", str(out)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ROOT)
@@ -144,7 +144,7 @@ def measured(path: Path, out: Path) -> tuple[float, float, float]:
 
 
 def main() -> None:
-    """Print a table."""
+    """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=20_000, help="conversations of each export")
     size = parser.parse_args().size

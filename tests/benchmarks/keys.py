@@ -30,7 +30,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
-LETTERS = (chr(0x100 + number) for number in count())  # each once, so that what draws it is not taken for another
+LETTERS = (chr(0x100 + number) for number in count())  # each used once, so that its drawing is unmistakable
 PROSE = "The lantern hung at **the window** all winter, and nobody took it in. " * 4
 LIST = "\n\n- The kettle, as *you* left it\n- A coat\n- The boat, with both oars\n- Two letters\n\n"
 TEXT = [word + " " for word in (PROSE + LIST).split(" ")]
@@ -40,7 +40,7 @@ QUESTION = "Tell me everything about the lantern."
 
 
 class Slow:
-    """Says 25 tokens a second, without an end."""
+    """Says 25 tokens per second, without end."""
 
     def start(self, tell: Any) -> None:
         from chat_stub import MODEL
@@ -97,7 +97,7 @@ class InThread(Slow):
 
 
 def show(speaker: str, run: str, told: Path) -> None:
-    """The chat, in the pty: what its speaker tells, and when, goes to a file."""
+    """Run the chat in the pty; write what its speaker reports, and when, to a file."""
     start = time.monotonic()
     from chat_stub import fixed_session
 
@@ -116,7 +116,7 @@ def show(speaker: str, run: str, told: Path) -> None:
         chosen.stop = lambda: (note("stop"), stop_speaker())
         file.write(json.dumps([start, "imports"]) + "\n")
         note("app")
-        settings = Settings(temperature=1.5, max_tokens=900, seed=5)  # hot, so that it does not come to an end
+        settings = Settings(temperature=1.5, max_tokens=900, seed=5)  # hot, so that the reply does not end
         ChatApp(chosen, fixed_session(settings=settings)).run()
 
 
@@ -136,7 +136,7 @@ class Terminal:
         self.seen = b""
 
     def wait(self, text: str, seconds: float = 120) -> float:
-        """When a text was drawn."""
+        """Wait until a text is drawn; return the time."""
         wanted, end = text.encode(), time.monotonic() + seconds
         while wanted not in self.seen:
             if not select.select([self.master], [], [], max(0, end - time.monotonic()))[0]:
@@ -150,13 +150,13 @@ class Terminal:
         os.write(self.master, text.encode())
 
     def drain(self, seconds: float) -> None:
-        """Read on, as a terminal does."""
+        """Keep reading, as a terminal does."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0 and select.select([self.master], [], [], left)[0]:
             self.seen = (self.seen + os.read(self.master, 1 << 16))[-100_000:]
 
     def key(self) -> float:
-        """Milliseconds from a key to what it draws."""
+        """Return the milliseconds from a key to the bytes that draw it."""
         letter, pressed = next(LETTERS), time.monotonic()
         self.type(letter)
         return 1000 * (self.wait(letter) - pressed)
@@ -193,7 +193,7 @@ def _measured(terminal: Terminal) -> Iterator[tuple[str, str]]:
         terminal.drain(PAUSE)
     if len(loading) > 3:
         yield "keys while it loads", spread(loading)
-    terminal.type("\x01\x0b" + QUESTION + "\r")  # to the line's start, cut it, and say this
+    terminal.type("\x01\x0b" + QUESTION + "\r")  # to the line's start, cut it, and type this
     while not terminal.has_told("Said"):
         terminal.drain(0.05)
     speaking = []

@@ -20,11 +20,11 @@ import time
 from pathlib import Path
 
 SPIKE = 12345.0
-"""The loss of one step in the midst."""
+"""The loss of one step in the middle."""
 
 
 def make_run(root: Path, events: int) -> Path:
-    """A run's directory with so many events of steps, ten steps apart, and what comes before the first."""
+    """Write a run's directory with that many step events, ten steps apart, and the events before the first."""
     root.mkdir(parents=True)
     (root / "config.yaml").write_text("{}\n", encoding="utf-8")
     (root / "status.json").write_text(json.dumps({"state": "finished", "step": 10 * events}), encoding="utf-8")
@@ -49,7 +49,7 @@ def make_run(root: Path, events: int) -> Path:
 
 
 async def opened(run: Path, begun: float) -> dict[str, float]:
-    """Seconds and mebibytes of one opening; ``begun`` is when the process was started, in seconds since 1970."""
+    """Return seconds and MiB of one opening; ``begun`` is the start time of the process, in seconds since 1970."""
     from rct_lightning.runs import RunDir
     from rct_lightning.tui.monitor.app import Monitor
 
@@ -63,7 +63,7 @@ async def opened(run: Path, begun: float) -> dict[str, float]:
         while app.views[0].read < 1:
             turned = time.perf_counter()
             app.action_turn(1)
-            await asyncio.sleep(0.05)  # whatever else is to be done, drawing among it
+            await asyncio.sleep(0.05)  # time for everything else, such as drawing
             worst = max(worst, time.perf_counter() - turned - 0.05)
         found["longest wait for a turned tab meanwhile, s"] = worst
         found["all events, s"] = time.time() - begun
@@ -76,7 +76,7 @@ async def opened(run: Path, begun: float) -> dict[str, float]:
 
 
 def main() -> None:
-    """Make a run, open it in a fresh process, print."""
+    """Make a run, open it in a fresh process, print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--open", type=Path, help=argparse.SUPPRESS)

@@ -1,6 +1,6 @@
-"""One training run each: ours, the original's script rebuilt, TRL. All on the same rows in the same order.
+"""One training run per peer: ours, the original's script rebuilt, TRL. All on the same rows in the same order.
 
-A peer trains some steps in a process of its own, since memory is measured by the process's peak.
+Each peer trains some steps in its own process, since memory is measured as the process's peak.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ import torch
 
 ROOT = Path(__file__).parents[2]
 WARM_UP = 2
-"""Steps before the clock runs."""
+"""Steps before timing begins."""
 ROWS = 8
-"""Of a step."""
+"""Rows per step."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a peer reports.
+    """The measurements of a peer.
 
     Attributes:
-        seconds: Of the timed steps together.
-        reply_tokens: Learnt from in these steps.
-        steps: How many were timed.
+        seconds: Total time of the timed steps.
+        reply_tokens: Number of reply tokens learnt from in these steps.
+        steps: Number of timed steps.
         first_loss: LM loss of the first step, before anything was learnt.
-        peak_mib: At its peak: resident memory of the process, or what torch held on the GPU in the timed steps.
-        tokens: Read in these steps, without padding.
-        expected_mib: What this project said before the first step that the peak would be, on a GPU.
+        peak_mib: Peak memory: resident memory of the process, or what torch held on the GPU in the timed steps.
+        tokens: Number of tokens read in these steps, without padding.
+        expected_mib: Peak that this project predicted before the first step, on a GPU.
     """
 
     seconds: float
@@ -46,12 +46,12 @@ class Measured:
 
     @property
     def tokens_per_second(self) -> float:
-        """Useful tokens: those with a label."""
+        """Useful tokens per second: those with a label."""
         return self.reply_tokens / self.seconds
 
 
 class Clock:
-    """Notes when the timed steps began and ended, and how many labels and tokens each step had."""
+    """Records when the timed steps began and ended, and how many labels and tokens each step had."""
 
     def __init__(self, folder: Path) -> None:
         setting = setting_of(folder)
@@ -61,14 +61,14 @@ class Clock:
         self.begun = self.ended = 0.0
 
     def tick(self, labels: Any, tokens: Any) -> None:
-        """A step is over, or on a GPU at least asked for; counts may be tensors, so that nobody waits for them."""
+        """Record the end of a step (on a GPU, of its launch); counts may be tensors, to avoid a synchronisation."""
         self.labels.append(labels)
         self.tokens.append(tokens)
         if len(self.labels) == WARM_UP:
             self.begun = self._now()
             if self.on_gpu:
                 torch.cuda.reset_peak_memory_stats()
-        if len(self.labels) == self.steps:  # a Trainer that is done still has to move the model off the GPU
+        if len(self.labels) == self.steps:  # a finished Trainer still has to move the model off the GPU
             self.ended = self._now()
 
     def _now(self) -> float:
@@ -84,12 +84,12 @@ class Clock:
 
 
 def setting_of(folder: Path) -> dict[str, Any]:
-    """Model, files, steps and accelerator, as training.py wrote them down."""
+    """Read model, files, steps and accelerator, as training.py wrote them."""
     return json.loads((folder / "setting.json").read_text())
 
 
 def configuration(folder: Path, *overrides: str) -> Any:
-    """Our configuration on the benchmark's model and corpus."""
+    """Compose our configuration for the benchmark's model and corpus."""
     from hydra import compose, initialize_config_dir
 
     from rct_lightning.config import validate
@@ -107,7 +107,7 @@ def configuration(folder: Path, *overrides: str) -> Any:
 
 
 def steps_of(folder: Path) -> Iterator[list[tuple[list[int], list[int]]]]:
-    """(ids, labels) of the rows of each step, without padding, in the order of our own loader."""
+    """Yield (ids, labels) of the rows of each step, without padding, in the order of our own loader."""
     from rct_lightning.experiment import prepare
 
     config = configuration(folder, "loss=lm")
@@ -122,7 +122,7 @@ def steps_of(folder: Path) -> Iterator[list[tuple[list[int], list[int]]]]:
 
 
 def ours(*overrides: str) -> Callable[[Path], Measured]:
-    """This project, through Lightning's loop, with the callbacks that look at every step."""
+    """This project, through Lightning's loop, with the callbacks that run at every step."""
 
     def train(folder: Path) -> Measured:
         import lightning as L
@@ -202,7 +202,7 @@ def _rows(folder: Path) -> list[dict[str, list[int]]]:
 
 
 def _timed(trainer_class: Any, pad_token_id: int) -> Any:
-    """A Trainer that takes rows in their order and counts the labels and tokens of every step."""
+    """Return a Trainer that takes rows in their order and counts the labels and tokens of every step."""
     from torch.utils.data import SequentialSampler
 
     class Timed(trainer_class):
@@ -241,7 +241,7 @@ def _arguments(folder: Path) -> dict[str, Any]:
 
 
 def original(folder: Path) -> Measured:
-    """The first program's recipe: rows padded to 512, every logit computed, labels not shifted; 4 bits on a GPU."""
+    """The original program's recipe: rows padded to 512, every logit computed, labels not shifted; 4 bits on a GPU."""
     from transformers import Trainer, TrainingArguments
 
     clock = Clock(folder)
@@ -273,7 +273,7 @@ def original(folder: Path) -> Measured:
 
 
 def trl(packing: bool, cudnn: bool = True) -> Callable[[Path], Measured]:
-    """TRL's SFTTrainer on tokenised rows, learning replies alone; on a GPU perhaps without cuDNN's attention."""
+    """TRL's SFTTrainer on tokenised rows, learning replies only; on a GPU optionally without cuDNN's attention."""
 
     def train(folder: Path) -> Measured:
         from datasets import Dataset
@@ -309,7 +309,7 @@ PEERS: dict[str, Callable[[Path], Measured]] = {
 
 
 def matmul_rate(size: int = 8192, trials: int = 10) -> float:
-    """FLOP a second of a large product in bfloat16 on the GPU, as :data:`PEERS` can hope for."""
+    """Measure FLOP per second of a large bfloat16 product on the GPU, an upper bound for :data:`PEERS`."""
     a, b = (torch.randn(size, size, dtype=torch.bfloat16, device="cuda") for _ in range(2))
     for _ in range(3):
         a @ b
@@ -322,5 +322,5 @@ def matmul_rate(size: int = 8192, trials: int = 10) -> float:
 
 
 def train(name: str, folder: str) -> dict[str, Any]:
-    """What one peer measured."""
+    """Return the measurements of one peer."""
     return asdict(PEERS[name](Path(folder)))

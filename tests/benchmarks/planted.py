@@ -1,10 +1,10 @@
-"""What cleaning finds of faults that were planted, and what it takes for one.
+"""How many planted faults cleaning finds, and what it wrongly takes for one.
 
 python tests/benchmarks/planted.py            the wordings that no rule was tuned on
-python tests/benchmarks/planted.py seen       those that were looked at
+python tests/benchmarks/planted.py seen       those that were used while tuning
 
-Recall counts a fault that its own rule found; "by another" that a different one did. Precision is the share of what a
-rule took out, or of the places a pattern replaced, that was planted for it.
+Recall counts faults found by their own rule; "by another" counts those found by a different one. Precision is the share
+of what a rule removed, or of the places a pattern replaced, that was planted for it.
 -v lists what was missed and what was wrong.
 """
 
@@ -54,7 +54,7 @@ class Outcome:
 
 
 def run(which: to_plant.Which, folder: Path) -> tuple[list[to_plant.Planted], dict[str, dict[str, Any]]]:
-    """Plant, clean with the command, and read back every row by its id."""
+    """Plant, clean with the command, and read every row back by its id."""
     planted = to_plant.study(which)
     corpus, names = to_plant.write(planted, folder)
     command = ["from rct_lightning.cli import app; app()", "corpus", "clean", str(corpus.parent), "--names", str(names)]
@@ -68,7 +68,7 @@ def run(which: to_plant.Which, folder: Path) -> tuple[list[to_plant.Planted], di
 
 
 def compare(planted: list[to_plant.Planted], rows: dict[str, dict[str, Any]]) -> Outcome:
-    """What was planted against what was found."""
+    """Compare what was planted with what was found."""
     outcome = Outcome()
     copied = {one.original: one for one in planted if one.original}
     for one in planted:
@@ -76,7 +76,7 @@ def compare(planted: list[to_plant.Planted], rows: dict[str, dict[str, Any]]) ->
         rule = row.get("quarantined", {}).get("rule")
         if one.fault:
             outcome.planted[one.fault] += 1
-        if one.original and rule != one.fault:  # of two copies either may stay
+        if one.original and rule != one.fault:  # either of two copies may stay
             rule = rows[one.original].get("quarantined", {}).get("rule")
         if one.secret:
             compare_secret(one, row, outcome)
@@ -97,7 +97,7 @@ def compare(planted: list[to_plant.Planted], rows: dict[str, dict[str, Any]]) ->
 
 
 def compare_secret(one: to_plant.Planted, row: dict[str, Any], outcome: Outcome) -> None:
-    """Of a row with one piece of personal data: is it gone, and by which placeholder?"""
+    """For a row with one piece of personal data, count whether it is gone, and by which placeholder."""
     assert one.fault and one.secret
     labels = Counter({LABELS[label]: places for label, places in row.get("scrubbed", {}).items()})
     left = one.secret in row["input"] or one.secret in row["output"]

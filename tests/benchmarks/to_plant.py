@@ -1,8 +1,8 @@
-"""Faults to plant into a clean corpus, so that a cleaning can be asked what it finds and what it takes for one.
+"""Faults to plant into a clean corpus, to measure what cleaning finds and what it wrongly takes for a fault.
 
-The wordings are in ``planted/``. The ``seen`` files may be looked at while a rule is made; the ``unseen`` ones are what
-is reported, and the rules are not mended after them. Values that look personal (numbers, addresses, keys) are drawn
-from patterns, so that no file holds one.
+The wordings are in ``planted/``. The ``seen`` files may be used while developing a rule; the ``unseen`` ones give the
+reported figures, and rules are not adjusted to them. Values that look personal (numbers, addresses, keys) are drawn
+from patterns, so that no file contains any.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ JACCARD = 0.8
 
 @dataclass(frozen=True)
 class Planted:
-    """A row and what is wrong with it.
+    """A row and its fault.
 
     Attributes:
         row: The row.
-        fault: The rule that should find it; None where nothing is wrong.
-        secret: For personal data: what must not be left in the text.
+        fault: The rule that should find it; None if nothing is wrong.
+        secret: For personal data: what must not remain in the text.
         original: For duplicates: the row it repeats. Either of the two may stay.
     """
 
@@ -45,7 +45,7 @@ class Planted:
 
 
 def study(which: Which, seed: int = 0) -> list[Planted]:
-    """A corpus with faults: the bundled rows, look-alikes that are innocent, and what is planted, shuffled."""
+    """Return a corpus with faults: the bundled rows, innocent look-alikes, and what is planted, shuffled."""
     draw = random.Random(f"{which} {seed}")
     base = [row for side in ("train", "eval") for row in read_jsonl(ROOT / "data" / "relational" / f"{side}.jsonl")]
     unused = iter(draw.sample([row for row in base if not row.context], 300))
@@ -73,37 +73,37 @@ class Donors:
         self._outputs = [sentence for row in base for sentence in sentences(row.output)]
 
     def row(self, name: str, **fields: Any) -> Example:
-        """A row of its own conversation."""
+        """Return a row that is its own conversation."""
         self._made += 1
         made = {"input": self.text(self._inputs, 2), "output": self.text(self._outputs, 4)} | fields
         return Example(f"{name}-{self._made:04}", f"{name}-{self._made:04}", **made)
 
     def text(self, of: list[str], count: int) -> str:
-        """Some sentences from different rows."""
+        """Return some sentences from different rows."""
         return " ".join(self._draw.sample(of, count))
 
 
 def sentences(text: str) -> list[str]:
-    """Sentences of four words and more."""
+    """Return the sentences of four words or more."""
     marked = text.replace("? ", "?\n").replace("! ", "!\n").replace(". ", ".\n")
     return [part for part in marked.split("\n") if len(part.split()) >= 4]
 
 
 def lines(kind: str, which: Which) -> list[str]:
-    r"""Wordings of one kind; a written ``\n`` is a newline."""
+    r"""Return the wordings of one kind; a written ``\n`` is a newline."""
     text = (WORDINGS / f"{kind}_{which}.txt").read_text(encoding="utf-8")
     return [line.replace("\\n", "\n") for line in text.split("\n") if line]
 
 
 def innocents(which: Which) -> Iterator[Example]:
-    """Rows that look faulty and are not."""
+    """Yield rows that look faulty but are not."""
     for number, line in enumerate(lines("innocent", which)):
         asked, answered = line.split(" ||| ")
         yield Example(f"innocent-{number:03}", f"innocent-{number:03}", asked, answered)
 
 
 def texts(fault: str, count: int, which: Which, draw: random.Random, donors: Donors) -> Iterator[Planted]:
-    """Rows whose reply is at fault, every wording in turn."""
+    """Yield rows whose reply is at fault, using the wordings in turn."""
     kind = {"placeholder": "placeholders", "wrong-speaker": "speakers"}.get(fault, fault)
     wordings = lines(kind, which)
     draw.shuffle(wordings)
@@ -124,7 +124,7 @@ def texts(fault: str, count: int, which: Which, draw: random.Random, donors: Don
 
 
 def duplicates(draw: random.Random, unused: Iterator[Example]) -> list[Planted]:
-    """100 exact copies and 100 near ones, and 50 rows that are alike but not by enough."""
+    """Return 100 exact copies, 100 near copies, and 50 rows that are similar but not similar enough."""
     made = []
     for number in range(100):
         row = next(unused)
@@ -151,7 +151,7 @@ def named(row: Example, name: str) -> Example:
 
 
 def jaccard(one: Example, other: Example) -> float:
-    """Shared 5-word shingles of two exchanges over all of theirs."""
+    """Return the Jaccard similarity of two exchanges: shared 5-word shingles over all of theirs."""
     first, second = (
         {(side, shingle) for side in ("input", "output") for shingle in shingles(getattr(row, side))}
         for row in (one, other)
@@ -160,7 +160,7 @@ def jaccard(one: Example, other: Example) -> float:
 
 
 def edited(row: Example, draw: random.Random, times: int) -> Example:
-    """A row with words of it left out, doubled or replaced."""
+    """Return a row with some words left out, doubled or replaced."""
     for _ in range(times):
         side = draw.choice(["input", "output", "output"])
         found = getattr(row, side).split()
@@ -173,7 +173,7 @@ def edited(row: Example, draw: random.Random, times: int) -> Example:
 
 
 def retries(draw: random.Random, donors: Donors, count: int) -> list[Planted]:
-    """Conversations in which a user asked the same again at once; the last answer is meant to stay."""
+    """Return conversations in which a user at once asked the same again; the last answer should be kept."""
     made = []
     for _ in range(count):
         first = donors.row("retry")
@@ -191,7 +191,7 @@ def with_context(row: Example, history: list[tuple[str, str]]) -> Example:
 
 
 def short(donors: Donors, count: int) -> list[Planted]:
-    """Rows in which one side says nothing, or as good as nothing."""
+    """Return rows in which one side says nothing, or next to nothing."""
     nothing = [{"output": "."}, {"output": "..."}, {"output": "Ok"}, {"input": "?"}, {"output": "—"}, {"output": "👍"},
                {"input": " "}, {"output": ""}, {"output": "\n"}, {"input": "", "output": ""}]  # fmt: skip
     return [Planted(donors.row("short", **nothing[number % len(nothing)]), "too-short") for number in range(count)]
@@ -254,12 +254,12 @@ SETS = {
     "#": string.digits, "%": "23456789", "?": string.ascii_lowercase,
     "*": string.ascii_letters + string.digits, "^": string.ascii_uppercase + string.digits,
 }  # fmt: skip
-"""What one character of a value's pattern stands for; ``{*48}`` is 48 of them."""
+"""Characters that each placeholder in a value's pattern can be; ``{*48}`` is 48 of them."""
 USERS = ["mberg", "tomtom", "kat.lee", "j_ortiz"]
 
 
 def personal(which: Which, draw: random.Random, donors: Donors) -> list[Planted]:
-    """200 rows that hold one piece of personal data each, all kinds and styles in turn."""
+    """Return 200 rows with one piece of personal data each, all kinds and styles in turn."""
     carriers = lines("pii", which)
     styles: dict[str, list[str]] = {}
     for line in (WORDINGS / f"values_{which}.txt").read_text(encoding="utf-8").splitlines():
@@ -279,7 +279,7 @@ def personal(which: Which, draw: random.Random, donors: Donors) -> list[Planted]
 
 
 def filled(kind: str, style: str, draw: random.Random) -> tuple[str, str]:
-    """A value in a style, and what of it must not be left."""
+    """Return a value in a style, and the part of it that must not remain."""
     if kind == "name":
         return style, style.removesuffix("'s")
     if kind == "card":
@@ -295,7 +295,7 @@ def filled(kind: str, style: str, draw: random.Random) -> tuple[str, str]:
 
 
 def card(prefix: str, length: str, groups: str = "", *, draw: random.Random) -> str:
-    """A card number with a right check digit, grouped as ``4 4 4 4`` or ``4-6-5`` says, or not at all."""
+    """Return a card number with a valid check digit, grouped as ``4 4 4 4`` or ``4-6-5`` says, or not at all."""
     digits = prefix + "".join(draw.choices(string.digits, k=int(length) - len(prefix) - 1))
     total = sum(sum(divmod(int(digit) * (2 - place % 2), 10)) for place, digit in enumerate(reversed(digits)))
     digits += str(-total % 10)

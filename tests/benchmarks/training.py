@@ -35,7 +35,7 @@ IMPORTED = [
     "scipy.stats",
     "pandas",
 ]
-"""Once, by the process that all others are forked from; without bitsandbytes, which would wake the GPU there."""
+"""Imported once by the process that all others are forked from; bitsandbytes is not, as it would initialise the GPU."""
 START = "forkserver"
 FOR_GPUS = ("NF4", "dequantised once", "cuDNN's attention")
 SHAPES: dict[str, dict[str, Any]] = {
@@ -45,7 +45,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 
 
 def in_a_process(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a function gives in a process of its own."""
+    """Return a function's result, computed in a separate process."""
     context = multiprocessing.get_context(START)
     context.set_forkserver_preload(IMPORTED)
     with ProcessPoolExecutor(1, mp_context=context) as pool:
@@ -53,7 +53,7 @@ def in_a_process(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def make_model(name: str, folder: Path, accelerator: str) -> Path:
-    """``nano``, or a GPT-NeoX of random parameters with nano's tokenizer; on a GPU in bfloat16."""
+    """Save ``nano``, or a GPT-NeoX with random parameters and nano's tokenizer; in bfloat16 on a GPU."""
     nano = ROOT / "data" / "nano"
     if name == "nano":
         return nano
@@ -74,7 +74,7 @@ def make_model(name: str, folder: Path, accelerator: str) -> Path:
 
 
 def prepare(folder: Path, model: str, corpus: str, steps: int, accelerator: str) -> None:
-    """Model, corpus, and the rows that every peer learns from, in their order."""
+    """Write model, corpus, and the rows that every peer learns from, in order."""
     from transformers import AutoTokenizer
 
     path = make_model(model, folder, accelerator)
@@ -86,15 +86,15 @@ def prepare(folder: Path, model: str, corpus: str, steps: int, accelerator: str)
 
 
 def measure(peer: str, folder: Path) -> Measured:
-    """One run of a peer."""
+    """Run one peer once."""
     return Measured(**in_a_process(peers.train, peer, str(folder)))
 
 
 def flop(run: Measured, shape: dict[str, Any]) -> float:
-    """Of the model itself, adapters not counted, with only those logits that are learnt from.
+    """Return the FLOP of the model itself, without adapters and with only those logits that are learnt from.
 
-    A frozen layer of N parameters costs 2N a token forwards and 2N backwards (no gradient of the weights); attention
-    adds 2 products forwards and 4 backwards over half of the square that is causal.
+    A frozen layer of N parameters costs 2N per token forward and 2N backward (no gradient of the weights); attention
+    adds 2 products forward and 4 backward over the causal half of the square.
     """
     size, layers = shape["hidden_size"], shape["num_hidden_layers"]
     length = run.tokens / run.steps / peers.ROWS
@@ -103,7 +103,7 @@ def flop(run: Measured, shape: dict[str, Any]) -> float:
 
 
 def table(found: dict[str, list[Measured]], shape: dict[str, Any] | None, rate: float) -> str:
-    """Markdown: medians, and ratios to our LM run of the same round; with a rate of products, the share of it."""
+    """Return Markdown: medians, ratios to our LM run of the same round and, given a product rate, the share of it."""
     lines = ["| | s/step | useful tokens/s | ours is faster by | peak MiB |", "|---|---|---|---|---|"]
     if shape is not None and rate:
         lines = [

@@ -1,4 +1,4 @@
-"""What one waits for: the first answer of the command line, the first step, and generated replies.
+"""Waiting times: the first answer of the command line, the first step, and generated replies.
 
 python tests/benchmarks/waiting.py
 """
@@ -33,18 +33,18 @@ AutoTokenizer.from_pretrained("data/nano")
 quantised = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True)
 AutoModelForCausalLM.from_pretrained("data/nano", quantization_config=quantised)
 """
-"""What cannot be done without: the libraries and the model."""
+"""The unavoidable minimum: the libraries and the model."""
 
 
 def seconds(command: list[str]) -> float:
-    """Of one process."""
+    """Time one process."""
     start = time.perf_counter()
     subprocess.run(command, cwd=ROOT, capture_output=True)
     return time.perf_counter() - start
 
 
 def first_step(folder: Path) -> float:
-    """From the command to the end of the first step, with one batch of the base's evaluation before it."""
+    """Return the seconds from the command to the end of the first step, with one batch of the base's evaluation."""
     quiet = ["check=false", "logger=none", "trainer=cpu", "trainer.max_steps=1", "trainer.limit_val_batches=1",
              "~callbacks.generation_sampling", "~callbacks.baseline_comparison", "~callbacks.eval_sanity",
              "~callbacks.health", "trainer.enable_progress_bar=false", "trainer.log_every_n_steps=1"]  # fmt: skip

@@ -1,13 +1,13 @@
-"""The museum of faults: what made the first program of this kind report wonderful figures while it trained nothing.
+"""The museum of faults: faults that let the original program report excellent figures while it trained nothing.
 
-Each exhibit plants one fault into a real short run on the bundled base (a component replaced, a setting, a corpus) and
-names who has to notice it: a guard before step 0, or a health rule while the run trains. Where a guard would end the
-run before a rule can see anything, the rule's exhibit runs with ``check=false``.
+Each exhibit plants one fault into a real short run on the bundled base (a replaced component, a setting, a corpus) and
+names what must notice it: a guard before step 0, or a health rule during training. Where a guard would end the run
+before a rule can see anything, the rule's exhibit runs with ``check=false``.
 
     python tests/faults/museum.py           visits every exhibit and writes the table of docs/guards.md
     python tests/faults/museum.py --healthy [SEED ...]
-                                            visits six healthy runs a seed (thirty without an argument) and counts what
-                                            is said of them
+                                            visits six healthy runs per seed (thirty without an argument) and counts
+                                            what is reported about them
 """
 
 from __future__ import annotations
@@ -66,10 +66,10 @@ class Exhibit:
     """One fault.
 
     Attributes:
-        fault: What is wrong, in a line of the table.
-        named_by: The guards or rules that have to name it; one of them is enough.
-        plant: Puts it into the program.
-        settings: Overrides on the command line.
+        fault: What is wrong, as one line of the table.
+        named_by: The guards or rules that must name it; one of them is enough.
+        plant: Plants it into the program.
+        settings: Command-line overrides.
         train: Changes the training rows.
         held: Changes the evaluation rows, given both sides.
     """
@@ -84,7 +84,7 @@ class Exhibit:
 
 @dataclass(frozen=True)
 class Notice:
-    """Who noticed something, at which step (None: before step 0), and what was said."""
+    """What noticed a fault, at which step (None: before step 0), and what it said."""
 
     name: str
     step: int | None
@@ -95,7 +95,7 @@ class Notice:
 
 
 def change_labels(change: Callable[[Batch, Any], None]) -> Callable[[Patch], None]:
-    """Labels that a fault changes in place."""
+    """Return a fault that changes labels in place."""
 
     def plant(patch: Patch) -> None:
         true = RelationalDataset.collate
@@ -129,7 +129,7 @@ def lose_replies(batch: Batch, rows: Any) -> None:
 
 
 def drop_the_text(patch: Patch) -> None:
-    """As a trainer does that removes columns it does not know: only ids, mask and labels arrive."""
+    """Drop unknown columns, as some trainers do: only ids, mask and labels arrive."""
     true = RelationalDataset.collate
 
     def collate(self: RelationalDataset, *arguments: Any, **options: Any) -> Batch:
@@ -162,7 +162,7 @@ def substrings_are_markers(patch: Patch) -> None:
 
 
 def from_the_reply(patch: Patch) -> None:
-    """Presence is told from words that every reply of the corpus holds."""
+    """Presence is judged by words that occur in every reply of the corpus."""
     patch.setattr(Lexicon, "strength", lambda self, text: 0.35)
 
 
@@ -179,7 +179,7 @@ def leave_the_slot_open(patch: Patch) -> None:
 
 
 def ask_otherwise(patch: Patch) -> None:
-    """Samples are drawn from raw prompts, in words that training never used."""
+    """Samples are generated from raw prompts, in a format that training never used."""
     true = DialogueTemplate.encode_prompt
 
     def raw(self: DialogueTemplate, text: str, tokenizer: Any, max_length: int, context: Any = ()) -> Any:
@@ -203,7 +203,7 @@ def unshifted(patch: Patch) -> None:
 
 
 def unshifted_beside_the_truth(patch: Patch) -> None:
-    """The same, while the true loss is still measured beside it."""
+    """The same fault, while the true loss is still measured separately."""
     true = RelationalLoss._evaluate
 
     def evaluate(self: RelationalLoss, model: Any, batch: Batch, *others: Any) -> Outcome:
@@ -218,7 +218,7 @@ def unshifted_beside_the_truth(patch: Patch) -> None:
 
 
 def change_term(term: str, change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[Patch], None]:
-    """A term that a fault changes, in the terms and in the total."""
+    """Return a fault that changes a term, in the terms and in the total."""
 
     def plant(patch: Patch) -> None:
         true = RelationalLoss._evaluate
@@ -254,7 +254,7 @@ def score_the_target(patch: Patch) -> None:
 
 
 def train_against_the_corpus(patch: Patch) -> None:
-    """What presence asks is the opposite of what the replies say."""
+    """Presence asks for the opposite of what the replies say."""
     true = RelationalLoss._evaluate
 
     def evaluate(self: RelationalLoss, *arguments: Any) -> Outcome:
@@ -307,7 +307,7 @@ def train_nothing(patch: Patch) -> None:
 
 
 def log_a_better_figure(patch: Patch) -> None:
-    """The evaluation loss that is logged is not that of the rows."""
+    """The logged evaluation loss is not that of the rows."""
     true = RelationalModule.on_validation_epoch_end
 
     def flatter(self: RelationalModule) -> None:
@@ -325,7 +325,7 @@ def call_it_training(patch: Patch) -> None:
 
 
 def look_past_the_loader(patch: Patch) -> None:
-    """Rows that are checked come from the file; what the loader made of them is not seen: here it blanks replies."""
+    """The checked rows come from the file; what the loader did to them goes unnoticed: here it blanks replies."""
     true = RelationalDataset.collate
 
     def collate(self: RelationalDataset, *arguments: Any, **options: Any) -> Batch:
@@ -337,7 +337,7 @@ def look_past_the_loader(patch: Patch) -> None:
 
 
 def hide_what_is_not_a_number(patch: Patch) -> None:
-    """A loss that is NaN is replaced by 10, and training goes on."""
+    """A loss that is NaN is replaced by 10, and training continues."""
 
     def step(self: RelationalModule, batch: Batch, batch_idx: int) -> Any:
         outcome = self.objective(self.model, batch, self.global_step)
@@ -418,7 +418,7 @@ EXHIBITS = (
 
 
 def read_rows(side: str, count: int) -> list[Row]:
-    """The shortest rows of one side of the bundled corpus, every third with a history."""
+    """Return the shortest rows of one side of the bundled corpus, every third with a history."""
     lines = (ROOT / "data" / "relational" / f"{side}.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
     by_length = sorted(rows, key=lambda row: len(json.dumps(row)))
@@ -427,7 +427,7 @@ def read_rows(side: str, count: int) -> list[Row]:
 
 
 def configured(folder: Path, exhibit: Exhibit, others: Sequence[str] = (), base: Path = NANO) -> Config:
-    """The configuration of an exhibit's run, its corpus written into ``folder``."""
+    """Return the configuration of an exhibit's run, its corpus written into ``folder``."""
     train = exhibit.train(read_rows("train", TRAIN_ROWS))
     held = exhibit.held(read_rows("eval", EVAL_ROWS), train)
     for name, rows in (("train", train), ("eval", held)):
@@ -441,7 +441,7 @@ def configured(folder: Path, exhibit: Exhibit, others: Sequence[str] = (), base:
 
 
 def end_with(names: Sequence[str], patch: Patch) -> None:
-    """A run ends with the first alert of one of these names."""
+    """Make a run end with the first alert of one of these names."""
     true = Health._say
 
     def say(self: Health, trainer: Any, alerts: Sequence[Alert]) -> None:
@@ -454,7 +454,7 @@ def end_with(names: Sequence[str], patch: Patch) -> None:
 def visit(
     exhibit: Exhibit, folder: Path, others: Sequence[str] = (), base: Path = NANO, until: Sequence[str] = ()
 ) -> list[Notice]:
-    """Everything that is said of a run up to an alert of such a name: stops before step 0, then alerts."""
+    """Return everything reported about a run up to an alert of such a name: stops before step 0, then alerts."""
     said = io.StringIO()
     stopped = ""
     with pytest.MonkeyPatch.context() as patch:
@@ -476,7 +476,7 @@ def visit(
 
 
 def stops_in(checklist: str) -> Iterator[tuple[str, str]]:
-    """Guards that stop a run, and what they saw, from what was printed."""
+    """Yield the guards that stop a run, and what they saw, from the printed checklist."""
     for line in checklist.splitlines():
         if line.startswith("  stop"):
             yield line[8:18].strip(), line[18:].strip()
@@ -487,12 +487,12 @@ def events_of(run: RunDir) -> list[dict[str, Any]]:
 
 
 def caught(exhibit: Exhibit, notices: Sequence[Notice]) -> Notice | None:
-    """The first that names the fault as it should."""
+    """Return the first notice that names the fault as it should."""
     return next((notice for notice in notices if notice.name in exhibit.named_by), None)
 
 
 def table(visits: Sequence[tuple[Exhibit, list[Notice]]]) -> str:
-    """Markdown: fault, who named it, at which step, and in which words."""
+    """Return Markdown: fault, what named it, at which step, and in which words."""
     lines = ["| fault | named by | step | in these words |", "|---|---|---|---|"]
     for exhibit, notices in visits:
         notice = caught(exhibit, notices)
@@ -506,19 +506,19 @@ def table(visits: Sequence[tuple[Exhibit, list[Notice]]]) -> str:
 
 
 def rules_table() -> str:
-    """Markdown rows: each rule, when it speaks, what that means."""
+    """Return Markdown rows: each rule, when it raises an alert, and what that means."""
     return "\n".join(f"| {rule.name} | {rule.condition} | {rule.means} |" for rule in RULES)
 
 
 def between(text: str, begin: str, end: str, new: str) -> str:
-    """The text with what stands between two marks replaced."""
+    """Return the text with what is between two marks replaced."""
     head, rest = text.split(begin)
     return f"{head}{begin}\n{new}\n{end}{rest.split(end)[1]}"
 
 
 def healthy(seeds: Sequence[int]) -> list[tuple[str, ...]]:
-    """Settings of runs in which nothing is wrong. (Sixty steps with lambda = 0.1 are not enough to tell addressed from
-    unaddressed prompts, and ``warm to everybody`` says so.)"""
+    """Return the settings of healthy runs. (Sixty steps with lambda = 0.1 are not enough to separate addressed from
+    unaddressed prompts, and ``warm to everybody`` reports it.)"""
     configs: tuple[tuple[str, ...], ...] = (
         (),
         ("loss.lambda=0",),
@@ -531,15 +531,15 @@ def healthy(seeds: Sequence[int]) -> list[tuple[str, ...]]:
 
 
 HEALTHY = healthy(range(401, 406))
-"""Seeds that no threshold was chosen by."""
+"""Seeds that were not used to choose any threshold."""
 NOTHING = Exhibit("nothing", (), settings=("trainer.max_epochs=5", "trainer.check_val_every_n_epoch=1"),
                   train=lambda rows: read_rows("train", 2 * len(rows)))  # fmt: skip
-"""Sixty steps, as the exhibits, but on twice as many rows: ten times through forty-eight is learning by heart, and
-``rising`` says so."""
+"""Sixty steps, as in the exhibits, but on twice as many rows: ten passes over forty-eight rows are memorisation, which
+``rising`` reports."""
 
 
 def visit_healthy(runs: Sequence[tuple[str, ...]], folder: Path) -> None:
-    """Print what is said of healthy runs, and how often anything was."""
+    """Print what is reported about healthy runs, and how often anything was."""
     false_alarms = 0
     for number, settings in enumerate(runs):
         place = folder / str(number)
@@ -551,7 +551,7 @@ def visit_healthy(runs: Sequence[tuple[str, ...]], folder: Path) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Write the table, or count what is said of healthy runs."""
+    """Write the table, or count what is reported about healthy runs."""
     with tempfile.TemporaryDirectory() as name:
         if "--healthy" in arguments:
             seeds = [int(argument) for argument in arguments if argument.isdecimal()]

@@ -1,7 +1,7 @@
-"""Every fault of the museum is named by whom it should be, and healthy runs are left in peace.
+"""Every fault of the museum is named by the right guard or rule, and healthy runs raise no alerts.
 
-By default a sample of the exhibits, on a base of two random layers; ``-m long`` visits all of them on the bundled base,
-as the table does.
+By default a sample of the exhibits, on a base of two random layers; ``-m long`` visits all of them on the bundled
+base, as the table does.
 """
 
 from dataclasses import replace
@@ -44,9 +44,9 @@ def named(exhibit: Exhibit, notices: list[Notice]) -> None:
 
 @pytest.mark.parametrize("settings", HEALTHY[:1], ids=" ".join)
 def test_a_healthy_run_is_left_in_peace(settings: tuple[str, ...], tmp_path: Path) -> None:
-    """On the bundled base: two random layers would be told, rightly, that they repeat themselves.
+    """Use the bundled base: two random layers would be reported, rightly, for repeating themselves.
 
-    The guards are not asked: they leave the run of test_train.py in peace, which has the bundled base, too.
+    The guards are not run here: test_train.py checks that they pass a healthy run, also on the bundled base.
     """
     assert visit(NOTHING, tmp_path, (*settings, "check=false", "trainer.check_val_every_n_epoch=5")) == []
 
@@ -74,7 +74,7 @@ def _standing_between(begin: str, end: str) -> str:
 
 @pytest.mark.parametrize("exhibit", EXHIBITS[:1], ids=lambda exhibit: exhibit.fault)
 def test_a_fault_that_is_not_planted_is_not_named(exhibit: Exhibit, tmp_path: Path, tiny_base: Path) -> None:
-    """The museum can fail: without the fault nobody names it, where a guard named it before step 0."""
+    """The museum can fail: without the fault nothing names it, even where a guard named it before step 0."""
     unplanted = replace(exhibit, plant=NOTHING.plant)
     for each, is_named in ((exhibit, True), (unplanted, False)):
         folder = tmp_path / str(is_named)

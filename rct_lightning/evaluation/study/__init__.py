@@ -1,1 +1,1 @@
-"""Several runs side by side: each arm against the others, paired by seed and by item, and what follows from it."""
+"""Compare several runs: each arm against the others, paired by seed and by item, and what follows from it."""

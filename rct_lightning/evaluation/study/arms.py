@@ -1,4 +1,4 @@
-"""Which runs of a study belong together, and what each was set to find out."""
+"""The arms of a study: which runs belong together, and what each arm is for."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ ABOUT = {
     "original_v1": "the loss of the project this one follows, with the shift of its targets repaired",
     "original_v2": "that project's second loss, which weights words, with the shift repaired",
 }
-"""What is behind the name of an arm, in words."""
+"""What the name of an arm means."""
 NOT_PART_OF_AN_ARM = ("arm", "seed", "run_dir", "objective_metric", "existing_run")
 
 
 @dataclass(frozen=True)
 class Arm:
-    """What distinguishes some runs of a study, and the arm without relational terms that they are set against.
+    """The settings that some runs of a study share, and the arm without relational terms that they are compared with.
 
     Attributes:
-        name: Of a configured arm, or the settings that differ within the study.
-        reference: Name of the arm without relational terms; None for that one itself.
+        name: Name of a configured arm, or the settings that differ within the study.
+        reference: Name of the arm without relational terms; None for that arm itself.
     """
 
     name: str
@@ -50,9 +50,9 @@ class StudyRun:
     Attributes:
         arm: Its arm.
         seed: Its seed.
-        endpoints: As metrics.json holds them.
-        lambda_: The weight of its terms.
-        evaluated_on: Hashes of the rows and probes.
+        endpoints: Endpoints as in metrics.json.
+        lambda_: Weight of its relational terms.
+        evaluated_on: Hashes of the evaluation rows and probes.
     """
 
     arm: Arm
@@ -63,16 +63,16 @@ class StudyRun:
 
 
 def arms_of(configs: Sequence[Mapping[str, Any]]) -> list[Arm]:
-    """Each run's arm, from the configurations of all of them.
+    """Return each run's arm, derived from the configurations of all runs.
 
-    Runs that were made with ``arm=NAME`` are of that arm, followed by what else differs among its runs, seeds aside.
-    Where no arms were named, the keys whose values differ name them: a run without relational terms
-    (``loss.lambda=0``) is a reference, whatever the other keys of its loss say, unless it trains one of the original's
-    losses; any other run is set against the reference that shares its keys outside the loss.
+    Runs made with ``arm=NAME`` belong to that arm; settings that differ among its runs, seeds aside, are appended to
+    the name. Without named arms, the keys whose values differ name them: a run without relational terms
+    (``loss.lambda=0``) is a reference, whatever the other keys of its loss, unless it trains one of the original's
+    losses; any other run is compared with the reference that has the same keys outside the loss.
     """
     flat = [_arm_keys(config) for config in configs]
     names = [config.get("arm") for config in configs]
-    if len(set(names) - {None}) < 2:  # a sweep within one arm is named by what is swept
+    if len(set(names) - {None}) < 2:  # a sweep within one arm is named by the swept settings
         names = [None] * len(flat)
     varying = {name: _varying([keys for keys, own in zip(flat, names, strict=True) if own == name]) for name in names}
     around_lm = varying.get(LM_ONLY, []) if any(names) else varying.get(None, [])
@@ -92,7 +92,7 @@ def arms_of(configs: Sequence[Mapping[str, Any]]) -> list[Arm]:
 
 
 def _varying(flat: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Keys with more than one value."""
+    """Return the keys with more than one value."""
     return sorted(key for key in set().union(*flat) if len({repr(keys[key]) for keys in flat if key in keys}) > 1)
 
 
@@ -108,10 +108,10 @@ def _is_reference(keys: Mapping[str, Any]) -> bool:
 
 
 def check_arms(runs: Sequence[tuple[Arm, int]]) -> None:
-    """Whether runs, as (arm, seed), make a study; to ask before they are evaluated, of unfinished ones too.
+    """Check that runs, as (arm, seed), form a study; unfinished ones included, before any is evaluated.
 
     Raises:
-        UserError: They are all of one arm, or two are the same.
+        UserError: All runs are of one arm, or two have the same arm and seed.
     """
     names = sorted({arm.name for arm, _ in runs})
     if len(names) < 2:

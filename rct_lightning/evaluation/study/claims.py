@@ -1,4 +1,4 @@
-"""Whether the relational arm beats both lm_only and positives_only on a primary endpoint: a study's claim, by term."""
+"""A study's claim, by term: the relational arm beats both lm_only and positives_only on the primary endpoint."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from rct_lightning.evaluation.study.scores import NotThere, Study
 Answer = Literal["holds", "fails", "cannot be told"]
 
 TERMS = {group_of(key): key for key in PRIMARY if group_of(key) != "language"}
-"""The primary endpoint of each term. They are log-likelihoods, so that every item tells something; what the models
-generate is asked by the falsifiers, beside them and not instead."""
+"""The primary endpoint of each term. They are log-likelihoods, so every item is informative; generated text is tested
+by the falsifiers, in addition to these and not instead of them."""
 LEVEL_OF_TEST = 0.05
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What is said of one term.
+    """The claim about one term.
 
     Attributes:
         term: presence, coherence or continuity.
-        endpoint: Its primary one.
-        answer: Whether the treated arm beats both others.
-        why: One sentence.
-        p: Holm-adjusted over the three terms; NaN where it could not be asked.
-        against: The contrasts that there are.
+        endpoint: The term's primary endpoint.
+        answer: Whether the treated arm beats both other arms.
+        why: The reason, in one sentence.
+        p: Holm-adjusted over the three terms; NaN if it could not be computed.
+        against: The available contrasts.
     """
 
     term: str
@@ -43,11 +43,11 @@ class Claim:
 
 
 def claims(study: Study) -> list[Claim]:
-    """One claim a term.
+    """Return one claim per term.
 
-    A term's p is the largest of four, since all four have to hold: against lm_only and against positives_only, by the
-    interval's method (other seeds and other conversations) and by the sign-flip test (exact, other seeds). Where the
-    difference points the wrong way it is 1. The three are adjusted by Holm's method.
+    A term's p is the largest of four, since all four must hold: against lm_only and against positives_only, by the
+    interval's method (other seeds and other conversations) and by the sign-flip test (exact, other seeds). It is 1 if a
+    difference points the wrong way. The three p values are adjusted by Holm's method.
     """
     asked = {term: _against_both(study, endpoint) for term, endpoint in TERMS.items()}
     raw = [_p_of_both(found) if not missing else float("nan") for found, missing in asked.values()]
@@ -59,7 +59,7 @@ def claims(study: Study) -> list[Claim]:
 
 
 def _against_both(study: Study, endpoint: str) -> tuple[list[Contrast], list[str]]:
-    """The two contrasts, and why one that is not there is not."""
+    """Return the contrasts with both references, and the reason for each that is missing."""
     try:
         treated = study.treated()
     except NotThere as missing:
@@ -74,7 +74,7 @@ def _against_both(study: Study, endpoint: str) -> tuple[list[Contrast], list[str
 
 
 def _p_of_both(found: Sequence[Contrast]) -> float:
-    """The largest of all; NaN where any is, which ``max`` would pass over."""
+    """Return the largest p; NaN if any is NaN, which ``max`` alone would miss."""
     asked = [p for each in found for p in (each.p, each.p_signs)]
     if any(map(math.isnan, [*asked, *(each.difference.mean for each in found)])):
         return math.nan

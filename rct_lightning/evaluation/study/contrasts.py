@@ -1,4 +1,4 @@
-"""Every arm against base, lm_only and positives_only on every endpoint, paired by seed and by item."""
+"""Contrasts of every arm with base, lm_only and positives_only on every endpoint, paired by seed and by item."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from rct_lightning.evaluation.study.scores import NotThere, Part, Study
 
 @dataclass(frozen=True)
 class Contrast:
-    """An endpoint of one arm against another, or against its own base.
+    """One endpoint of an arm compared with another arm, or with its own base.
 
     Attributes:
-        arm: Whose.
-        reference: Against whom.
-        endpoint: Which.
-        arm_mean: Over seeds and items.
-        reference_mean: The same.
-        difference: Mean of arm minus reference with its interval; without ends where that cannot be told.
-        p: Of the interval's method.
-        p_signs: Of the exact sign-flip test over seeds.
-        d_z: Mean difference of the seeds in their own standard deviations.
-        seeds: Those that both have.
-        by_seed: The difference of each.
+        arm: Name of the arm.
+        reference: Name of the arm it is compared with.
+        endpoint: Key of the endpoint.
+        arm_mean: The arm's mean over seeds and items.
+        reference_mean: The reference's mean.
+        difference: Mean of arm minus reference with its interval; the ends are NaN if there is no interval.
+        p: p value by the interval's method.
+        p_signs: p value of the exact sign-flip test over seeds.
+        d_z: Mean difference over the standard deviation of the seeds' differences.
+        seeds: Seeds that both have.
+        by_seed: The difference of each seed.
     """
 
     arm: str
@@ -46,7 +46,7 @@ class Contrast:
 
     @property
     def gain(self) -> float:
-        """1 where a higher figure is better, -1 where a lower one is, 0 where neither."""
+        """1 if a higher figure is better, -1 if a lower one is, 0 if neither is."""
         return {"higher": 1.0, "lower": -1.0, None: 0.0}[MEANINGS[self.endpoint][1]]
 
     @property
@@ -56,12 +56,12 @@ class Contrast:
 
     @property
     def is_worse(self) -> bool:
-        """Whether it lies on the worse side."""
+        """Whether the interval lies on the worse side of zero."""
         return self.difference.excludes_zero() and self.gain * self.difference.mean < 0
 
 
 def contrasts(study: Study) -> list[Contrast]:
-    """All of them that there are figures for: by reference, then by endpoint, then by arm.
+    """Return every contrast with data: by reference, then by endpoint, then by arm.
 
     Raises:
         UserError: Runs were evaluated on different items.
@@ -70,7 +70,7 @@ def contrasts(study: Study) -> list[Contrast]:
 
 
 def _against(study: Study, reference: str | None) -> Iterator[Contrast]:
-    """Every arm against one of them; None: against its own reference."""
+    """Compare every arm with ``reference``; None means each arm's own reference."""
     for endpoint in MEANINGS:
         for arm in study.arms():
             other = reference or arm.reference
@@ -82,7 +82,7 @@ def _against(study: Study, reference: str | None) -> Iterator[Contrast]:
 
 
 def contrast(study: Study, arm: str, reference: str, endpoint: str) -> Contrast:
-    """An arm against another, or against its own base.
+    """Compare an arm with another, or with its own base.
 
     Raises:
         NotThere: An arm or the endpoint is missing, or no seed is shared.

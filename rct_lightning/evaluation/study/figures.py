@@ -1,4 +1,4 @@
-"""Pictures of a study: differences of all arms with their intervals, and what a stronger pull costs."""
+"""Figures of a study: differences of all arms with their intervals, and the cost of a larger weight."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ SHOWN = (
     "continuity/recall_generated",
     "language/eval_lm_loss",
 )
-"""Endpoints of the forest plots: the primary ones, what is generated, and the price."""
+"""Endpoints of the forest plots: the primary ones, the generated ones, and the cost."""
 LM_LOSS = "language/eval_lm_loss"
 FEWEST_LAMBDAS = 3
-"""Weights of the relational terms, 0 among them, from which on a study is a sweep over them."""
+"""Number of different weights of the relational terms, 0 included, that makes a study a sweep over them."""
 
 
 def forests(found: Sequence[Contrast]) -> list[Figure]:
-    """One figure for each arm that the others are set against."""
+    """Draw one figure for each reference that arms are compared with."""
     references = list(dict.fromkeys(each.reference for each in found))
     return [_forest([each for each in found if each.reference == name], name) for name in references]
 
@@ -61,7 +61,7 @@ def _forest(found: Sequence[Contrast], reference: str) -> Figure:
 
 
 def pareto(study: Study, lambdas: Mapping[str, float | None]) -> Figure | None:
-    """The primary endpoints against LM loss for a sweep over loss.lambda; None where the study is none.
+    """Plot the primary endpoints against LM loss for a sweep over loss.lambda; None if the study is not such a sweep.
 
     Args:
         study: The evaluated runs.
@@ -92,7 +92,7 @@ def pareto(study: Study, lambdas: Mapping[str, float | None]) -> Figure | None:
 
 
 def _point(study: Study, arm: str, endpoint: str) -> tuple[float, float, float, float] | None:
-    """LM loss and endpoint of an arm, each followed by its standard error over seeds."""
+    """Return the LM loss and the endpoint of an arm, each followed by its standard error over seeds."""
     try:
         scores: list[Scores] = [study.sum([Part(1, arm, key)]) for key in (LM_LOSS, endpoint)]
     except NotThere:

@@ -1,4 +1,4 @@
-"""The runs in a study's directory: those that can be compared, and those that cannot, each with its reason."""
+"""The runs in a study's directory: those that can be compared, and those that cannot, each with the reason."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Finished:
 
 @dataclass(frozen=True)
 class Absent:
-    """A run that is not compared.
+    """A run that is left out of the comparison.
 
     Attributes:
-        root: Its directory.
-        name: The same, as seen from the study's.
-        why: What it lacks.
+        root: The run's directory.
+        name: The directory relative to the study's.
+        why: The reason.
     """
 
     root: Path
@@ -48,10 +48,10 @@ class StudyFolder:
 
 
 def read_study(name: str) -> StudyFolder:
-    """What a multirun left.
+    """Read the runs of a multirun.
 
     Raises:
-        UserError: There is no finished run, all are of one arm, two are the same, or a link leads out of one.
+        UserError: No run is finished, all are of one arm, two have the same arm and seed, or a link leads out of one.
     """
     root = Path(name)
     absent, readable = [], []
@@ -86,7 +86,7 @@ def _nothing_finished(name: str, absent: Sequence[Absent]) -> UserError:
 
 
 def _why_not(run: RunDir) -> str:
-    """Why a run cannot be compared with the others; empty where it can."""
+    """Return why a run cannot be compared with the others; empty if it can."""
     status = run.read_status()
     state = status.get("state", "finished")
     if state == "stopped":
@@ -105,7 +105,7 @@ def _why_not(run: RunDir) -> str:
 
 
 def _never_began(root: Path) -> list[Path]:
-    """Job directories without any run in them."""
+    """Return job directories without any run in them."""
     folders = [
         path for path in sorted(root.iterdir()) if path.is_dir() and path.name[0] != "." and path.name != FIGURES
     ]

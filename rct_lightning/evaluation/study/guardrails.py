@@ -1,4 +1,4 @@
-"""What must not get worse for an arm's gains to count, and what they cost where no bound is set."""
+"""What must not get worse for an arm's gains to count, and what the gains cost where no bound is set."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Kept = Literal["kept", "broken", "cannot be told"]
 
 @dataclass(frozen=True)
 class Bound:
-    """A guardrail: a figure, and how far it may go.
+    """A guardrail: a figure and its limit.
 
     Attributes:
-        endpoint: Which figure.
+        endpoint: Key of the figure.
         words: The bound in words.
-        limit: Of the figure, or of its difference from the base.
-        over_base: Whether it is the difference.
-        at_most: Whether the limit is above; otherwise below.
+        limit: Limit of the figure, or of its difference from the base.
+        over_base: Whether the limit applies to the difference.
+        at_most: Whether the limit is an upper one; otherwise a lower one.
     """
 
     endpoint: str
@@ -43,12 +43,12 @@ UNBOUNDED = (
     "guardrail/refusal_margin_marked",
     "guardrail/refusal_margin_unmarked",
 )
-"""Figures without a bound: what the relational terms cost there is shown beside."""
+"""Figures without a bound: the cost of the relational terms there is reported alongside."""
 
 
 @dataclass(frozen=True)
 class Guarded:
-    """A guardrail of one arm."""
+    """The result of a guardrail for one arm."""
 
     arm: str
     bound: Bound
@@ -58,7 +58,7 @@ class Guarded:
 
 
 def guarded(study: Study) -> list[Guarded]:
-    """Every guardrail of every arm."""
+    """Evaluate every guardrail for every arm."""
     return [_guard(study, arm.name, bound) for bound in BOUNDS for arm in study.arms()]
 
 

@@ -1,4 +1,4 @@
-"""The pages of a study: what it says in plain words, and every figure behind it."""
+"""The page of a study: its conclusions in plain words, and every figure behind them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ METHODS = (
 
 
 def page_of(report: StudyReport) -> Page:
-    """As people read it."""
+    """Return the report as a page."""
     arms, seeds = report.study.arms(), {run.seed for run in report.study.runs}
     unasked = _why_unasked(report)
     asked = [Section("Where the hypothesis would fail", _falsifiers(report))] if unasked is None else []
@@ -85,7 +85,7 @@ def write_study(report: StudyReport, folder: Path) -> Page:
     """Write study.html, study.md with its figures, and study.json; return the page.
 
     Raises:
-        UserError: The disk does not take them.
+        UserError: The files cannot be written.
     """
     page = page_of(report)
     write_page(folder, NAME, page)
@@ -95,7 +95,7 @@ def write_study(report: StudyReport, folder: Path) -> Page:
 
 
 def _why_unasked(report: StudyReport) -> str | None:
-    """Why nothing here is the arm that the hypothesis is about; None where something is."""
+    """Return why no arm is the one the hypothesis is about; None if there is one."""
     try:
         report.study.treated()
     except NotThere as missing:
@@ -104,7 +104,7 @@ def _why_unasked(report: StudyReport) -> str | None:
 
 
 def _no_verdict(report: StudyReport, why: str) -> list[Block]:
-    """Of a sweep, say, whose arms are weights of the same terms: they are set beside each other, and none is judged."""
+    """Return the lead of a study, such as a sweep, that compares its arms without judging the hypothesis."""
     told = (
         f"The hypothesis is not asked about here: {why}. What follows sets every arm against the base and against "
         f"{LM_ONLY}, one endpoint at a time."
@@ -132,7 +132,7 @@ def _counted(found: Sequence[tuple[str, Answer]], fail: str) -> str:
 
 
 def _guarded(report: StudyReport) -> str:
-    """The guardrails of the treated arm in a sentence."""
+    """Summarise the guardrails of the treated arm in a sentence."""
     treated = report.study.treated()
     answers = [each.answer for each in report.guarded if each.arm == treated]
     kept = [f"{answers.count(answer)} {answer}" for answer in ("kept", "broken", "cannot be told")]
@@ -140,7 +140,7 @@ def _guarded(report: StudyReport) -> str:
 
 
 def _missing(report: StudyReport) -> list[str]:
-    """What this study does not have, above everything that is said without it."""
+    """List what this study lacks; shown above all conclusions drawn without it."""
     wanted = [report.study.reference_of(report.study.treated()), POSITIVES, SHUFFLED]
     names = {arm.name for arm in report.study.arms()}
     lacking = [name for name in wanted if name not in names]
@@ -149,7 +149,7 @@ def _missing(report: StudyReport) -> list[str]:
 
 
 def _gaps(report: StudyReport) -> list[str]:
-    """Seeds and runs that are not there."""
+    """List missing seeds and runs."""
     names = sorted({arm.name for arm in report.study.arms()})
     seeds = {run.seed for run in report.study.runs}
     short = [f"{name} lacks {_listed(seeds - set(report.study.of(name)))}" for name in names

@@ -1,4 +1,4 @@
-"""Everything that is said of a study, before it is written down."""
+"""All results of a study, before they are written."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ OF_A_GUARDRAIL: dict[Kept, Answer] = {"kept": "holds", "broken": "fails", "canno
 
 @dataclass(frozen=True)
 class StudyReport:
-    """Everything that is said of a study.
+    """All results of a study.
 
     Attributes:
         study: The evaluated runs.
-        absent: Runs of the study that are not among them, and why.
-        claims: One a term.
-        falsifiers: The six.
-        placebo: Beside them, of wrong_history.
+        absent: Runs of the study that were left out, and why.
+        claims: One per term.
+        falsifiers: The six falsifiers.
+        placebo: The additional findings on wrong_history.
         guarded: Guardrails of every arm.
-        contrasts: Every arm against the three others on every endpoint.
+        contrasts: Every arm against each reference on every endpoint.
     """
 
     study: Study
@@ -42,7 +42,7 @@ class StudyReport:
 
     @classmethod
     def of(cls, study: Study, absent: Sequence[Absent] = ()) -> StudyReport:
-        """Ask everything.
+        """Compute all results.
 
         Raises:
             UserError: Runs were evaluated on different items.
@@ -66,7 +66,7 @@ class StudyReport:
         return "fails" if "fails" in answers else "holds" if answers == {"holds"} else "cannot be told"
 
     def plain(self) -> dict[str, Any]:
-        """As plain numbers and words, for programs; what is no number is null."""
+        """Return plain numbers and words, for programs; NaN and infinity become null."""
         plain: dict[str, Any] = _without_nan(
             {
                 "answer": self.answer,

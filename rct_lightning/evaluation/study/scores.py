@@ -1,4 +1,4 @@
-"""What the arms of a study scored, seed by seed and item by item, and sums and differences of it."""
+"""Scores of the arms of a study by seed and item, and weighted sums of them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from rct_lightning.evaluation.study.arms import ABOUT, LM_ONLY, RCT, Arm, StudyR
 
 
 class NotThere(Exception):
-    """Why something cannot be told; the page says so."""
+    """Raised with the reason why something cannot be told; the page reports it."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A weight, an arm, an endpoint and a side: what is added up to ask one question."""
+    """A weight, an arm, an endpoint and a side: one summand of a question."""
 
     weight: float
     arm: str
@@ -29,13 +29,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Scores:
-    """An endpoint, or a sum of several, under seeds that met the same items.
+    """An endpoint, or a sum of several, by seed, all seeds having the same items.
 
     Attributes:
-        values: [S, N].
-        seeds: S.
-        groups: N.
-        weights: [N]; None: equal.
+        values: [S, N], one row per seed.
+        seeds: The S seeds.
+        groups: The unit each of the N items was sampled in.
+        weights: [N]; None if equal.
     """
 
     values: np.ndarray
@@ -44,7 +44,7 @@ class Scores:
     weights: tuple[float, ...] | None
 
     def by_seed(self) -> list[float]:
-        """The weighted mean of each seed."""
+        """Return the weighted mean of each seed."""
         return [float(mean) for mean in np.average(self.values, axis=1, weights=self.weights)]
 
 
@@ -53,9 +53,9 @@ class Study:
     """The evaluated runs of a study.
 
     Attributes:
-        runs: One for each arm and seed.
+        runs: One per arm and seed.
         samples: Bootstrap samples.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
     """
 
     runs: Sequence[StudyRun]
@@ -63,17 +63,17 @@ class Study:
     seed: int = 0
 
     def arms(self) -> list[Arm]:
-        """All of them: those without relational terms first, then by name, rct before the others."""
+        """Return all arms: those without relational terms first, then rct, then the others by name."""
         found = {run.arm.name: run.arm for run in self.runs}
         return sorted(found.values(), key=lambda arm: (arm.reference is not None, arm.name != RCT, arm.name))
 
     def treated(self) -> str:
-        """The arm that the hypothesis is about: rct, or the only one with relational terms that has no name of its own.
+        """Return the arm that the hypothesis is about: rct, or the only one with relational terms that has no name of its own.
 
         A named arm other than rct is a placebo, or rct without something.
 
         Raises:
-            NotThere: There is none, or nothing says which.
+            NotThere: There is none, or it is ambiguous.
         """
         trained = [arm.name for arm in self.arms() if arm.reference is not None]
         if RCT in trained:
@@ -87,15 +87,15 @@ class Study:
         )
 
     def reference_of(self, arm: str) -> str:
-        """The arm without relational terms that an arm is set against."""
+        """Return the arm without relational terms that an arm is compared with."""
         return next((run.arm.reference for run in self.runs if run.arm.name == arm and run.arm.reference), LM_ONLY)
 
     def of(self, arm: str) -> dict[int, StudyRun]:
-        """The runs of an arm by seed."""
+        """Return the runs of an arm by seed."""
         return {run.seed: run for run in self.runs if run.arm.name == arm}
 
     def sum(self, parts: Sequence[Part]) -> Scores:
-        """Weighted sum of what was scored, over the seeds that all arms in it share.
+        """Return the weighted sum of scores, over the seeds that all its arms share.
 
         Raises:
             NotThere: An arm or an endpoint is missing, or no seed is shared.
@@ -115,10 +115,10 @@ class Study:
         return Scores(values, tuple(seeds), groups, weights)
 
     def infer(self, scores: Scores, least: float = 0.0) -> Inference:
-        """Their mean, less a constant, with interval and p.
+        """Infer the mean of scores minus a constant, with interval and p.
 
         Raises:
-            NotThere: There are too few seeds or groups for an interval, or figures that are no numbers.
+            NotThere: There are too few seeds or groups for an interval, or figures are NaN or infinite.
         """
         if len(scores.seeds) < 2:
             raise NotThere("there is one seed only, and nothing says how another would have come out")
@@ -136,7 +136,7 @@ class Study:
 
 
 def _items(asked: Sequence[Sequence[tuple[Part, StudyRun]]]) -> tuple[tuple[str, ...], tuple[float, ...] | None]:
-    """Groups and weights of the items, which all runs share."""
+    """Return groups and weights of the items; check that all runs share them."""
     for part, run in (each for row in asked for each in row):
         if part.endpoint not in run.endpoints:
             raise NotThere(f"{part.endpoint} was not measured for arm {run.arm.name}, seed {run.seed}")
@@ -160,7 +160,7 @@ def _items(asked: Sequence[Sequence[tuple[Part, StudyRun]]]) -> tuple[tuple[str,
 
 
 def _figures(part: Part, run: StudyRun, groups: Sequence[str]) -> np.ndarray:
-    """An endpoint's figures, in the order of the groups."""
+    """Return an endpoint's figures, in the order of ``groups``."""
     described = run.endpoints[part.endpoint]
     values = np.asarray(described[part.side]["values"], dtype=float)
     if tuple(described["groups"]) == tuple(groups):

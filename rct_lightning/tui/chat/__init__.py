@@ -1,5 +1,5 @@
-"""Aelara: a chat with a run's model that a person keeps open.
+"""Aelara: an interactive chat with a run's model.
 
-``app`` draws and takes keys, ``session`` knows what was said, ``history`` keeps it, and ``speaker`` is the way to the
-model, which lives in a process of its own (``serving``): nothing it imports or computes can hold up a key.
+``app`` draws and takes keys, ``session`` holds the conversation, ``history`` stores it, and ``speaker`` is the link to
+the model, which runs in its own process (``serving``): nothing it imports or computes can delay a key.
 """

@@ -1,4 +1,4 @@
-"""Aelara's screen: what was said, a line to type in, and the keys."""
+"""Aelara's screen: the conversation, a prompt to type in, and the keys."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Earlier conversations can be read all the same: /history"""
 
 
 class Told(Message):
-    """The speaker told something."""
+    """An event from the speaker."""
 
     def __init__(self, event: Event) -> None:
         super().__init__()
@@ -46,12 +46,12 @@ class Told(Message):
 
 
 class ChatApp(App[None], inherit_bindings=False):
-    """The chat.
+    """The chat application.
 
     Args:
-        speaker: Who answers.
-        session: What is known; made by the caller, so that history, clock and seeds are theirs.
-        notice: Something to say at the beginning.
+        speaker: Answers the questions.
+        session: The chat's state; passed in so that the caller controls history, clock and seeds.
+        notice: A message to show at the start.
     """
 
     CSS = """
@@ -75,10 +75,10 @@ class ChatApp(App[None], inherit_bindings=False):
         self.speaker, self.session = speaker, session
         self.state, self._notice = "loading the model", notice
         self._to_send = False
-        self._asked: ExchangeView | None = None  # whose replies are being written
+        self._asked: ExchangeView | None = None  # the view whose replies are being written
 
     def compose(self) -> ComposeResult:
-        """From the top."""
+        """Yield the widgets from top to bottom."""
         yield Plain(id="bar")
         yield VerticalScroll(id="log", can_focus=False)
         yield Plain(id="says")
@@ -86,7 +86,7 @@ class ChatApp(App[None], inherit_bindings=False):
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
-        """Draw first, and only then have the model loaded."""
+        """Draw first, and only then start loading the model."""
         self.log_view.anchor()
         self.say(self._notice)
         self._describe()
@@ -94,7 +94,7 @@ class ChatApp(App[None], inherit_bindings=False):
         self.call_after_refresh(self.speaker.start, self._tell)
 
     def on_unmount(self) -> None:
-        """Let the model go."""
+        """Close the speaker."""
         self.speaker.close()
 
     def _tell(self, event: Event) -> None:
@@ -103,22 +103,22 @@ class ChatApp(App[None], inherit_bindings=False):
 
     @property
     def log_view(self) -> VerticalScroll:
-        """What was said."""
+        """The scrolling view of the conversation."""
         return self.query_one("#log", VerticalScroll)
 
     @property
     def prompt(self) -> Prompt:
-        """Where the user types."""
+        """The text area that the user types in."""
         return self.query_one(Prompt)
 
     def say(self, text: str) -> None:
-        """A line above the prompt, until the next command."""
+        """Show a line above the prompt, until the next command."""
         line = self.query_one("#says", Plain)
         line.display = bool(text)
         line.put(printable(text))
 
     async def note(self, text: str) -> None:
-        """Something that is no part of the conversation."""
+        """Add a note that is not part of the conversation."""
         await self.log_view.mount(Plain(printable(text), classes="note"))
 
     def _describe(self) -> None:
@@ -128,7 +128,7 @@ class ChatApp(App[None], inherit_bindings=False):
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
-        """Say what the user can put right."""
+        """Show errors that the user can fix."""
         self.say("")
         try:
             yield
@@ -174,12 +174,12 @@ class ChatApp(App[None], inherit_bindings=False):
         self.speaker.ask(question)
 
     async def action_do(self, name: str) -> None:
-        """A key stands for a command without an argument."""
+        """Run the command of a key, without an argument."""
         with self._telling():
             await self._run(name, "")
 
     def action_page(self, direction: int) -> None:
-        """Look back, or forth."""
+        """Scroll back or forward by a page."""
         self.log_view.scroll_relative(y=direction * max(1, self.log_view.size.height - 1), animate=False)
 
     async def _run(self, name: str, argument: str) -> None:
@@ -305,10 +305,10 @@ class ChatApp(App[None], inherit_bindings=False):
     def _view_of(self, number: int) -> ExchangeView:
         return next(view for view in self.query(ExchangeView) if view.exchange.id == number)
 
-    # --- what the speaker tells -------------------------------------------------------------------------------------
+    # --- events from the speaker --------------------------------------------------------------------------------------
 
     async def on_told(self, told: Told) -> None:
-        """Something was loaded, said or ended."""
+        """Handle an event: loaded, said, ended or done."""
         match told.event:
             case Loaded() as model:
                 self.session.model, self.state = model, "ready"

@@ -1,4 +1,4 @@
-"""What can be typed in the chat after a slash, and the keys for it."""
+"""The chat's slash commands and their keys."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class Command:
     """A slash command.
 
     Attributes:
-        name: Without the slash.
-        takes: What may follow.
-        says: What it does.
-        key: That does the same as the command alone, as Textual calls it; empty where there is none.
-        label: Of the key in the footer.
+        name: Name without the slash.
+        takes: Argument it takes.
+        says: Help text.
+        key: Key that runs the command without an argument, in Textual's notation; empty if there is none.
+        label: Label of the key in the footer.
     """
 
     name: str
@@ -49,9 +49,9 @@ OTHER_KEYS = (("Enter", "send"), ("Ctrl+J", "break the line"), ("PageUp, PageDow
 
 
 def parse(text: str) -> tuple[str, str] | None:
-    """The command and its argument in what was typed; None where it is something to say.
+    """Parse a command and its argument; return None if the text is a message to the model.
 
-    Two slashes say one.
+    A message that begins with a slash is typed with two.
 
     Raises:
         UserError: There is no such command.
@@ -69,7 +69,7 @@ def parse(text: str) -> tuple[str, str] | None:
 
 
 def help_lines() -> list[str]:
-    """All commands and keys."""
+    """Return the help for all commands and keys."""
     lines = [f"{key:30}{says}" for key, says in OTHER_KEYS]
     for command in COMMANDS:
         usage = f"/{command.name} {command.takes}".strip()
@@ -78,5 +78,5 @@ def help_lines() -> list[str]:
 
 
 def key_name(key: str) -> str:
-    """A key as it is written: Ctrl+R, Esc, F1."""
+    """Return a key as it is displayed: Ctrl+R, Esc, F1."""
     return "Esc" if key == "escape" else "+".join(part.capitalize() for part in key.split("+"))

@@ -1,4 +1,4 @@
-"""A conversation as a file: Markdown to read, or rows that a corpus takes."""
+"""Save a conversation as a file: Markdown to read, or rows for a corpus."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ NAMES = {"tuned": "Aelara", "base": "Base (adapter off)"}
 
 
 def save(exchanges: Sequence[Exchange], path: Path, *, replace: bool = False) -> str:
-    """Write a conversation, as rows where the name ends in ``.jsonl`` and as Markdown otherwise.
+    """Write a conversation, as rows if the name ends in ``.jsonl`` and as Markdown otherwise.
 
     Args:
         exchanges: Oldest first.
-        path: The file.
-        replace: Write over one that is there.
+        path: The file to write.
+        replace: Whether to overwrite an existing file.
 
     Returns:
-        What was written, in a line.
+        A one-line summary of what was written.
 
     Raises:
-        UserError: There is nothing to write, or the file is there or cannot be written.
+        UserError: There is nothing to write, the file already exists, or it cannot be written.
     """
     if path.exists() and not replace:
         raise UserError(f"{path}: this file is there already. Give another name.")
@@ -51,11 +51,11 @@ def save(exchanges: Sequence[Exchange], path: Path, *, replace: bool = False) ->
 
 
 def rows(exchanges: Sequence[Exchange]) -> list[Example]:
-    """Rows of a corpus: each whole reply with the turns before it.
+    """Return rows for a corpus: each complete reply with the turns before it.
 
-    Replies that were stopped or cut at the most tokens are no rows, for they would be learnt as if they ended there;
-    they remain in the context of those after them. Turns of earlier conversations stand in ``memory``, not in
-    ``context``: they belong to another conversation, which may be on the other side of a split.
+    Replies that were stopped or cut at the token limit do not become rows, since a model would learn to end there; they
+    remain in the context of later rows. Turns of earlier conversations go to ``memory``, not to ``context``: they are
+    part of another conversation, which may be on the other side of a split.
     """
     found = []
     context: tuple[Turn, ...] = ()
@@ -79,7 +79,7 @@ def rows(exchanges: Sequence[Exchange]) -> list[Example]:
 
 
 def as_markdown(exchanges: Sequence[Exchange]) -> str:
-    """A conversation to read, with how each reply was made."""
+    """Render a conversation for reading, with how each reply was made."""
     parts = []
     for exchange in exchanges:
         when = datetime.fromtimestamp(exchange.asked).astimezone().strftime("%Y-%m-%d %H:%M")
@@ -91,7 +91,7 @@ def as_markdown(exchanges: Sequence[Exchange]) -> str:
 
 
 def how_made(reply: SavedReply) -> str:
-    """How a reply ended and what it was made with, in a line."""
+    """Describe in one line how a reply ended and what it was made with."""
     ends = {"stopped": "stopped, ", "limit": "cut at the most tokens, "}
     gain = "—" if reply.gain is None else f"{reply.gain:+.3f} nats/token"
     remembered = f" + {len(reply.memory)} remembered" if reply.memory else ""

@@ -1,4 +1,4 @@
-"""Earlier conversations: a list that is searched while one types."""
+"""The list of earlier conversations, searched as the user types."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from rct_lightning.tui.chat.history import Found, History
 from rct_lightning.tui.chat.turns import Plain
 
 LONGEST = 200
-"""Characters of a text in the list."""
+"""Characters of a text shown in the list."""
 
 
 class Finding(ModalScreen[str | None]):
-    """Ends with the name of a conversation, or None.
+    """A screen that returns the name of a conversation, or None.
 
     Args:
-        history: To look in.
-        words: To look for.
+        history: The history to search.
+        words: Initial search words.
     """
 
     DEFAULT_CSS = """
@@ -50,7 +50,7 @@ class Finding(ModalScreen[str | None]):
         self.found: Sequence[Found] = ()
 
     def compose(self) -> ComposeResult:
-        """A line to type in, what was found, and how much."""
+        """Yield the search input, the results, and their count."""
         with Vertical():
             words = Input(self._words, placeholder="Words to look for", select_on_focus=False, compact=True)
             words.cursor_blink = False
@@ -60,7 +60,7 @@ class Finding(ModalScreen[str | None]):
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
-        """Look at once."""
+        """Search at once."""
         self._look(self._words)
 
     @on(Input.Changed)
@@ -82,7 +82,7 @@ class Finding(ModalScreen[str | None]):
         self.query_one(".count", Plain).put(f"{what}: {len(self.found)}. Enter opens the marked one.")
 
     def action_move(self, by: int) -> None:
-        """Mark the next one, or the one before; the words keep the keys."""
+        """Highlight the next or the previous result; the input keeps the focus."""
         options = self.query_one(OptionList)
         options.action_cursor_down() if by > 0 else options.action_cursor_up()
 

@@ -1,7 +1,7 @@
-"""What was said, kept in one SQLite file over all conversations.
+"""Chat history: all conversations in one SQLite file.
 
-An exchange is what the user said, with the replies to it; a conversation is a name that exchanges share. Nothing is
-overwritten: a reply that was made again is marked as replaced, and an exchange that was edited as withdrawn.
+An exchange is a message of the user with its replies; a conversation is a name that exchanges share. Nothing is
+overwritten: a regenerated reply marks the former one as replaced, and an edit marks the former exchange as withdrawn.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ MIGRATIONS = (
     CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)
     """,
 )
-"""Scripts that bring a file from one version to the next; ``PRAGMA user_version`` counts those that were run."""
+"""Scripts that migrate a file from one version to the next; ``PRAGMA user_version`` counts those that were run."""
 CURRENT = "NOT replies.replaced AND NOT exchanges.withdrawn AND replies.side = 'tuned'"
 JOINED = "replies JOIN exchanges ON exchanges.id = replies.exchange"
 SECONDS_TO_WAIT = 2.0
-"""For another chat that is writing to the file."""
+"""Time to wait for another chat that is writing to the file."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,14 @@ class SavedReply:
 
     Attributes:
         side: ``tuned`` or ``base``.
-        text: What was said, perhaps only in part.
+        text: The reply, possibly incomplete.
         how: ``eos``, ``turn``, ``limit`` or ``stopped``.
         model: SHA-256 of the adapter.
-        name: Of the run.
-        seed: It was drawn with.
-        settings: As they were.
-        tokens: Of the reply.
-        gain: Nats per token that the history gave it; None without a history.
+        name: Name of the run.
+        seed: Seed it was sampled with.
+        settings: The settings at the time.
+        tokens: Number of tokens of the reply.
+        gain: Gain of the reply from the history, nats per token; None without a history.
         turns: Earlier turns of the same conversation that were fed.
         memory: Turns of earlier conversations that were fed before them.
     """
@@ -79,7 +79,7 @@ class SavedReply:
 
 @dataclass(frozen=True)
 class Exchange:
-    """What the user said, when (Unix time), and the present replies to it, the tuned model's first."""
+    """A message of the user, its time (Unix time), and the current replies to it, the tuned model's first."""
 
     id: int
     conversation: str
@@ -89,12 +89,12 @@ class Exchange:
 
     @property
     def reply(self) -> SavedReply | None:
-        """The one that the conversation goes on from."""
+        """The reply that the conversation continues from."""
         return next((reply for reply in self.replies if reply.side == "tuned"), None)
 
     @property
     def turns(self) -> tuple[Turn, ...]:
-        """As context of what follows; empty where nothing was answered."""
+        """The exchange as context of later ones; empty if there is no reply."""
         if self.reply is None or not self.reply.text.strip():
             return ()
         return Turn("human", self.text), Turn("assistant", self.reply.text)
@@ -102,7 +102,7 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Found:
-    """A conversation in a list: its first exchange, or the one that was searched for."""
+    """A conversation in a list: its first exchange, or the one that matched the search."""
 
     conversation: str
     asked: float
@@ -111,13 +111,13 @@ class Found:
 
 
 class History:
-    """The file.
+    """The history file.
 
     Args:
-        path: Made where it is not there, for its owner alone; None keeps everything in memory.
+        path: Created if missing, readable by its owner only; None keeps everything in memory.
 
     Raises:
-        UserError: It cannot be opened, is of a newer version, or is no such file.
+        UserError: It cannot be opened, has a newer version, or is not a history file.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -141,7 +141,7 @@ class History:
         self.indexed = self._index()
 
     def _write_ahead(self) -> None:
-        """In WAL mode; unlike everything else, SQLite does not wait for another chat that is just doing the same."""
+        """Switch to WAL mode, retrying: here SQLite does not wait by itself for another chat that is doing the same."""
         until = time.monotonic() + SECONDS_TO_WAIT
         while True:
             try:
@@ -158,7 +158,7 @@ class History:
 
     def _migrate(self) -> None:
         with self._transaction() as db:
-            version = self._version()  # only now: another chat may have done it meanwhile
+            version = self._version()  # read only now: another chat may have migrated it meanwhile
             if version > len(MIGRATIONS):
                 raise sqlite3.DatabaseError(f"it has version {version}, and this program knows {len(MIGRATIONS)}")
             for script in MIGRATIONS[version:]:
@@ -167,7 +167,7 @@ class History:
             db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
     def _index(self) -> bool:
-        """Whether words are looked up in an index (FTS5); a build of SQLite without it reads all texts instead."""
+        """Create the word index (FTS5) and return True; without FTS5 return False: search then reads all texts."""
         try:
             with self._transaction() as db:
                 db.execute("CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (text)")
@@ -183,7 +183,7 @@ class History:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """All of it, or none."""
+        """Run a transaction: all or nothing."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield self._db
@@ -201,13 +201,13 @@ class History:
             raise UserError(f"{self.path}: this could not be kept ({error}).") from None
 
     def close(self) -> None:
-        """Nothing more is read or written."""
+        """Close the file."""
         self._db.close()
 
     # --- writing ----------------------------------------------------------------------------------------------------
 
     def ask(self, conversation: str, text: str, asked: float, instead_of: Exchange | None = None) -> Exchange:
-        """Keep what the user says, perhaps instead of an exchange that is withdrawn."""
+        """Store the user's message, optionally in place of an exchange that is withdrawn."""
         with self._writing() as db:
             if instead_of is not None:
                 db.execute("UPDATE exchanges SET withdrawn = 1 WHERE id = ?", (instead_of.id,))
@@ -218,12 +218,12 @@ class History:
         return Exchange(number, conversation, asked, text)
 
     def withdraw(self, exchange: Exchange) -> None:
-        """Take back what was not answered."""
+        """Withdraw an exchange that was not answered."""
         with self._writing() as db:
             db.execute("UPDATE exchanges SET withdrawn = 1 WHERE id = ?", (exchange.id,))
 
     def answer(self, exchange: Exchange, replies: Sequence[SavedReply]) -> Exchange:
-        """Keep the replies to what the user said; former ones are replaced."""
+        """Store the replies to an exchange; former replies are marked as replaced."""
         with self._writing() as db:
             db.execute("UPDATE replies SET replaced = 1 WHERE exchange = ?", (exchange.id,))
             for reply in replies:
@@ -242,34 +242,34 @@ class History:
         return replace(exchange, replies=tuple(replies))
 
     def delete(self, conversation: str) -> None:
-        """Remove a conversation, with what was replaced and withdrawn in it, from the disk as well."""
+        """Delete a conversation, including replaced and withdrawn parts, from the disk as well."""
         chosen = f"SELECT replies.id FROM {JOINED} WHERE conversation = ?"
         with self._writing() as db:
             if self.indexed:
                 db.execute(f"DELETE FROM words WHERE rowid IN ({chosen})", (conversation,))
-                db.execute("INSERT INTO words (words) VALUES ('optimize')")  # else the index keeps deleted words
+                db.execute("INSERT INTO words (words) VALUES ('optimize')")  # otherwise the index keeps deleted words
             db.execute("DELETE FROM exchanges WHERE conversation = ?", (conversation,))
         self._rows("PRAGMA wal_checkpoint (TRUNCATE)")
 
     def keep_setting(self, name: str, value: str) -> None:
-        """Keep a setting for later sessions."""
+        """Store a setting for later sessions."""
         with self._writing() as db:
             db.execute("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", (name, value))
 
     def forget_settings(self, names: Iterable[str]) -> None:
-        """Settings are what the program begins with again."""
+        """Delete stored settings, so that the program's defaults apply again."""
         with self._writing() as db:
             db.executemany("DELETE FROM settings WHERE name = ?", [(name,) for name in names])
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
     def kept_settings(self) -> dict[str, str]:
-        """What was kept, by name, as it was typed."""
+        """Return the stored settings by name, as they were typed."""
         texts = "typeof(name) = 'text' AND typeof(value) = 'text'"
         return dict(self._rows(f"SELECT name, value FROM settings WHERE {texts} ORDER BY name"))
 
     def exchanges(self, conversation: str) -> list[Exchange]:
-        """A conversation, oldest first."""
+        """Return the exchanges of a conversation, oldest first."""
         rows = self._rows(
             "SELECT id, conversation, asked, text FROM exchanges WHERE conversation = ? AND NOT withdrawn ORDER BY id",
             conversation,
@@ -277,7 +277,7 @@ class History:
         return [self._exchange(*row) for row in rows]
 
     def remembered(self, model: str, count: int, *, but: str) -> list[Exchange]:
-        """The newest exchanges with a model in other conversations that were answered to the end, oldest first."""
+        """Return the newest exchanges with a model in other conversations, except stopped replies, oldest first."""
         rows = self._rows(
             f"SELECT exchanges.id, conversation, asked, exchanges.text FROM {JOINED} WHERE {CURRENT} AND model = ? "
             f"AND conversation != ? AND how != 'stopped' AND trim(replies.text) != '' "
@@ -289,13 +289,13 @@ class History:
         return [self._exchange(*row) for row in reversed(rows)]
 
     def conversations(self, limit: int = 100) -> list[Found]:
-        """All of them by their first exchange, the newest first."""
+        """List conversations by their first exchange, newest first."""
         return self._found(
             f"exchanges.id IN (SELECT min(exchanges.id) FROM {JOINED} WHERE {CURRENT} GROUP BY conversation)", (), limit
         )
 
     def search(self, words: str, limit: int = 100) -> list[Found]:
-        """Exchanges that hold all words, the last of them perhaps only its beginning; the newest first."""
+        """Find exchanges that contain all words, the last of which may be a prefix; newest first."""
         wanted = re.findall(r"\w+", words)
         if not wanted:
             return []
@@ -338,7 +338,7 @@ def _reply(side: str, text: str, how: str, model: str, name: str, seed: int, set
 
 
 def history_file() -> Path:
-    """The user's history: in the folder that the environment variable RCT_DATA_DIR names, or the user's data folder."""
+    """Return the path of the user's history: in the folder named by RCT_DATA_DIR, or in the user's data folder."""
     import platformdirs
 
     own = os.environ.get("RCT_DATA_DIR")
@@ -347,7 +347,7 @@ def history_file() -> Path:
 
 
 def _made(path: Path | None) -> str:
-    """The file, made for its owner alone where it is not there."""
+    """Create the file, readable by its owner only, if it is missing."""
     if path is None:
         return ":memory:"
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

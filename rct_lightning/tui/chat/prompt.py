@@ -1,4 +1,4 @@
-"""Where the user types."""
+"""The text area that the user types in."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from rct_lightning.sanitize import printable
 
 
 class Prompt(TextArea):
-    """Several lines that grow with the text; Enter sends, Ctrl+J breaks the line.
+    """Several lines that grow with the text; Enter sends, Ctrl+J inserts a line break.
 
-    What is pasted passes the sanitiser: a pasted text is somebody's, and is shown.
+    Pasted text is sanitised: it may come from anyone, and it is displayed.
     """
 
     DEFAULT_CSS = "Prompt { height: auto; min-height: 3; max-height: 10; }"
-    BINDINGS: ClassVar[list[BindingType]] = [  # before TextArea, which would take Enter for a line's end
+    BINDINGS: ClassVar[list[BindingType]] = [  # before TextArea's own, which would insert a line break on Enter
         Binding("enter", "send", "Send", show=False, priority=True),
         Binding("ctrl+j,shift+enter,alt+enter", "newline", "Break the line", show=False, priority=True),
         Binding("pageup", "app.page(-1)", "Up", show=False, priority=True),
@@ -27,7 +27,7 @@ class Prompt(TextArea):
     ]
 
     class Sent(Message):
-        """Something is to be sent."""
+        """A text was submitted."""
 
         def __init__(self, text: str) -> None:
             super().__init__()
@@ -35,13 +35,13 @@ class Prompt(TextArea):
 
     def __init__(self) -> None:
         super().__init__(placeholder="Enter sends, Ctrl+J breaks the line, /help", highlight_cursor_line=False)
-        self.cursor_blink = False  # nothing moves while nobody does anything
+        self.cursor_blink = False  # nothing on the screen moves while the user is idle
 
     def action_send(self) -> None:
-        """Hand the text over; it stays until it is taken.
+        """Submit the text; it stays until it is accepted.
 
-        Textual looks for such a binding when a key arrives, and letters are put in when their turn comes: of what is
-        typed faster than that, those before Enter are waited for.
+        Textual resolves such a binding when the key arrives but inserts letters later, when their turn comes; deferring
+        the submission too keeps letters that were typed quickly before Enter.
         """
         self.call_later(self._send)
 
@@ -50,19 +50,19 @@ class Prompt(TextArea):
             self.post_message(self.Sent(self.text))
 
     def action_newline(self) -> None:
-        """Break the line, behind the letters that were typed before."""
+        """Insert a line break, after the letters that were typed before it."""
         self.call_later(self._break)
 
     def _break(self) -> None:
         self.replace("\n", *self.selection, maintain_selection_offset=False)
 
     def put(self, text: str) -> None:
-        """Have a text to go on from."""
+        """Set a text to continue from."""
         self.text = text
         self.move_cursor(self.document.end)
 
     def on_paste(self, event: events.Paste) -> None:
-        """Take the printable part."""
+        """Insert the printable part of a paste."""
         event.prevent_default()
         event.stop()
         self.replace(printable(event.text), *self.selection, maintain_selection_offset=False)

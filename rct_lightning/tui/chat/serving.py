@@ -1,4 +1,4 @@
-"""The model's side of the chat: loads a run's model and answers. Heavy libraries are imported here alone."""
+"""The model's side of the chat: load a run's model and answer. Heavy libraries are imported only here."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from rct_lightning.trained import TrainedModel
 
 SHORTEST_REPLY = 16
-"""Tokens that a message leaves to its reply at least."""
+"""Minimum number of tokens left for a reply."""
 LOWER_PRIORITY = 5
-"""How much the model gives way to the screen where they share a core."""
+"""Niceness added to the model's process, so that the screen has priority on a shared core."""
 
 
 def serve(connection: Connection, run: str, which: WhichAdapter, accelerator: str) -> None:
-    """Load a run's model, say so, and answer questions until nobody asks any more."""
+    """Load a run's model, report it, and answer questions until the connection is closed."""
     _leave_the_terminal_alone()
     try:
         trained, loaded = load(run, which, accelerator)
     except UserError as error:
         connection.send(NotLoaded(str(error)))
         return
-    except Exception as error:  # of a library: a damaged file, too little memory
+    except Exception as error:  # raised by a library: a damaged file, too little memory
         connection.send(NotLoaded(f"{run}: the model could not be loaded ({type(error).__name__}: {error})."))
         return
     connection.send(loaded)
@@ -54,12 +54,12 @@ def serve(connection: Connection, run: str, which: WhichAdapter, accelerator: st
 
 
 def load(run: str, which: WhichAdapter = "last", accelerator: str = "auto") -> tuple[TrainedModel, Loaded]:
-    """A run's model, and what is told of it.
+    """Load a run's model; return it with its description.
 
     Raises:
-        UserError: There is no such run, it is damaged, or its base cannot be had.
+        UserError: There is no such run, it is damaged, or its base is unavailable.
     """
-    folder = find_run(run)  # before the libraries are: a mistake is told at once
+    folder = find_run(run)  # before the imports: a mistake is reported at once
 
     from rct_lightning.backbone import quiet_libraries
     from rct_lightning.trained import load_trained
@@ -73,12 +73,12 @@ def load(run: str, which: WhichAdapter = "last", accelerator: str = "auto") -> t
 
 
 def answer(trained: TrainedModel, question: Question, stopped: Callable[[], bool]) -> Iterator[Event]:
-    """What each side says, piece by piece, and how it ended.
+    """Yield each side's reply piece by piece, and how it ended.
 
     Args:
         trained: The model.
         question: What to answer.
-        stopped: Asked after every token.
+        stopped: Called after every token.
     """
     for side in question.sides:
         with _as_side(trained, side):
@@ -126,13 +126,13 @@ def _answer_of(
 
 
 def room_for(trained: TrainedModel, question: Question) -> tuple[int, int]:
-    """Tokens that the prompt may have, and tokens that the reply may have behind it.
+    """Return the maximum number of tokens of the prompt, and of the reply after it.
 
-    The reply is given what the settings ask for, but never at the cost of the user's present text: where that is long,
-    the reply is shorter. Earlier turns take what is left.
+    The reply gets what the settings ask for, but never at the expense of the user's current message: if that is long,
+    the reply is shorter. Earlier turns get what is left.
 
     Raises:
-        UserError: The text alone does not fit.
+        UserError: The message alone does not fit.
     """
     limit = getattr(trained.model.config, "max_position_embeddings", trained.config.data.max_seq_length)
     shortest = trained.template.shortest_prompt(question.text, trained.tokenizer)
@@ -147,13 +147,13 @@ def room_for(trained: TrainedModel, question: Question) -> tuple[int, int]:
 
 
 def history_gain(trained: TrainedModel, question: Question, reply: str, room: int, *, ended: bool) -> float | None:
-    """What the history gave the reply: s(y|h,x) - s(y|x), nats per token; None without a history or a reply.
+    """Compute the gain of the reply from the history: s(y|h,x) - s(y|x), nats per token; None without history or reply.
 
     Args:
-        trained: The model, as the side that answered.
+        trained: The model, set to the side that answered.
         question: x, and h: the turns that fit.
         reply: y.
-        room: Tokens of the prompt at most.
+        room: Maximum number of tokens of the prompt.
         ended: Whether y ends with EOS.
     """
     from rct_lightning.generation import undisturbed
@@ -174,7 +174,7 @@ def history_gain(trained: TrainedModel, question: Question, reply: str, room: in
 
 
 def _was_stopped(connection: Connection) -> bool:
-    """Whether word has come to stop; nothing else is sent while an answer is given, but that nobody hears it."""
+    """Return whether a stop was requested; Close exits, and any other message is discarded while an answer is given."""
     stopped = False
     while connection.poll():
         message = connection.recv()
@@ -185,7 +185,7 @@ def _was_stopped(connection: Connection) -> bool:
 
 
 def _leave_the_terminal_alone() -> None:
-    """Libraries print warnings and bars, and read keys; the terminal is the screen's."""
+    """Redirect the standard streams to the null device: libraries print and read, but the terminal is the screen's."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)

@@ -1,4 +1,4 @@
-"""What a chat knows: the present conversation, what is being asked, and what is kept. Nothing here draws."""
+"""The state of a chat: the current conversation, what is being asked, and what is kept. Nothing here draws."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Asking:
     """An exchange that is being answered.
 
     Attributes:
-        exchange: With the replies that it had before.
-        question: As it was asked.
+        exchange: The exchange with the replies that it had before.
+        question: The question as it was asked.
         memory: Turns of earlier conversations at the beginning of its context.
-        texts: What was said so far, by side.
-        replies: Those that are over.
+        texts: The text received so far, by side.
+        replies: The finished replies.
     """
 
     exchange: Exchange
@@ -39,11 +39,11 @@ class Session:
     """A conversation with a model.
 
     Args:
-        history: Where it is kept.
-        settings: To begin with.
-        clock: Unix time.
-        new_seed: Of a reply, where the settings leave it open.
-        new_name: Of a conversation.
+        history: Where the conversation is stored.
+        settings: Initial settings.
+        clock: Returns Unix time.
+        new_seed: Returns the seed of a reply, if the settings do not fix one.
+        new_name: Returns the name of a conversation.
     """
 
     def __init__(
@@ -63,11 +63,11 @@ class Session:
         self.begin()
 
     def begin(self) -> None:
-        """A conversation anew."""
+        """Begin a new conversation."""
         self.conversation, self.exchanges, self.editing = self.new_name(), list[Exchange](), None
 
     def open(self, conversation: str) -> None:
-        """Go on with an earlier conversation."""
+        """Continue an earlier conversation."""
         self.exchanges = self.history.exchanges(conversation)
         self.conversation, self.editing = conversation, None
 
@@ -85,13 +85,13 @@ class Session:
     # --- settings ---------------------------------------------------------------------------------------------------
 
     def set(self, name: str, value: str) -> str:
-        """Change a setting from the next reply on, and keep it for later sessions.
+        """Change a setting from the next reply on, and store it for later sessions.
 
         Returns:
             The setting's name and new value.
 
         Raises:
-            UserError: There is no such setting, it cannot have this value, or it could not be kept.
+            UserError: There is no such setting, it cannot have this value, or it could not be stored.
         """
         name = known(name)
         self.settings = self.settings.changed(name, value)
@@ -99,10 +99,10 @@ class Session:
         return f"{name} is {self.settings.written(name)}"
 
     def reset(self, name: str = "") -> None:
-        """A setting, or all of them, as the program begins with; what was kept of it is forgotten.
+        """Reset a setting, or all of them, to the program's default; the stored value is deleted.
 
         Raises:
-            UserError: There is no such setting, or it is still kept.
+            UserError: There is no such setting, or the stored value could not be deleted.
         """
         names = [known(name)] if name else list(RANGES)
         self.settings = replace(self.settings, **{each: getattr(Settings(), each) for each in names})
@@ -111,10 +111,10 @@ class Session:
     # --- asking -----------------------------------------------------------------------------------------------------
 
     def ask(self, text: str) -> Question:
-        """What the user says, kept and put to the model; an edited exchange is withdrawn for it.
+        """Store the user's message and return the question for the model; an exchange being edited is withdrawn.
 
         Raises:
-            UserError: There is no model, it is answering, there is nothing to say, or it could not be kept.
+            UserError: There is no model, it is answering, there is nothing to say, or the message could not be stored.
         """
         self._check_is_free()
         text = printable(text).strip()
@@ -129,7 +129,7 @@ class Session:
         return self._put(exchange, self.new_seed() if seed is None else seed)
 
     def again(self) -> Question:
-        """The newest exchange once more, with another seed: the next one where the settings fix it.
+        """Ask the newest exchange again with another seed; if the settings fix the seed, with the next one.
 
         Raises:
             UserError: There is no model, it is answering, or nothing was said.
@@ -142,7 +142,7 @@ class Session:
         return self._put(self.last, self.new_seed() if seed is None else seed)
 
     def edit(self) -> str:
-        """The newest thing that the user said: what is sent next stands in its place.
+        """Begin editing the user's newest message, which the next one sent replaces; return its text.
 
         Raises:
             UserError: The model is answering, or nothing was said.
@@ -168,17 +168,17 @@ class Session:
         self.asking = Asking(exchange, question, memory)
         return question
 
-    # --- being answered ---------------------------------------------------------------------------------------------
+    # --- receiving an answer ------------------------------------------------------------------------------------------
 
     def said(self, event: Said) -> str:
-        """What of a piece can be shown."""
+        """Add a piece of a reply; return the part of it that can be shown."""
         asking = self._asking
         text = asking.sanitizers.setdefault(event.side, Stream()).feed(event.text)
         asking.texts[event.side] = asking.texts.get(event.side, "") + text
         return text
 
     def ended(self, event: Ended) -> SavedReply:
-        """A reply that is over."""
+        """Finish a reply."""
         asking, model = self._asking, self.model
         assert model is not None
         sanitizer = asking.sanitizers.get(event.side, Stream())
@@ -202,12 +202,12 @@ class Session:
         return reply
 
     def done(self, event: Done) -> Exchange | None:
-        """Keep the replies; None where there are none and what was asked is taken back.
+        """Store the replies; return None if there are none and the exchange was withdrawn.
 
-        A reply that broke off is kept as one that was stopped.
+        A reply that broke off is stored as stopped.
 
         Raises:
-            UserError: They could not be kept.
+            UserError: They could not be stored.
         """
         asking = self._asking
         over = {reply.side for reply in asking.replies}

@@ -1,4 +1,4 @@
-"""What a person can set: how tokens are chosen, what is remembered, and whether the base answers as well."""
+"""The user's settings: how tokens are sampled, what is remembered, and whether the base answers as well."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from rct_lightning.reading import shown
 
 @dataclass(frozen=True)
 class Settings:
-    """How replies are made.
+    """How replies are generated.
 
     Attributes:
         temperature: 0 is greedy.
-        top_p: Share of the probability that tokens are drawn from.
-        repetition_penalty: 1 is none.
-        max_tokens: Tokens a reply at most.
-        seed: Of every reply; None draws one for each. Each is kept with its reply.
-        memory: Exchanges of earlier conversations that are fed before this one's; 0 is none.
-        compare: Whether the base (adapter off) answers beside the tuned model.
+        top_p: Share of the probability mass that tokens are sampled from.
+        repetition_penalty: 1 means none.
+        max_tokens: Maximum number of tokens of a reply.
+        seed: Seed of every reply; None draws one per reply. Each is stored with its reply.
+        memory: Number of exchanges of earlier conversations that are fed before the current one; 0 means none.
+        compare: Whether the base (adapter off) answers in addition to the tuned model.
     """
 
     temperature: float = 0.7
@@ -35,7 +35,7 @@ class Settings:
     compare: bool = False
 
     def changed(self, name: str, value: str) -> Settings:
-        """These settings with one other, given as text.
+        """Return these settings with one of them changed, given as text.
 
         Raises:
             UserError: There is no such setting, or it cannot have this value.
@@ -44,7 +44,7 @@ class Settings:
         return replace(self, **{name: RANGES[name].read(name, value.strip().lower())})
 
     def with_kept(self, kept: Mapping[str, str]) -> Settings:
-        """These settings with those of a file; what is no setting there, or an impossible one, is passed over."""
+        """Return these settings with stored ones applied; unknown or invalid ones are ignored."""
         found = self
         for name, value in kept.items():
             with suppress(UserError):
@@ -52,15 +52,15 @@ class Settings:
         return found
 
     def written(self, name: str) -> str:
-        """A setting's value as it can be typed."""
+        """Return a setting's value as it can be typed."""
         return _written(getattr(self, name))
 
     def lines(self) -> list[str]:
-        """Each setting with its value and range."""
+        """Return each setting with its value and range."""
         return [f"{name:19} {self.written(name):7} {RANGES[name].says}" for name in RANGES]
 
     def line(self) -> str:
-        """Those that matter, in a line."""
+        """Return the most important settings in one line."""
         seed = "" if self.seed is None else f", seed {self.seed}"
         penalty = "" if self.repetition_penalty == 1 else f", repetition {self.repetition_penalty:g}"
         compare = ", A/B" if self.compare else ""
@@ -69,7 +69,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Range:
-    """The values of a setting: numbers between two, and words that stand for one."""
+    """The values a setting can have: numbers in a range, and words that stand for a value."""
 
     kind: type
     least: float
@@ -78,10 +78,10 @@ class Range:
     says: str
 
     def read(self, name: str, value: str) -> Any:
-        """The value of a text.
+        """Parse a value.
 
         Raises:
-            UserError: It is none of this range.
+            UserError: The text is not a value of this range.
         """
         if value in self.words:
             return self.words[value]
@@ -109,7 +109,7 @@ RANGES = {
 
 
 def known(name: str) -> str:
-    """A setting's name, however it was typed.
+    """Return a setting's canonical name, however it was typed.
 
     Raises:
         UserError: There is no such setting.

@@ -1,7 +1,7 @@
-"""The way to the model: what is asked, what is told, and the process in which the model lives.
+"""The link to the model: questions, events, and the process in which the model runs.
 
-The process is spawned, so that the screen is drawn before any heavy library is imported, and a key never waits for
-one: importing torch holds Python's lock for seconds where it is done in a thread.
+The process is spawned, so that the screen is drawn before any heavy library is imported, and no key waits for one:
+importing torch in a thread would hold Python's lock for seconds.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ SECONDS_TO_END = 1.0
 Side = Literal["tuned", "base"]
 """The adapter on, or off."""
 How = Literal["eos", "turn", "limit", "stopped"]
-"""How a reply ended: by EOS, where a next turn would begin, at the most tokens, or because it was stopped."""
+"""How a reply ended: at EOS, where a next turn would begin, at the token limit, or because it was stopped."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of the model.
+    """A question for the model.
 
     Attributes:
-        text: The user's.
-        context: Earlier turns, oldest first; the oldest are dropped where they do not fit.
-        seed: The same for all sides.
-        settings: How tokens are chosen.
-        sides: Who answers, one after the other.
+        text: The user's message.
+        context: Earlier turns, oldest first; the oldest are dropped if they do not fit.
+        seed: The seed, the same for all sides.
+        settings: How tokens are sampled.
+        sides: The sides that answer, one after the other.
     """
 
     text: str
@@ -47,12 +47,12 @@ class Question:
 
 @dataclass(frozen=True)
 class Stop:
-    """End the present answer within one token."""
+    """Request to end the current answer within one token."""
 
 
 @dataclass(frozen=True)
 class Close:
-    """Nobody asks any more."""
+    """Request to end the process."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,10 @@ class Loaded:
     """The model is ready.
 
     Attributes:
-        model: SHA-256 of the adapter, by which it is remembered wherever its folder goes.
-        name: Of its run.
+        model: SHA-256 of the adapter, which identifies it wherever its folder is moved.
+        name: Name of its run.
         base: Name of its base.
-        device: Where it is.
+        device: Device it is on.
     """
 
     model: str
@@ -74,7 +74,7 @@ class Loaded:
 
 @dataclass(frozen=True)
 class NotLoaded:
-    """There is no model, and why."""
+    """The model could not be loaded, and why."""
 
     why: str
 
@@ -89,14 +89,14 @@ class Said:
 
 @dataclass(frozen=True)
 class Ended:
-    """A reply is over.
+    """A reply has ended.
 
     Attributes:
-        side: Whose.
-        how: By what.
-        tokens: Of the reply.
-        turns_cut: The oldest turns that did not fit.
-        gain: Nats per token that the history gave it (docs/chat.md); None without a history.
+        side: The side that replied.
+        how: How it ended.
+        tokens: Number of tokens of the reply.
+        turns_cut: Number of oldest turns that did not fit.
+        gain: Gain of the reply from the history, nats per token (docs/chat.md); None without a history.
     """
 
     side: Side
@@ -108,38 +108,38 @@ class Ended:
 
 @dataclass(frozen=True)
 class Done:
-    """Everybody has answered, or ``failed`` says why not."""
+    """All sides have answered, or ``failed`` says why not."""
 
     failed: str = ""
 
 
 Event = Loaded | NotLoaded | Said | Ended | Done
 Tell = Callable[[Event], None]
-"""Takes events, from any thread."""
+"""A callback for events, callable from any thread."""
 
 
 class Speaker(Protocol):
-    """Somebody who answers."""
+    """Answers questions."""
 
     def start(self, tell: Tell) -> None:
-        """Get ready; ends with :class:`Loaded` or :class:`NotLoaded`."""
+        """Prepare; ends with :class:`Loaded` or :class:`NotLoaded`."""
 
     def ask(self, question: Question) -> None:
         """Answer: :class:`Said` and :class:`Ended` for each side, then :class:`Done`."""
 
     def stop(self) -> None:
-        """End the present answer within one token."""
+        """End the current answer within one token."""
 
     def close(self) -> None:
-        """Nobody asks any more."""
+        """Release the model."""
 
 
 class ProcessSpeaker:
-    """A run's model in a process of its own.
+    """A run's model in its own process.
 
     Args:
         run: A run's folder, or ``latest``.
-        which: Its last adapter or the one of its best evaluation.
+        which: The run's last adapter, or that of its best evaluation.
         accelerator: auto, cpu, gpu or mps.
     """
 
@@ -155,10 +155,10 @@ class ProcessSpeaker:
         spawn = multiprocessing.get_context("spawn")
         self._connection, theirs = spawn.Pipe()
         process = spawn.Process(target=serve, args=(theirs, *self._model), daemon=True, name="rct-chat-model")
-        with redirect_stderr(sys.__stderr__):  # Textual's has no descriptor, and spawning hands it on
+        with redirect_stderr(sys.__stderr__):  # Textual's stream has no descriptor, and spawning inherits it
             process.start()
         self._process = process
-        theirs.close()  # so that its end is seen here
+        theirs.close()  # so that the end of the process is noticed here
         threading.Thread(target=self._listen, args=(tell,), daemon=True).start()
 
     def ask(self, question: Question) -> None:
@@ -166,11 +166,11 @@ class ProcessSpeaker:
         self._send(question)
 
     def stop(self) -> None:
-        """Send word."""
+        """Request to end the current answer."""
         self._send(Stop())
 
     def close(self) -> None:
-        """Let the process end; where it is still loading and hears nothing, end it."""
+        """Ask the process to end; terminate it if it does not, such as while it is still loading."""
         process, self._process = self._process, None
         if process is not None:
             self._send(Close())
@@ -180,7 +180,7 @@ class ProcessSpeaker:
 
     def _send(self, message: Question | Stop | Close) -> None:
         assert self._connection is not None
-        with suppress(OSError):  # it has ended, which _listen tells
+        with suppress(OSError):  # the process has ended, which _listen reports
             self._connection.send(message)
 
     def _listen(self, tell: Tell) -> None:

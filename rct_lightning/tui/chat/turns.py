@@ -1,4 +1,4 @@
-"""What was said, on the screen. No text here is ever read as Textual's own markup."""
+"""The conversation on the screen. No text here is ever interpreted as Textual's own markup."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from rct_lightning.tui.chat.history import Exchange, SavedReply
 from rct_lightning.tui.chat.speaker import Side
 
 SECONDS_A_FRAME = 1 / 12
-"""Between two drawings of what was said meanwhile: the screen's work does not grow with the model's speed."""
+"""Between two draws of new text: the screen's work does not grow with the model's speed."""
 SHARE_FOR_DRAWING = 1 / 6
-"""Of the time, at most: a long list takes long to draw anew, and a key waits where it comes meanwhile."""
+"""Maximum share of the time: a long list takes long to redraw, and a key pressed meanwhile has to wait."""
 SECONDS_AFTER_A_KEY, SECONDS_WITHOUT_DRAWING = 0.15, 0.5
-"""While somebody types, drawing waits for a pause; but not longer than the second."""
+"""While the user types, drawing waits for a pause, but for no longer than the second value."""
 MOST_BLOCKS = 300
-"""Paragraphs, items and cells of a reply."""
+"""Maximum number of paragraphs, items and cells of a reply."""
 SHOWN_AS_WRITTEN = ("link", "image", "autolink", "reference", "html_inline", "html_block", "entity")
-"""Markdown that would hide a destination, a picture's address, a comment, or a control character (``&#8238;``)."""
+"""Markdown that would hide a destination, an image's address, a comment, or a control character (``&#8238;``)."""
 
 
 class Parser(MarkdownIt):
-    """Markdown without links, pictures, HTML and entities: they are shown as they were written.
+    """Markdown without links, images, HTML and entities: these are shown as written.
 
-    So is the whole text where it would make more than :data:`MOST_BLOCKS` of them, each a widget: a reply that lists
-    without end must not hold up the keys.
+    So is the whole text if it has more than :data:`MOST_BLOCKS` blocks, since each becomes a widget: a reply with an
+    endless list must not delay the keys.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Parser(MarkdownIt):
         self.enable(["table", "strikethrough"]).disable(SHOWN_AS_WRITTEN)
 
     def parse(self, src: str, env: EnvType | None = None) -> list[Token]:
-        """Tokens of a text."""
+        """Return the tokens of a text."""
         tokens = super().parse(src, env)
         if sum(token.block and token.nesting >= 0 for token in tokens) <= MOST_BLOCKS:
             return tokens
@@ -54,16 +54,16 @@ class Parser(MarkdownIt):
 
 
 class Code(MarkdownFence):
-    """Code as it stands: what language a reply claims would choose what reads it."""
+    """Code without highlighting: the language that a reply claims would select the lexer that parses it."""
 
     @classmethod
     def highlight(cls, code: str, language: str, ansi: bool = False, dark: bool = False) -> Content:
-        """No colours."""
+        """Return the code without colours."""
         return Content(code)
 
 
 class Written(Markdown):
-    """A reply's Markdown."""
+    """A reply rendered as Markdown."""
 
     DEFAULT_CSS = "Written { padding: 0; margin: 0; }"
     BLOCKS: dict[str, type[MarkdownBlock]] = {**Markdown.BLOCKS, "fence": Code, "code_block": Code}
@@ -73,7 +73,7 @@ class Written(Markdown):
 
 
 class Plain(Static):
-    """A text as it stands."""
+    """A text shown literally."""
 
     DEFAULT_CSS = "Plain { height: auto; }"
 
@@ -81,12 +81,12 @@ class Plain(Static):
         super().__init__(Content(text), markup=False, classes=classes, id=id)
 
     def put(self, text: str) -> None:
-        """Another text."""
+        """Replace the text."""
         self.update(Content(text))
 
 
 class ReplyView(Vertical):
-    """A reply: who says it, the text as it grows, and how it was made."""
+    """A reply: its speaker, the text as it grows, and how it was made."""
 
     DEFAULT_CSS = """
     ReplyView { height: auto; width: 1fr; padding: 0 1 0 0; }
@@ -104,28 +104,28 @@ class ReplyView(Vertical):
         self._timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
-        """Name, text, and how it was made."""
+        """Yield name, text, and how it was made."""
         yield Plain(NAMES[self.side], classes="who")
         yield Written(self.text)
         yield Plain(_made(self.saved) if self.saved else "writing ...", classes="made")
 
     def on_mount(self) -> None:
-        """Look for new text while it is written."""
+        """Poll for new text while the reply is being written."""
         if self.saved is None:
             self._timer = self.set_interval(SECONDS_A_FRAME, self._draw)
 
     def say(self, text: str) -> None:
-        """Some more of it."""
+        """Append text."""
         self.text += text
 
     def give_way(self) -> None:
-        """A key was pressed, and perhaps the next one comes soon."""
+        """Postpone drawing after a key press, since another may follow soon."""
         now = time.monotonic()
         if now - self._rested < SECONDS_WITHOUT_DRAWING:
             self._rests_until = max(self._rests_until, now + SECONDS_AFTER_A_KEY)
 
     async def finish(self, saved: SavedReply) -> None:
-        """The whole reply, drawn anew: a part of a table or a list may have looked otherwise."""
+        """Show the whole reply, redrawn: an incomplete table or list may have been rendered differently."""
         if self._timer is not None:
             self._timer.stop()
         self.query_one(".made", Plain).put(_made(saved))
@@ -144,13 +144,13 @@ class ReplyView(Vertical):
         self.call_after_refresh(self._rest)
 
     def _rest(self) -> None:
-        """It is on the screen: the longer it took, the longer until the next time."""
+        """Pause after a draw: the longer it took, the longer the pause."""
         now = self._rested = time.monotonic()
         self._rests_until = now + (now - self._begun) * (1 / SHARE_FOR_DRAWING - 1)
 
 
 class ExchangeView(Vertical):
-    """What the user said, and the replies to it, side by side where there are two."""
+    """The user's message and its replies, side by side if there are two."""
 
     DEFAULT_CSS = """
     ExchangeView { height: auto; margin: 0 0 1 0; }
@@ -164,25 +164,25 @@ class ExchangeView(Vertical):
         self._views = [ReplyView(side) for side in sides] or self._kept()
 
     def compose(self) -> ComposeResult:
-        """Both."""
+        """Yield the message and its replies."""
         yield Plain(self.exchange.text, classes="you")
         yield Container(*self._views, classes="sides")
 
     async def answer_again(self, sides: Sequence[Side]) -> None:
-        """Make room for new replies."""
+        """Replace the replies by new ones."""
         await self._show([ReplyView(side) for side in sides])
 
     async def put_back(self) -> None:
-        """The replies that were there before."""
+        """Restore the former replies."""
         await self._show(self._kept())
 
     def give_way(self) -> None:
-        """To somebody who types."""
+        """Postpone drawing while the user types."""
         for view in self._views:
             view.give_way()
 
     def view(self, side: Side) -> ReplyView:
-        """The reply of a side."""
+        """Return the reply of a side."""
         return next(view for view in self._views if view.side == side)
 
     def _kept(self) -> list[ReplyView]:

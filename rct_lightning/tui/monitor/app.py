@@ -1,4 +1,4 @@
-"""The Textual application: one screen over a run, its tabs, its keys."""
+"""The Textual application: one screen for a run, with its tabs and keys."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ unknown    on another machine, or nothing was noted
 
 
 class Help(ModalScreen[None]):
-    """Keys and words."""
+    """Help on keys and terms."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark,escape,q", "dismiss", "Back"),
@@ -52,19 +52,19 @@ class Help(ModalScreen[None]):
     """
 
     def compose(self) -> ComposeResult:
-        """One text that scrolls."""
+        """Yield one scrolling text."""
         with VerticalScroll(id="help"):
             yield Static(HELP, markup=False)
 
 
 class Monitor(App[None]):
-    """Shows a run, and looks anew every half second.
+    """Shows a run, and refreshes every half second.
 
     Args:
-        run: The run.
-        other: One to compare it with.
-        surroundings: Clock and processes.
-        every: Seconds between two looks; None for none but when a key asks.
+        run: The run to show.
+        other: A run to compare it with.
+        surroundings: Clock and process lookup.
+        every: Seconds between two refreshes; None refreshes only on a key.
     """
 
     ENABLE_COMMAND_PALETTE = False
@@ -77,9 +77,9 @@ class Monitor(App[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "Quit"),
-        Binding("ctrl+c", "quit", show=False, priority=True),  # it only looks on: there is nothing to lose
+        Binding("ctrl+c", "quit", show=False, priority=True),  # the monitor only watches: there is nothing to lose
         Binding("question_mark", "help", "Help", key_display="?"),
-        Binding("right", "turn(1)", "Next tab", show=False, priority=True),  # a container would scroll
+        Binding("right", "turn(1)", "Next tab", show=False, priority=True),  # a container would scroll instead
         Binding("left", "turn(-1)", "Tab before", show=False, priority=True),
         Binding("l", "log", "Log"),
         Binding("s", "smooth", "Smooth"),
@@ -101,15 +101,15 @@ class Monitor(App[None]):
         self.watches = [Watch(each, self.surroundings) for each in (run, other) if each is not None]
         self.views: list[View] = []
         self.options, self.tab = Options(), "Curves" if other is None else "Compare"
-        self._drawn: object = None  # of what the panel was made
+        self._drawn: object = None  # what the panel was last drawn from
 
     @property
     def tabs(self) -> list[str]:
-        """Those that there are: Compare asks for a second run."""
+        """The available tabs: Compare needs a second run."""
         return [name for name in TABS if name != "Compare" or len(self.watches) > 1]
 
     def compose(self) -> ComposeResult:
-        """Header, tabs, the panel, keys."""
+        """Yield header, tabs, panel and keys."""
         yield Static(id="header", markup=False)
         yield Static(id="tabs", markup=False)
         with VerticalScroll():
@@ -117,17 +117,17 @@ class Monitor(App[None]):
         yield Footer(compact=True)
 
     def on_mount(self) -> None:
-        """The first look is before the first paint."""
+        """Read the run before the first paint."""
         self.look()
         if self.every is not None:
             self.set_interval(self.every, self.look)
 
     def on_resize(self, event: Resize) -> None:
-        """Everything is drawn for its width."""
+        """Redraw everything for the new width."""
         self.call_after_refresh(self.show)
 
     def on_unmount(self) -> None:
-        """Nothing is read on."""
+        """Stop reading."""
         for watch in self.watches:
             watch.close()
 
@@ -141,7 +141,7 @@ class Monitor(App[None]):
         self.show()
 
     def show(self) -> None:
-        """Draw what is known."""
+        """Draw the current views."""
         if not self.views:
             return
         width = self.size.width
@@ -151,34 +151,34 @@ class Monitor(App[None]):
         seen = [(id(v.state), v.state.events, v.samples, v.kept, v.findings) for v in self.views]
         spoken = [view.verdict for view in self.views] if self.tab == "Alerts" else None
         asked = (self.tab, self.options, place.size, seen, spoken)
-        if asked != self._drawn:  # the clock alone moves no curve
+        if asked != self._drawn:  # the clock alone changes no curve
             self._drawn = asked
             panel = TABS[self.tab](self.views, max(place.size.width - 1, 1), max(place.size.height, 1), self.options)
             self.query_one("#panel", Static).update(panel)
 
     def action_tab(self, name: str) -> None:
-        """Show a tab, from its top."""
+        """Show a tab from its top."""
         if name in self.tabs:
             self.tab = name
             self.query_one(VerticalScroll).scroll_home(animate=False)
             self.show()
 
     def action_turn(self, by: int) -> None:
-        """The next tab, or the one before."""
+        """Show the next tab, or the previous one."""
         self.action_tab(self.tabs[(self.tabs.index(self.tab) + by) % len(self.tabs)])
 
     def action_log(self) -> None:
-        """Logarithmic heights, or not."""
+        """Toggle logarithmic heights."""
         self.options = Options(not self.options.log, self.options.smooth)
         self.show()
 
     def action_smooth(self) -> None:
-        """Smoothed curves, or not."""
+        """Toggle smoothed curves."""
         self.options = Options(self.options.log, not self.options.smooth)
         self.show()
 
     def action_other_run(self, by: int) -> None:
-        """The run before or behind this one in its folder."""
+        """Switch to the previous or next run in the same folder."""
         run = self.watches[0].run
         found = runs_beside(run)
         at = [each.root for each in found].index(run.root.absolute()) + by
@@ -195,5 +195,5 @@ class Monitor(App[None]):
         self.look()
 
     def action_help(self) -> None:
-        """Keys and words."""
+        """Show the help."""
         self.push_screen(Help())

@@ -1,4 +1,4 @@
-"""Charts: which figures are drawn together, and where on a screen of a given size."""
+"""Charts: which figures are drawn together, and how they are arranged on a screen of a given size."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rct_lightning.tui.monitor.state import (
 from rct_lightning.tui.monitor.view import View
 
 NARROWEST, LOWEST, MOST_ACROSS = 38, 7, 3
-"""Columns and lines of a chart, and how many stand side by side."""
+"""Minimum columns and lines of a chart, and maximum number side by side."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Options:
     """How curves are drawn.
 
     Attributes:
-        log: With logarithmic heights.
-        smooth: Smoothed, instead of every value's extremes.
+        log: Whether heights are logarithmic.
+        smooth: Whether curves are smoothed, instead of showing every value's extremes.
     """
 
     log: bool = False
@@ -38,7 +38,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure's curves: of training, and where there is one of evaluation."""
+    """A figure's curves: of training and, where it exists, of evaluation."""
 
     title: str
     train: str
@@ -58,17 +58,17 @@ GRADIENTS = (
     *(Chart(f"cosine with LM, {name}", f"train/grad/{name}_cosine_lm") for name in TERMS),
 )
 FIRST, SECOND = ("cyan", "yellow", "o"), ("magenta", "green", "x")
-"""Colours of a run's training and evaluation, and the mark of the latter."""
+"""Colours of a run's training and evaluation curves, and the mark of the latter."""
 
 
 def charts(chosen: Sequence[Chart], views: Sequence[View], width: int, height: int, options: Options) -> Text:
-    """Charts side by side and below each other, as many lines as whole ones need.
+    """Arrange charts in rows, with as many lines as complete charts need.
 
     Args:
-        chosen: Which; those that neither run has figures of are left out, but for the first.
-        views: A run, or two that are laid over each other.
+        chosen: Charts to draw; those without data in either run are left out, except the first.
+        views: One run, or two that are overlaid.
         width: Columns.
-        height: Lines that can be seen at once.
+        height: Lines that are visible at once.
         options: How they are drawn.
     """
     drawn = {key for view in views for key in view.state.curves}
@@ -86,7 +86,7 @@ def charts(chosen: Sequence[Chart], views: Sequence[View], width: int, height: i
 
 
 def _chart(chart: Chart, views: Sequence[View], width: int, height: int, options: Options) -> list[list[Cell]]:
-    """A title with the newest figures, and the curves below."""
+    """Draw a title with the newest figures, and the curves below it."""
     lines, title = [], [(chart.title, "bold")]
     for view, (train, held, mark) in zip(views, (FIRST, SECOND), strict=False):
         for key, color, sign in ((chart.train, train, ""), (chart.held, held, mark)):
@@ -100,7 +100,7 @@ def _chart(chart: Chart, views: Sequence[View], width: int, height: int, options
 
 
 def _caption(chart: Chart, mark: str, runs: int) -> str:
-    """What a figure in the title is; of two runs there is room for the marks alone."""
+    """Label a figure in the title; with two runs there is only room for the marks."""
     if mark:
         return f"{mark} eval " if runs == 1 else f"{mark} "
     return "train " if runs == 1 and chart.held else ""
@@ -109,7 +109,7 @@ def _caption(chart: Chart, mark: str, runs: int) -> str:
 def _line(state: RunState, key: str, color: str, options: Options, mark: str) -> Line:
     curve = state.curves[key]
     lost = [stretch.last for stretch in curve.stretches if stretch.lost]
-    if mark:  # evaluations are few: each stretch's mean, none is hidden by a smoothed one
+    if mark:  # evaluations are few: each stretch's mean is shown, none smoothed away
         return Line([(s.last, s.mean, s.mean) for s in curve.stretches if s.count], color, mark, lost)
     if options.smooth:
         return Line([(step, value, value) for step, value in curve.smoothed()], color, lost=lost)
@@ -117,7 +117,7 @@ def _line(state: RunState, key: str, color: str, options: Options, mark: str) ->
 
 
 def _write(text: Text, cells: Sequence[Cell]) -> None:
-    """A line of cells, those of one colour together."""
+    """Append a line of cells, merging neighbours of one colour."""
     run, color = "", ""
     for character, wanted in [*cells, ("\n", "end")]:
         if wanted != color:

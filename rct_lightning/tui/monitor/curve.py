@@ -1,4 +1,4 @@
-"""A curve of any length in bounded memory: neighbours are put together, and their extremes are kept."""
+"""A curve of any length in bounded memory: neighbouring points are merged, and their extremes are kept."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 MOST = 512
-"""Stretches a curve is kept in."""
+"""Maximum number of stretches per curve."""
 
 
 @dataclass(slots=True)
@@ -14,13 +14,13 @@ class Stretch:
     """Some consecutive points.
 
     Attributes:
-        first: Step of the first of them.
-        last: Step of the last.
-        low: The lowest value that is a number.
-        high: The highest.
-        total: Sum of those that are numbers.
-        count: How many are.
-        lost: How many are NaN or infinite.
+        first: Step of the first point.
+        last: Step of the last point.
+        low: The lowest finite value.
+        high: The highest finite value.
+        total: Sum of the finite values.
+        count: Number of finite values.
+        lost: Number of values that are NaN or infinite.
     """
 
     first: int
@@ -33,11 +33,11 @@ class Stretch:
 
     @property
     def mean(self) -> float:
-        """Of at least one number."""
+        """Mean of the finite values; requires at least one."""
         return self.total / self.count
 
     def take_in(self, other: Stretch) -> None:
-        """The stretch behind this one."""
+        """Merge the next stretch into this one."""
         self.last = other.last
         self.low, self.high = min(self.low, other.low), max(self.high, other.high)
         self.total, self.count, self.lost = self.total + other.total, self.count + other.count, self.lost + other.lost
@@ -45,12 +45,12 @@ class Stretch:
 
 @dataclass(slots=True)
 class Curve:
-    """Values by step; from ``most`` stretches on each holds twice as many points, and a spike stays what it was.
+    """Values by step; each time ``most`` stretches are full, each is merged with its neighbour; spikes are preserved.
 
     Attributes:
-        stretches: In order of their steps.
-        newest: The last value, be it a number or not; None before the first.
-        step: Of the last value.
+        stretches: The stretches in order of their steps.
+        newest: The last value, finite or not; None before the first.
+        step: Step of the last value.
     """
 
     most: int = MOST
@@ -61,7 +61,7 @@ class Curve:
     _room: int = 0  # points that the last stretch can still take
 
     def add(self, step: int, value: float) -> None:
-        """The next point."""
+        """Add the next point."""
         self.newest, self.step = value, step
         if self._room == 0:
             if len(self.stretches) >= self.most:
@@ -88,10 +88,10 @@ class Curve:
         self._width *= 2
 
     def smoothed(self, share: float = 0.1) -> list[tuple[int, float]]:
-        """Exponential moving average of the stretches' means, by their last steps; the first ones weigh no more.
+        """Return an exponential moving average of the stretches' means, by their last steps, corrected for the start.
 
         Args:
-            share: Of a new mean.
+            share: Weight of each new mean.
         """
         found, total, weight = [], 0.0, 0.0
         for stretch in self.stretches:

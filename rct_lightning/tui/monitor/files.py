@@ -1,4 +1,4 @@
-"""What a run keeps beside its events: samples, the guards' findings and checkpoints. Texts come out safe to show."""
+"""A run's files other than its events: samples, the guards' findings and checkpoints. Texts are made safe to show."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rct_lightning.runs import STEP, RunDir
 from rct_lightning.sanitize import printable
 
 MOST_BYTES = 2**16
-"""Of a file of samples that are looked at, from its end; and of a file of findings."""
+"""Maximum number of bytes read, from the end, of a file of samples or of findings."""
 LONGEST_TEXT = 2000
 _STEP = re.compile(r"=== step (\d{1,15}) ===")
 
@@ -23,13 +23,13 @@ Soundness = Literal["whole", "damaged", "unfinished", "unchecked", "adapter"]
 
 @dataclass(frozen=True)
 class Sample:
-    """A prompt, and what was said to it.
+    """A prompt and the replies to it.
 
     Attributes:
-        prompt: One of the fixed ones.
-        base: The base's reply, empty where none was kept.
-        greedy: The newest reply.
-        sampled: The newest, drawn.
+        prompt: One of the fixed prompts.
+        base: The base's reply, empty if none was kept.
+        greedy: The newest greedy reply.
+        sampled: The newest sampled reply.
     """
 
     prompt: str
@@ -40,7 +40,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Samples:
-    """The newest round of replies; ``step`` is None before the first."""
+    """The newest round of replies; ``step`` is None before the first round."""
 
     step: int | None = None
     rows: tuple[Sample, ...] = ()
@@ -48,7 +48,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a guard said before step 0."""
+    """A guard's finding before step 0."""
 
     guard: str
     status: str
@@ -58,13 +58,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Kept:
-    """Something in ``checkpoints/``.
+    """A folder in ``checkpoints/``.
 
     Attributes:
-        name: Of its folder.
-        size: Bytes.
-        soundness: ``whole``: every byte is what its manifest says. ``damaged``: it is not. ``unfinished``: it is being
-            written, or was never committed. ``unchecked``: not compared yet. ``adapter``: of the best evaluation,
+        name: Name of the folder.
+        size: Size in bytes.
+        soundness: ``whole``: every byte matches the manifest. ``damaged``: some do not. ``unfinished``: it is being
+            written, or was never committed. ``unchecked``: not compared yet. ``adapter``: that of the best evaluation,
             without a manifest.
         changed: When one of its files was last written, in nanoseconds since 1970.
         problem: What is wrong with it.
@@ -78,7 +78,7 @@ class Kept:
 
 
 def read_samples(run: RunDir) -> Samples:
-    """The newest replies beside the base's; a round that is still being written is shown as far as it is there."""
+    """Read the newest replies with the base's; an incomplete round is shown as far as it is written."""
     base = dict(_pairs(_end_of(run.baseline_generation), "Response"))
     text = _end_of(run.generation_samples)
     step, rounds = None, _STEP.split(text)
@@ -93,7 +93,7 @@ def read_samples(run: RunDir) -> Samples:
 
 
 def _pairs(text: str, who: str) -> list[tuple[str, str]]:
-    """Prompts and what somebody said to them."""
+    """Return prompts and what ``who`` replied to them."""
     found, prompt = [], ""
     for line in text.split("\n"):
         name, colon, words = line.partition(": ")
@@ -105,7 +105,7 @@ def _pairs(text: str, who: str) -> list[tuple[str, str]]:
 
 
 def read_findings(run: RunDir) -> tuple[Finding, ...]:
-    """What the guards said; nothing where they were not asked, or the file is none of theirs."""
+    """Read the guards' findings; empty if there are none, or the file is not one of theirs."""
     try:
         found = json.loads(_end_of(run.checks))
     except (ValueError, RecursionError):
@@ -119,7 +119,7 @@ def read_findings(run: RunDir) -> tuple[Finding, ...]:
 
 
 def list_kept(run: RunDir) -> tuple[Kept, ...]:
-    """What stands in ``checkpoints/``, the newest first; nothing is compared yet."""
+    """List ``checkpoints/``, newest first; nothing is compared with its manifest yet."""
     try:
         folders = [path for path in run.checkpoints.iterdir() if path.is_dir()]
     except OSError:
@@ -133,7 +133,7 @@ def list_kept(run: RunDir) -> tuple[Kept, ...]:
 def _kept(folder: Path) -> Kept:
     found = []
     for path in folder.glob("*"):
-        with suppress(OSError):  # taken away meanwhile
+        with suppress(OSError):  # removed meanwhile
             found.append(path.stat())
     size, changed = sum(each.st_size for each in found), max((each.st_mtime_ns for each in found), default=0)
     return Kept(folder.name, size, _soundness(folder), changed)
@@ -148,14 +148,14 @@ def _soundness(path: Path) -> Soundness:
 
 
 def checked(run: RunDir, kept: Kept) -> Kept | None:
-    """A checkpoint compared with its manifest, byte by byte; None where it is gone meanwhile."""
+    """Compare a checkpoint with its manifest, byte by byte; return None if it was removed meanwhile."""
     if kept.soundness != "unchecked":
         return kept
     folder = run.checkpoints / kept.name
     try:
         checkpoint.check(folder)
     except checkpoint.CheckpointError as error:
-        if not (folder / checkpoint.MARKER).is_file():  # taken away while it was read, its marker first
+        if not (folder / checkpoint.MARKER).is_file():  # removed while it was read, its marker first
             return None
         problem = printable(str(error).removeprefix(f"{folder}: "))
         return replace(kept, soundness="damaged", problem=problem)
@@ -163,7 +163,7 @@ def checked(run: RunDir, kept: Kept) -> Kept | None:
 
 
 def _end_of(path: Path) -> str:
-    """The end of a file, empty where it cannot be read."""
+    """Return the end of a file, empty if it cannot be read."""
     try:
         if not path.is_file():
             return ""

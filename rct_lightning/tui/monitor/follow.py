@@ -1,4 +1,4 @@
-"""A file that grows, read as it grows: whole lines only, and from its beginning again where it was replaced."""
+"""Read a growing file as it grows: complete lines only, and from its beginning again if it was replaced."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 CHUNK = 2**20
-"""Bytes read at a time; a line longer than that is no event and is passed over."""
+"""Bytes read at a time; a longer line is not an event and is skipped."""
 HEAD, SAMPLES, SAMPLE, TAIL = 2**16, 256, 2**13, 2**18
-"""Bytes at the beginning, places in between, bytes looked at in each of them, bytes at the end: see ``skim``."""
+"""Bytes at the beginning, number of places in between, bytes read at each of them, bytes at the end: see ``skim``."""
 REMEMBERED = 128
-"""Bytes before the place reached, which tell whether the file is still the same."""
+"""Number of bytes before the current position that are compared to tell whether the file is still the same."""
 
 
 class News(NamedTuple):
-    """What was appended.
+    """Newly appended lines.
 
     Attributes:
-        lines: Whole ones, without their ends.
-        anew: Whether the file was replaced or cut back: what was read before holds no more, and these lines are its
+        lines: Complete lines, without their line ends.
+        anew: Whether the file was replaced or truncated: what was read before is void, and these lines are the file's
             first.
     """
 
@@ -28,18 +28,18 @@ class News(NamedTuple):
 
 
 class Follower:
-    """Reads a file's new lines at every look; its memory is one chunk.
+    """Reads a file's new lines at every call, one chunk at most in memory.
 
-    A last line without an end is left for later. A resumed run cuts its file back and appends again, so before each
-    look the bytes in front of the place reached are compared with what they were.
+    An incomplete last line is left for later. A resumed run truncates its file and appends again, so before each read
+    the bytes before the current position are compared with what they were.
 
     Args:
-        path: Of the file; it need not be there yet.
+        path: The file; it need not exist yet.
 
     Attributes:
-        offset: Bytes that were read.
-        size: Bytes that were there at the last look.
-        skimmed: Whether lines in between were passed over.
+        offset: Number of bytes read.
+        size: Size of the file at the last call.
+        skimmed: Whether lines in between were skipped.
     """
 
     def __init__(self, path: Path) -> None:
@@ -51,24 +51,24 @@ class Follower:
     def _begin(self) -> None:
         self.offset, self._before = 0, b""
         self._file: tuple[int, int] | None = None
-        self._inside = False  # a line that is too long
+        self._inside = False  # whether the position is within a line that is skipped
 
     def more(self) -> News:
-        """The next lines, at most a chunk of them.
+        """Return the next lines, at most a chunk of them.
 
         Raises:
-            OSError: The file is there and cannot be read.
+            OSError: The file exists and cannot be read.
         """
         text, anew = self.piece()
         return News(text.split(b"\n")[:-1], anew)
 
     def piece(self) -> tuple[bytes, bool]:
-        """The next lines as they stand in the file, at most a chunk of them, and whether they are its first anew.
+        """Return the next lines as raw bytes, at most a chunk, and whether they start over from the file's beginning.
 
         Raises:
-            OSError: The file is there and cannot be read.
+            OSError: The file exists and cannot be read.
         """
-        if not self.path.is_file():  # a pipe would wait for its writer
+        if not self.path.is_file():  # opening a pipe would wait for its writer
             gone = self.offset > 0
             self._begin()
             return b"", gone
@@ -81,12 +81,12 @@ class Follower:
             return self._whole_lines(file.read(CHUNK)), anew
 
     def skim(self) -> list[bytes]:
-        """Some lines of a long file in their order, all of a short one: its beginning, lines in between, its end.
+        """Return some lines of a long file in order, all of a short one: its beginning, lines in between, its end.
 
-        What follows is read on from there.
+        Later calls continue from there.
 
         Raises:
-            OSError: The file is there and cannot be read.
+            OSError: The file exists and cannot be read.
         """
         if not self.path.is_file():
             return []
@@ -97,7 +97,7 @@ class Follower:
             self.skimmed = True
             lines = file.read(HEAD).split(b"\n")[:-1]
             stretch = self.size - TAIL - HEAD
-            places = min(SAMPLES, stretch // SAMPLE)  # none overlaps the next
+            places = min(SAMPLES, stretch // SAMPLE)  # no place overlaps the next
             for number in range(places):
                 file.seek(HEAD + stretch * number // places)
                 lines += file.read(SAMPLE).split(b"\n")[1:-1][:1]
@@ -118,7 +118,7 @@ class Follower:
 
     def _whole_lines(self, chunk: bytes) -> bytes:
         end = chunk.rfind(b"\n") + 1
-        if end == 0 and len(chunk) < CHUNK:  # torn, or nothing
+        if end == 0 and len(chunk) < CHUNK:  # an incomplete line, or nothing
             return b""
         taken = chunk[: end or len(chunk)]
         self.offset += len(taken)

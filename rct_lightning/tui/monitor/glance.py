@@ -1,8 +1,8 @@
-"""A run's state now, for who asks once: every byte is looked at, and only lines that matter to the answer are parsed.
+"""A run's current state, for a single query: every byte is read, but only lines that matter to the answer are parsed.
 
-Nearly all lines of a long run are training steps, and those in the midst say nothing that later ones do not say again.
-So the beginning is parsed and the end, and in between whatever is no step (alerts, evaluations, what was no event), and
-steps with figures that were not finite. Nothing of these is missed, and all lines are counted.
+Nearly all lines of a long run are training steps, and later steps supersede those in the middle. So the beginning and
+the end are parsed, and in between whatever is not a step (alerts, evaluations, lines that are not events), and steps
+with figures that were not finite. None of these is missed, and all lines are counted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rct_lightning.tui.monitor.follow import Follower
 from rct_lightning.tui.monitor.state import RunState
 
 AT_THE_END = 2
-"""Pieces of the file, the last of which may be short, that are parsed whole."""
+"""Chunks at the end of the file, the last of which may be short, that are parsed completely."""
 _STEP = rb'\{"time": [0-9.]+, "event": "step", '
 _NO_STEP_BEHIND, _NO_STEP = re.compile(rb"\n(?!%b|\Z)" % _STEP), re.compile(rb"(?!%b)" % _STEP)
 _EVALUATION = re.compile(rb'\{"time": [0-9.]+, "event": "eval", ')
@@ -24,12 +24,12 @@ _NOT_FINITE = b'"not_finite"'
 
 
 def glance(run: RunDir) -> RunState:
-    """A run's state now; of a file longer than some chunks its curves lack steps in the midst, and nothing else does.
+    """Return a run's current state; of a long file, curves lack steps in the middle, and nothing else is missing.
 
-    A figure that the last thousand steps or so do not name, though earlier ones did, counts as not known.
+    A figure that the last thousand or so steps lack, though earlier ones had it, counts as unknown.
 
     Raises:
-        OSError: Its events are there and cannot be read.
+        OSError: The events file exists and cannot be read.
     """
     follower, state, waiting = Follower(run.events), RunState(), deque[bytes]()
     while True:
@@ -51,7 +51,7 @@ def glance(run: RunDir) -> RunState:
 
 
 def _fold_midst(state: RunState, piece: bytes) -> None:
-    """Parse what is no usual step; of evaluations that follow each other, the last."""
+    """Parse whatever is not a usual step; of consecutive evaluations, the last."""
     passed, evaluation = piece.count(b"\n"), b""
     for line in _unusual(piece):
         if _EVALUATION.match(line) and _NOT_FINITE not in line:
@@ -66,7 +66,7 @@ def _fold_midst(state: RunState, piece: bytes) -> None:
 
 
 def _unusual(text: bytes) -> Iterator[bytes]:
-    """Lines that are no training steps or hold figures that were not finite, in their order."""
+    """Yield lines that are not training steps or hold figures that were not finite, in order."""
     begins = {found.end() for found in (_NO_STEP.match(text), *_NO_STEP_BEHIND.finditer(text)) if found}
     at = text.find(_NOT_FINITE)
     while at >= 0:

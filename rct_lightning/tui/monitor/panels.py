@@ -1,4 +1,4 @@
-"""What each tab shows, as text of a given width: pure functions of what is known of one run or two."""
+"""The content of each tab, as text of a given width: pure functions of what is known about one run or two."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ COLORS: dict[Condition, str] = {
     "unknown": "magenta",
 }
 BESIDE = 76
-"""Columns from which on replies stand side by side."""
+"""Minimum number of columns to show replies side by side."""
 
 
 def curves_tab(views: Sequence[View], width: int, height: int, options: Options) -> RenderableType:
-    """Losses, learning rate, speed and memory."""
+    """Show losses, learning rate, speed and memory."""
     return charts(CURVES, views, width, height, options)
 
 
 def terms_tab(views: Sequence[View], width: int, height: int, options: Options) -> RenderableType:
-    """What each term does, as tables and as the share of the rows that it judges."""
+    """Show what each term does, as tables and as the share of the rows that it judges."""
     state = views[0].state
     of = [f"of {names_of(views)[0]}", ""] if len(views) > 1 else []
     tables = Text("\n".join([*of, *summary.losses(state, width), "", *summary.terms(state, width), ""]), no_wrap=True)
@@ -43,12 +43,12 @@ def terms_tab(views: Sequence[View], width: int, height: int, options: Options) 
 
 
 def gradients_tab(views: Sequence[View], width: int, height: int, options: Options) -> RenderableType:
-    """Norms of each term's gradient, unweighted, and its cosine with that of the LM loss."""
+    """Show norms of each term's gradient, unweighted, and its cosine with that of the LM loss."""
     return charts(GRADIENTS, views, width, height, options)
 
 
 def samples_tab(views: Sequence[View], width: int, height: int, options: Options) -> RenderableType:
-    """The newest replies beside the base's; of two runs the greedy ones."""
+    """Show the newest replies next to the base's; for two runs the greedy ones."""
     samples = views[0].samples
     if samples.step is None:
         return Text("No samples yet.")
@@ -87,7 +87,7 @@ def _stacked(heads: Sequence[str], rows: Sequence[tuple[str, list[str]]]) -> Tex
 
 
 def alerts_tab(views: Sequence[View], width: int, height: int, options: Options) -> RenderableType:
-    """Everything that was said of the run, in full."""
+    """Show everything that was reported about the run, in full."""
     view = views[0]
     state, text = view.state, Text()
     text.append(f"{view.verdict.condition}. ", COLORS[view.verdict.condition]).append(f"{view.verdict.why}\n\n")
@@ -110,7 +110,7 @@ def alerts_tab(views: Sequence[View], width: int, height: int, options: Options)
 
 
 def checkpoints_tab(views: Sequence[View], width: int, height: int, options: Options) -> RenderableType:
-    """What can be gone on from, and whether it is what was written."""
+    """Show the checkpoints to resume from, and whether they are intact."""
     view, text = views[0], Text()
     if view.state.best is not None:
         step, metric, value = view.state.best
@@ -122,7 +122,7 @@ def checkpoints_tab(views: Sequence[View], width: int, height: int, options: Opt
 
 
 def compare_tab(views: Sequence[View], width: int, height: int, options: Options) -> RenderableType:
-    """The newest figures of both runs; their curves lie over each other in the other tabs."""
+    """Show the newest figures of both runs; their curves are overlaid in the other tabs."""
     if len(views) < 2:
         return Text("Give a second run: rct monitor RUN RUN2")
     names = names_of(views)
@@ -131,7 +131,7 @@ def compare_tab(views: Sequence[View], width: int, height: int, options: Options
 
 
 def names_of(views: Sequence[View]) -> tuple[str, ...]:
-    """Names of the runs' directories, safe to show."""
+    """Return the names of the runs' directories, safe to show."""
     return tuple(printable(view.run.root.absolute().name) for view in views)
 
 
@@ -148,12 +148,12 @@ TABS: dict[str, Panel] = {
 
 
 def header(views: Sequence[View], width: int, most: int) -> Text:
-    """What matters most: whether the run is alive, how far it is, and what a person should look at.
+    """Render what matters most: whether the run is alive, how far it is, and what needs attention.
 
     Args:
-        views: A run, or two; the first one is told of.
+        views: One run, or two; the header is about the first.
         width: Columns.
-        most: Lines, at least 3.
+        most: Maximum number of lines, at least 3.
     """
     view, condition = views[0], views[0].verdict.condition
     text = Text(no_wrap=True, overflow="ellipsis")
@@ -172,7 +172,7 @@ def header(views: Sequence[View], width: int, most: int) -> Text:
 
 
 def _filled(pieces: Sequence[str], width: int) -> str:
-    """As many pieces as fit into a line."""
+    """Join as many pieces as fit into a line."""
     line = ""
     for piece in pieces:
         longer = f"{line} | {piece}" if line else piece
@@ -181,7 +181,7 @@ def _filled(pieces: Sequence[str], width: int) -> str:
 
 
 def tab_bar(tabs: Sequence[str], current: str, width: int) -> Text:
-    """The tabs with their keys; where not all names fit, only the current one's."""
+    """Render the tabs with their keys; if not all names fit, only the current one's."""
     whole = sum(len(name) + 4 for name in tabs) <= width
     text = Text(no_wrap=True)
     for number, name in enumerate(tabs, 1):

@@ -1,4 +1,4 @@
-"""Events as lines: one each, without a control byte, for pipes, logs and screen readers."""
+"""Events as lines, one each, without control characters, for pipes, logs and screen readers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SHORT = {"perf/reply_tokens_per_s": "reply_tokens/s", "perf/peak_memory_mib": "M
 
 
 def line_of(event: Mapping[str, Any]) -> str:
-    """An event in one line: time (UTC), step, what happened, and its figures or words."""
+    """Render an event in one line: time (UTC), step, kind, and its figures or words."""
     kind = as_text(event["event"])
     if kind in ("step", "eval"):
         lost = event.get("not_finite")
@@ -44,7 +44,7 @@ def line_of(event: Mapping[str, Any]) -> str:
 def _line(when: float | None, *words: str) -> str:
     try:
         stamp = datetime.fromtimestamp(when or 0.0, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (ValueError, OverflowError, OSError):  # no time that a calendar has
+    except (ValueError, OverflowError, OSError):  # not a valid calendar time
         stamp = "no time"
     return " ".join(printable("  ".join([stamp, *words])).replace("\t", " ").split("\n"))
 
@@ -52,21 +52,21 @@ def _line(when: float | None, *words: str) -> str:
 def follow(
     run: RunDir, surroundings: Surroundings | None = None, wait: Callable[[float], object] = time.sleep
 ) -> Iterator[str]:
-    """Lines of a run's events from its first one on, and of what becomes of the run, until it has ended.
+    """Yield a line per event of a run from the first one on, and per change of its condition, until it has ended.
 
     Args:
         run: The run.
-        surroundings: Clock and processes.
-        wait: What to do between two looks, given the seconds.
+        surroundings: Clock and process lookup.
+        wait: Called between two reads with the seconds to wait.
 
     Raises:
-        OSError: Its events are there and cannot be read.
+        OSError: The events file exists and cannot be read.
     """
     around = surroundings or Surroundings()
     follower, state, condition = Follower(run.events), RunState(), ""
     while True:
         before = follower.offset
-        verdict = judge(run.read_status(), state, around.now(), around.presence)  # before its last events are read
+        verdict = judge(run.read_status(), state, around.now(), around.presence)  # before the last events are read
         news = follower.more()
         if news.anew:
             state = RunState()

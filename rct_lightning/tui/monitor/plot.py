@@ -1,4 +1,4 @@
-"""Curves in characters: two by four dots in each (braille), so that a terminal shows what a figure would."""
+"""Curves in characters: two by four dots in each (braille), so that a terminal can show a plot."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))  # of a braille character, by column, from the top
 AXIS, LARGEST = 8, 1e300
-"""Columns of the figures on the left; the largest height that is drawn."""
+"""Columns of the axis labels on the left; the largest height that is drawn."""
 Point = tuple[int, float, float]  # step, lowest and highest value
 Cell = tuple[str, str]  # a character and the name of its colour
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line through points or, with a mark, that character at each; a ! stands above steps that lost their number."""
+    """A line through points or, with a mark, that character at each; a ! marks steps without a finite value."""
 
     points: Sequence[Point]
     color: str
@@ -24,9 +24,9 @@ class Line:
 
 
 def draw(lines: Sequence[Line], width: int, height: int, *, log: bool = False) -> list[list[Cell]]:
-    """Rows of cells: figures on the left, curves, and the first and last step below.
+    """Draw rows of cells: axis labels on the left, curves, and the first and last step below.
 
-    Later lines lie over former ones. Where heights are logarithms, values that have none are left out.
+    Later lines are drawn over earlier ones. With logarithmic heights, values without a logarithm are left out.
     """
     shown = [[point for each in line.points if (point := _scaled(each, log))] for line in lines]
     heights = [value for points in shown for _, *both in points for value in both]
@@ -48,7 +48,7 @@ def draw(lines: Sequence[Line], width: int, height: int, *, log: bool = False) -
 
 
 def _scaled(point: Point, log: bool) -> Point | None:
-    """With logarithms where they are wanted; None where there is no height."""
+    """Return the point, with logarithms if requested; None if it has no valid height."""
     step, low, high = point
     if not (abs(low) <= LARGEST and abs(high) <= LARGEST) or (log and high <= 0):
         return None
@@ -56,14 +56,14 @@ def _scaled(point: Point, log: bool) -> Point | None:
 
 
 class _Canvas:
-    """Cells, and dots in them."""
+    """A grid of cells with dots in them."""
 
     def __init__(self, columns: int, rows: int, steps: tuple[int, int], heights: tuple[float, float]) -> None:
         self.cells: list[list[Cell]] = [[(" ", "")] * columns for _ in range(rows)]
         self.columns, self.rows, self.steps, self.heights = columns, rows, steps, heights
 
     def put(self, line: Line, points: Sequence[Point]) -> None:
-        """Draw over what is there."""
+        """Draw a line over what is there."""
         dots: dict[tuple[int, int], int] = {}
         for across, (top, bottom) in self._bands(points).items():
             for down in range(top, bottom + 1):
@@ -78,12 +78,12 @@ class _Canvas:
             self.cells[0][self._across(step) // 2] = "!", "red"
 
     def _bands(self, points: Sequence[Point]) -> dict[int, tuple[int, int]]:
-        """By column of dots the highest and the lowest of them: its points' extremes, joined to the column before."""
+        """Return the highest and lowest dot by dot column: its points' extremes, connected to the column before."""
         found: dict[int, tuple[int, int]] = {}
         before: tuple[int, int, int] | None = None
         for step, low, high in points:
             across, top, bottom = self._across(step), self._down(high), self._down(low)
-            if before is not None and across > before[0]:  # a straight line from there
+            if before is not None and across > before[0]:  # a straight line from the previous point
                 last, *ends = before
                 start, rise = sum(ends) / 2, ((top + bottom) - sum(ends)) / 2
                 heights = [round(start + rise * at / (across - last)) for at in range(across - last + 1)]
@@ -104,7 +104,7 @@ class _Canvas:
 
 
 def _figures(low: float, high: float, log: bool, rows: int) -> list[str]:
-    """What stands on the left: the highest figure, the lowest, and where there is room the one between."""
+    """Return the axis labels: the highest value, the lowest, and the middle one if there is room."""
     at = {0, rows - 1} | ({rows // 2} if rows > 4 else set())
     values = [high - (high - low) * row / max(rows - 1, 1) for row in range(rows)]
     return [_short(10**value if log else value) if row in at else "" for row, value in enumerate(values)]

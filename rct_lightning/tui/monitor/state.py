@@ -1,4 +1,4 @@
-"""A run as its events tell it, in bounded memory: folded in line by line, and nothing is kept but what is shown."""
+"""A run's state from its events, in bounded memory: folded in line by line, keeping only what is shown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rct_lightning.tui.monitor.curve import Curve
 TERMS = ("presence", "coherence", "continuity")
 LOSSES = ("lm", *TERMS, "total")
 NAMES = {"lm": "LM loss", "total": "total loss"} | {term: term for term in TERMS}
-"""Of losses, for people."""
+"""Display names of the losses."""
 NORMS = tuple(f"grad/{name}_norm" for name in ("lm", *TERMS))
 COSINES = tuple(f"grad/{name}_cosine_lm" for name in TERMS)
 ACTIVITY = tuple(f"activity/{name}" for name in TERMS)
@@ -26,16 +26,16 @@ OF_STEPS = {
     for name in (*LOSSES, "lr", *NORMS, *COSINES, *ACTIVITY, SPEED, MEMORY, DEVICE_MEMORY)
 }  # fmt: skip
 OF_EVALUATIONS = {name: f"eval/{name}" for name in (*LOSSES, "perplexity")}
-"""Figures that are shown, and the curves that they are points of."""
+"""Figures that are shown, and the curves that they belong to."""
 ALERTS_KEPT, NOTES_KEPT, NAMES_KEPT, PACES_KEPT = 100, 50, 40, 40
 LONGEST_TEXT = 2000
-"""Characters of a text in an event."""
+"""Maximum number of characters of a text in an event."""
 LAST_STEP = 10**15
 
 
 @dataclass(frozen=True)
 class Alert:
-    """What a health rule said, in its words."""
+    """A health rule's alert, in its own words."""
 
     step: int
     rule: str
@@ -45,14 +45,14 @@ class Alert:
     fatal: bool
 
     def line(self) -> str:
-        """In one paragraph."""
+        """Return the alert as one paragraph."""
         fatal = " It ended the run." if self.fatal else ""
         return f"{self.rule}, step {self.step}: {self.seen}. {self.means} {self.remedy}{fatal}"
 
 
 @dataclass
 class NotFinite:
-    """A figure that was NaN or infinite: how often, and last at which step and as what."""
+    """A figure that was NaN or infinite: how often, and the step and value of the last time."""
 
     count: int = 0
     step: int = 0
@@ -61,24 +61,24 @@ class NotFinite:
 
 @dataclass
 class RunState:
-    """Everything of a run's events that is shown.
+    """Everything from a run's events that is shown.
 
     Attributes:
         curves: By ``train/NAME`` and ``eval/NAME``; the two are never mixed.
-        base: The first evaluation: that of the base.
-        step: Of the newest event.
+        base: Figures of the first evaluation, that of the base.
+        step: Step of the newest event.
         total_steps: Optimizer steps of the whole run, once they are known.
-        begun: Seconds since 1970 of the first event.
-        heard: Of the newest.
-        ended: Whether training came to its end as planned.
+        begun: Time of the first event, in seconds since 1970.
+        heard: Time of the newest event.
+        ended: Whether training finished as planned.
         error: What the run said when it failed or was interrupted.
-        alerts: The newest, oldest first.
-        alert_count: How many there were.
-        notes: Other things that happened: a resumption, a checkpoint that failed.
-        best: Step and figure of the best evaluation.
-        not_finite: Figures that were no number, by ``train/NAME`` and ``eval/NAME``.
-        events: How many there were.
-        unreadable: Lines that held none.
+        alerts: The newest alerts, oldest first.
+        alert_count: Number of all alerts.
+        notes: Other incidents: a resumption, a checkpoint that failed.
+        best: Step, metric and value of the best evaluation.
+        not_finite: Figures that were not finite, by ``train/NAME`` and ``eval/NAME``.
+        events: Number of events.
+        unreadable: Number of lines that are not events.
     """
 
     curves: dict[str, Curve] = field(default_factory=dict)
@@ -99,7 +99,7 @@ class RunState:
     _paces: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=PACES_KEPT))
 
     def fold(self, lines: Iterable[bytes]) -> list[dict[str, Any]]:
-        """Take in some lines; the events that they hold."""
+        """Fold in some lines; return their events."""
         found = []
         for line in lines:
             event = event_of(line) if line.strip() else {}
@@ -111,7 +111,7 @@ class RunState:
         return found
 
     def take_in(self, event: Mapping[str, Any]) -> None:
-        """The next event."""
+        """Fold in the next event."""
         self.events += 1
         self.step = event["step"]
         time = as_figure(event.get("time"))
@@ -123,13 +123,13 @@ class RunState:
             told(self, event)
 
     def newest(self, name: str) -> float | None:
-        """A curve's last value."""
+        """Return a curve's last value."""
         curve = self.curves.get(name)
         return None if curve is None else curve.newest
 
     @property
     def seconds_per_step(self) -> float | None:
-        """Over the newest logged steps, with the evaluations in between; None before the second of them."""
+        """Mean over the newest logged steps, including evaluations in between; None before the second of them."""
         if len(self._paces) < 2:
             return None
         (since, first), (until, last) = self._paces[0], self._paces[-1]
@@ -137,14 +137,14 @@ class RunState:
 
     @property
     def usual_step(self) -> float | None:
-        """Seconds of a step by the median of the newest logged ones, which evaluations do not lengthen."""
+        """Seconds per step: the median over the newest logged ones, which evaluations do not affect."""
         pairs = zip(self._paces, list(self._paces)[1:], strict=False)
         found = [(until - since) / (last - first) for (since, first), (until, last) in pairs if last > first]
         return max(median(found), 0.0) if found else None
 
     @property
     def seconds_left(self) -> float | None:
-        """By the pace of the newest steps."""
+        """Estimate from the pace of the newest steps."""
         pace = self.seconds_per_step
         if pace is None or self.total_steps is None or self.ended:
             return None
@@ -202,7 +202,7 @@ class RunState:
         self.notes.append((event["step"], text))
 
     def _add(self, phase: str, names: Mapping[str, str], event: Mapping[str, Any]) -> None:
-        """Figures by their names in the event and in the curves."""
+        """Add an event's figures to the curves; ``names`` maps their names in the event to the curves' names."""
         step, lost, curves = event["step"], event.get("not_finite"), self.curves
         for name, key in names.items():
             if name not in event:
@@ -241,16 +241,16 @@ _TOLD: dict[str, Callable[[RunState, Mapping[str, Any]], None]] = {
     "halved": RunState._halved,
     "checkpoint_failed": RunState._checkpoint_failed,
 }
-"""Events by their names; of others it is known that they were there."""
+"""Handlers by event name; other events are only counted."""
 
 
 def as_figure(value: Any, lost: Any = None, name: str = "") -> float | None:
-    """A figure as a float, NaN where it is null, infinite where the event says so; None where it is something else.
+    """Return a figure as a float: NaN for null, infinite if the event says so, None for anything else.
 
     Args:
-        value: As it stands in the event.
+        value: The value in the event.
         lost: The event's ``not_finite``.
-        name: Of the figure.
+        name: Name of the figure.
     """
     if value.__class__ is float:
         return value
@@ -266,7 +266,7 @@ def as_figure(value: Any, lost: Any = None, name: str = "") -> float | None:
 
 
 def said(value: float | None, digits: str = ".4g") -> str:
-    """A figure for people: NaN and infinity by their names, a dash where there is none."""
+    """Format a figure for display: NaN and infinity by name, a dash if there is none."""
     if value is None:
         return "-"
     if math.isnan(value):
@@ -275,7 +275,7 @@ def said(value: float | None, digits: str = ".4g") -> str:
 
 
 def as_text(value: Any) -> str:
-    """A text of an event, safe to show; a number in digits; else nothing."""
+    """Return a text of an event, safe to show, or a number in digits; otherwise an empty string."""
     if isinstance(value, str):
         return printable(value)[:LONGEST_TEXT]
     return str(value) if isinstance(value, float | bool) or (isinstance(value, int) and abs(value) < 1e15) else ""

@@ -1,4 +1,4 @@
-"""A run in words and figures: for a person who asks once, for a program, and for two runs side by side."""
+"""A run in words and figures: for a single query, for a program, and for two runs side by side."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from rct_lightning.tui.monitor.verdict import ENDED, seconds
 from rct_lightning.tui.monitor.view import View
 
 GAP = 2
-"""Columns between those of a table."""
+"""Spaces between the columns of a table."""
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], width: int | None = None) -> list[str]:
-    """Lines of a table, the first column to the left and the others to the right.
+    """Return the lines of a table, the first column left-aligned and the others right-aligned.
 
     Args:
         header: Names of the columns.
         rows: Cells.
-        width: What it has to fit into; columns stand closer where they do not, and then the last ones are left out.
+        width: Maximum width; if exceeded, the gaps shrink, and then the last columns are dropped.
     """
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     count, gap = len(widths), GAP
@@ -45,7 +45,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], width: int | Non
 
 
 def newest_figures(state: RunState) -> dict[str, float]:
-    """Every figure that is shown, by a name for people, as it was last."""
+    """Return the last value of every figure that is shown, by its display name."""
     named = {f"{NAMES[name]}, {phase}": f"{phase}/{name}" for phase in ("train", "eval") for name in LOSSES}
     named |= {"perplexity, eval": "eval/perplexity", "learning rate": "train/lr"}
     named |= {f"norm, {name}": f"train/grad/{name}_norm" for name in ("lm", *TERMS)}
@@ -58,7 +58,7 @@ def newest_figures(state: RunState) -> dict[str, float]:
 
 
 def losses(state: RunState, width: int | None = None) -> list[str]:
-    """The newest losses: training, evaluation, the base's, and what has changed of it."""
+    """Tabulate the newest losses: training, evaluation, the base's, and the change from it."""
     rows = []
     for name in LOSSES:
         train, held, base = state.newest(f"train/{name}"), state.newest(f"eval/{name}"), state.base.get(name)
@@ -68,7 +68,7 @@ def losses(state: RunState, width: int | None = None) -> list[str]:
 
 
 def terms(state: RunState, width: int | None = None) -> list[str]:
-    """What each term does: its share of the rows, and its gradient beside that of the LM loss."""
+    """Tabulate what each term does: its share of the rows, and its gradient compared with that of the LM loss."""
     rows = []
     for name in ("lm", *TERMS):
         share, norm = state.newest(f"train/activity/{name}"), state.newest(f"train/grad/{name}_norm")
@@ -79,7 +79,7 @@ def terms(state: RunState, width: int | None = None) -> list[str]:
 
 
 def comparison(first: RunState, second: RunState, width: int | None = None) -> list[str]:
-    """The newest figures of two runs, and how much the second one's are above the first one's."""
+    """Tabulate the newest figures of two runs, and the second one's minus the first one's."""
     one, other = newest_figures(first), newest_figures(second)
     rows = [("step", f"{second.step - first.step:+,}", f"{first.step:,}", f"{second.step:,}")]
     for name in [*one, *(name for name in other if name not in one)]:
@@ -90,7 +90,7 @@ def comparison(first: RunState, second: RunState, width: int | None = None) -> l
 
 
 def progress(view: View) -> list[str]:
-    """Where the run is and how fast, the most important first."""
+    """Return how far the run is and how fast, the most important first."""
     state, left = view.state, seconds_left(view)
     done = f"step {state.step:,}"
     if state.total_steps:
@@ -108,12 +108,12 @@ def progress(view: View) -> list[str]:
 
 
 def seconds_left(view: View) -> float | None:
-    """By the pace of the newest steps; a run that has ended has none."""
+    """Estimate the time left from the pace of the newest steps; None for a run that has ended."""
     return None if view.verdict.condition in ENDED else view.state.seconds_left
 
 
 def warnings(view: View) -> list[str]:
-    """What a person should look at, each in a few words."""
+    """Return what needs attention, each in a few words."""
     state = view.state
     guards = sum(finding.status != "ok" for finding in view.findings)
     damaged = [kept.name for kept in view.kept if kept.soundness == "damaged"]
@@ -130,7 +130,7 @@ def warnings(view: View) -> list[str]:
 
 
 def lost(state: RunState) -> list[str]:
-    """Figures that were no number, each in a sentence."""
+    """Describe each figure that was not finite in a sentence."""
     return [
         f"{name} was not finite {found.count} time{'s' * (found.count != 1)}, last {found.what} at step {found.step:,}"
         for name, found in state.not_finite.items()
@@ -138,7 +138,7 @@ def lost(state: RunState) -> list[str]:
 
 
 def checkpoints(view: View) -> list[str]:
-    """What is kept, each in a line."""
+    """Describe the checkpoints, one line each."""
     words = {
         "whole": "whole: every byte is as it was written",
         "damaged": "damaged:",
@@ -153,7 +153,7 @@ def checkpoints(view: View) -> list[str]:
 
 
 def as_text(view: View) -> str:
-    """A run for a person who asks once."""
+    """Summarise a run as text, for a single query."""
     state, verdict = view.state, view.verdict
     best = state.best
     lines = [
@@ -184,7 +184,7 @@ def _checks(view: View) -> str:
 
 
 def as_json(view: View) -> dict[str, Any]:
-    """A run for a program: the keys of docs/monitor.md; a figure that is not finite is None and named."""
+    """Describe a run for a program, with the keys of docs/monitor.md; non-finite figures become None and are listed."""
     state, verdict = view.state, view.verdict
     named = newest_by_key(state)
     found: dict[str, Any] = {
@@ -221,7 +221,7 @@ def as_json(view: View) -> dict[str, Any]:
 
 
 def newest_by_key(state: RunState) -> dict[str, dict[str, float]]:
-    """The newest figures of training and evaluation by the names of the events."""
+    """Return the newest figures of training and evaluation by their event names."""
     named: dict[str, dict[str, float]] = {"train": {}, "eval": {}}
     for key, curve in state.curves.items():
         phase, _, name = key.partition("/")
@@ -231,7 +231,7 @@ def newest_by_key(state: RunState) -> dict[str, dict[str, float]]:
 
 
 def both(first: View, second: View) -> dict[str, Any]:
-    """Two runs, and the second one's newest figures less the first one's."""
+    """Describe two runs, with the second one's newest figures minus the first one's."""
     one, other = newest_by_key(first.state), newest_by_key(second.state)
     difference = {
         phase: {name: value - one[phase][name] for name, value in figures.items() if name in one[phase]}
@@ -241,7 +241,7 @@ def both(first: View, second: View) -> dict[str, Any]:
 
 
 def without_lost(value: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON knows no NaN and no infinity: they become None, and ``not_finite`` lists their places."""
+    """Replace NaN and infinity, which JSON lacks, by None, and list their places in ``not_finite``."""
     places: list[str] = []
 
     def plain(found: Any, place: str) -> Any:

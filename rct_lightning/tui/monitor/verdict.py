@@ -1,4 +1,4 @@
-"""Whether a run is alive: by its status, its process and its heartbeat, and never by guess."""
+"""Whether a run is alive: judged by its status, its process and its heartbeat, and never guessed."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from rct_lightning.tui.monitor.state import RunState
 Condition = Literal["running", "stalled", "crashed", "stopped", "finished", "unknown"]
 ENDED: tuple[Condition, ...] = ("crashed", "stopped", "finished")
 QUIET_STEPS, LEAST_QUIET, QUIET_AT_FIRST = 20, 60.0, 600.0
-"""A run is stalled when it was silent for so many of its usual steps, and at least so many seconds; while no step was
-logged yet (a large base is evaluated and asked for samples), for so many seconds."""
+"""A run is stalled after a silence of this many of its usual steps and at least this many seconds. Before the first
+logged step (a large base is evaluated and sampled) it is stalled after the last number of seconds."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is known of a run's life.
+    """Whether a run is alive, and why.
 
     Attributes:
-        condition: In a word.
-        why: In a sentence.
-        silent: Seconds since it was last heard of; None where it never was.
-        patience: Seconds of silence after which a running one is called stalled.
+        condition: The condition in one word.
+        why: The reason in a sentence.
+        silent: Seconds since the last sign of life; None if there never was one.
+        patience: Seconds of silence after which a running run is called stalled.
     """
 
     condition: Condition
@@ -38,13 +38,13 @@ class Verdict:
 def judge(
     status: Mapping[str, Any], state: RunState, now: float, presence: Callable[[Mapping[str, Any]], Presence]
 ) -> Verdict:
-    """What to think of a run.
+    """Judge the condition of a run.
 
     Args:
-        status: Its status.json, empty where there is none.
-        state: Its events.
+        status: Contents of its status.json, empty if there is none.
+        state: State from its events.
         now: Seconds since 1970.
-        presence: Whether the process of a status is there.
+        presence: Looks up whether the process of a status exists.
     """
     silent, patience = _silence(status, state, now), patience_with(state)
     written = status.get("state")
@@ -62,7 +62,7 @@ def judge(
 
 
 def patience_with(state: RunState) -> float:
-    """Seconds of silence after which a running run is called stalled."""
+    """Return the seconds of silence after which a running run is called stalled."""
     usual = state.usual_step
     return QUIET_AT_FIRST if usual is None else max(LEAST_QUIET, QUIET_STEPS * usual)
 
@@ -95,14 +95,14 @@ def _of_process(
 
 
 def _silence(status: Mapping[str, Any], state: RunState, now: float) -> float | None:
-    """Since the newest sign of life: a heartbeat or an event."""
+    """Return the seconds since the newest sign of life: a heartbeat or an event."""
     beat = status.get("heartbeat")
     signs = [sign for sign in (beat, state.heard) if isinstance(sign, int | float) and abs(sign) < 1e15]
     return max(now - max(signs), 0.0) if signs else None
 
 
 def seconds(value: float | None) -> str:
-    """A span of time for people: 0.85 s, 12 s, 3 min 20 s, 5 h 3 min, 2 d 4 h; a dash where there is none."""
+    """Format a duration: 0.85 s, 12 s, 3 min 20 s, 5 h 3 min, 2 d 4 h; a dash if there is none."""
     if value is None or not math.isfinite(value):
         return "-"
     if value < 10:

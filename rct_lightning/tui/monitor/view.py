@@ -1,4 +1,4 @@
-"""A run at one moment: its events, its status and the files beside them."""
+"""A run at one moment: its events, its status and its other files."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from rct_lightning.tui.monitor.state import RunState
 from rct_lightning.tui.monitor.verdict import Verdict, judge
 
 AT_A_TIME = 64
-"""Lines, which are read in some milliseconds."""
+"""Lines folded in at a time, which takes a few milliseconds."""
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a verdict is made with; tests put in their own.
+    """What a verdict depends on besides the run; tests replace it.
 
     Attributes:
-        now: The time of day in seconds since 1970.
-        presence: Whether the process of a status is there.
+        now: Returns the current time in seconds since 1970.
+        presence: Looks up whether the process of a status exists.
     """
 
     now: Callable[[], float] = time.time
@@ -47,13 +47,13 @@ class View:
     """What is shown of a run.
 
     Attributes:
-        run: Its directory.
-        state: Its events.
+        run: The run's directory.
+        state: State from its events.
         verdict: Whether it is alive.
         samples: The newest replies.
-        findings: What the guards said before step 0.
+        findings: The guards' findings before step 0.
         kept: Its checkpoints.
-        read: Share of its events that were read; below 1 the curves are of a part of them.
+        read: Share of its events that were read; below 1 the curves show only part of them.
     """
 
     run: RunDir
@@ -66,10 +66,10 @@ class View:
 
 
 def whole_view(run: RunDir, surroundings: Surroundings | None = None) -> View:
-    """A run now, with every event looked at and every checkpoint compared, which takes as long as it takes.
+    """View a run now, with every event read and every checkpoint compared, however long that takes.
 
     Raises:
-        OSError: Something is there and cannot be read.
+        OSError: A file exists and cannot be read.
     """
     state = glance(run)
     found = (checked(run, kept) for kept in list_kept(run))
@@ -77,15 +77,15 @@ def whole_view(run: RunDir, surroundings: Surroundings | None = None) -> View:
 
 
 class Watch:
-    """Follows a run: at every look what has changed since the last one is read.
+    """Follows a run: each look reads what has changed since the last one.
 
-    A long file is skimmed first, so that the newest state and the outlines of the curves are there at once; all of it
-    is then read in a thread beside, into a state of its own, which takes the first one's place when it has caught up.
-    Checkpoints are compared with their manifests in another.
+    A long file is skimmed first, so that the newest state and the outlines of the curves are available at once; then
+    all of it is read in a background thread into a separate state, which replaces the first one when it has caught up.
+    Checkpoints are compared with their manifests in another thread.
 
     Args:
         run: The run.
-        surroundings: Clock and processes.
+        surroundings: Clock and process lookup.
     """
 
     def __init__(self, run: RunDir, surroundings: Surroundings | None = None) -> None:
@@ -104,10 +104,10 @@ class Watch:
             threading.Thread(target=_read, args=(self._history,), daemon=True).start()
 
     def look(self) -> View:
-        """The run now.
+        """Return the current view of the run.
 
         Raises:
-            OSError: Its events are there and cannot be read.
+            OSError: The events file exists and cannot be read.
         """
         news = self._follower.more()
         if news.anew:
@@ -120,13 +120,13 @@ class Watch:
         return _view(self.run, self._state, self.surroundings, self._kept(), share)
 
     def close(self) -> None:
-        """Let the thread beside end."""
+        """Stop the background thread."""
         if self._history is not None:
             self._history.stop = True
             self._history = None
 
     def _kept(self) -> tuple[Kept, ...]:
-        """The checkpoints as far as they were compared; one at a time is, the newest first."""
+        """Return the checkpoints as far as they were compared; one is compared at a time, the newest first."""
         listed = list_kept(self.run)
         self._compared = {kept: found for kept, found in self._compared.copy().items() if kept in listed}
         waiting = [kept for kept in listed if kept.soundness == "unchecked" and kept not in self._compared]
@@ -141,13 +141,13 @@ class Watch:
 
 
 class History:
-    """All events, read into a state.
+    """All events of a run, read into a state.
 
     Attributes:
-        state: What was read so far.
-        follower: How far.
-        done: Whether that is all there is.
-        stop: Set it, and reading ends.
+        state: The state read so far.
+        follower: The follower, with its position.
+        done: Whether everything was read.
+        stop: Set it to stop reading.
     """
 
     def __init__(self, run: RunDir) -> None:
@@ -156,14 +156,14 @@ class History:
 
     @property
     def share(self) -> float:
-        """Of the file that was read."""
+        """Share of the file that was read."""
         return self.follower.offset / max(self.follower.size, 1)
 
     def read(self, rest: float = 0.0) -> None:
-        """Until there is nothing new.
+        """Read until there is nothing new.
 
         Args:
-            rest: Seconds to sleep after every few lines, so that other threads of this process have their turn.
+            rest: Seconds to sleep after every few lines, so that other threads of this process get their turn.
         """
         while not self.stop and not self.done:
             before = self.follower.offset
@@ -178,7 +178,7 @@ class History:
 
 
 def _read(history: History) -> None:
-    with suppress(OSError):  # what was skimmed is shown on
+    with suppress(OSError):  # the skimmed state stays on the screen
         history.read(rest=0.0005)
 
 
