@@ -56,7 +56,7 @@ class Subject:
         return self.template.encode_prompt(text, self.tokenizer, room, context).ids
 
     def pairs(self, asked: Asked, replies: Sequence[list[int]]) -> list[tuple[list[int], list[int]]]:
-        """Pair one prompt with each of several replies, in at most max_length tokens, of which a reply takes half at most."""
+        """Pair one prompt with each of several replies, in at most max_length tokens; a reply keeps half at most."""
         kept = [reply[: self.max_length - self.max_length // 2] for reply in replies]
         prompt = self.prompt_ids(asked, max(map(len, kept)))
         return [(prompt, reply) for reply in kept]

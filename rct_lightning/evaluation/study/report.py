@@ -61,7 +61,7 @@ class StudyReport:
             treated = self.study.treated()
         except NotThere:
             return "cannot be told"
-        answers = {each.answer for each in (*self.falsifiers, *self.claims)}
+        answers = {each.answer for each in self.falsifiers} | {each.answer for each in self.claims}
         answers |= {OF_A_GUARDRAIL[each.answer] for each in self.guarded if each.arm == treated}
         return "fails" if "fails" in answers else "holds" if answers == {"holds"} else "cannot be told"
 

@@ -68,9 +68,9 @@ class Study:
         return sorted(found.values(), key=lambda arm: (arm.reference is not None, arm.name != RCT, arm.name))
 
     def treated(self) -> str:
-        """Return the arm that the hypothesis is about: rct, or the only one with relational terms that has no name of its own.
+        """Return the arm that the hypothesis is about: rct, or the only unnamed one with relational terms.
 
-        A named arm other than rct is a placebo, or rct without something.
+        A named arm other than rct is a placebo, or rct without one of its parts.
 
         Raises:
             NotThere: There is none, or it is ambiguous.
