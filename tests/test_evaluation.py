@@ -412,6 +412,12 @@ def test_a_model_that_says_nothing_of_candidates_recalls_none() -> None:
     assert np.isnan(chosen(np.array([np.nan, -1.0]), 0)) and np.isnan(chosen(np.array([-1.0, np.nan]), 0))
 
 
+def test_probes_that_address_in_other_words_than_the_runs_are_counted(tokenizer: Any, probes_file: Path) -> None:
+    subject = Subject(None, tokenizer, DialogueTemplate(), "cpu", 64)
+    assert Evaluator(subject, ROWS, probes_file, Lexicon()).misread == 0
+    assert Evaluator(subject, ROWS, probes_file, Lexicon(presence_markers=("nova",))).misread == 4
+
+
 class Measured(Subject):
     """Keeps how long what it is asked is."""
 

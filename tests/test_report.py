@@ -162,7 +162,11 @@ def test_the_verdict_may_fall_either_way() -> None:
 def test_what_has_no_interval_is_no_success() -> None:
     alone = Report(compared(items=1))
     assert all(sentence.tone == "quiet" for sentence in alone.verdict)
-    assert "not to be judged on language, presence, coherence and continuity" in alone.verdict[0].text
+    assert "not to be judged on language, presence, coherence and continuity (too few" in alone.verdict[0].text
+    diverged = compared()
+    for each in diverged.endpoints:
+        each.values["tuned"][0] = np.nan
+    assert "continuity (figures that are no numbers)" in Report(diverged).verdict[0].text
     nothing = Report(Comparison([], SAMPLES, 0, []))
     assert [sentence.text for sentence in nothing.verdict] == ["No primary endpoint was measured.", "Of nothing else."]
 
@@ -225,6 +229,8 @@ def test_limits_are_those_of_this_run(run: RunDir) -> None:
     assert "2.0 million" in said(parameters=2_000_000) and "million" not in said(parameters=7_000_000_000)
     assert "flatters" in said(adapter=("best", "checkpoints/best-step-3"))
     assert "relational terms" not in said(config={"loss": {"name": "lm", "lambda": 0.3}})
+    asked = {"probes": {"twin": 40, "harmful": 20}}
+    assert "20 of 60 probes address" in said(misread=20, **asked) and "60 probes address" not in said(**asked)
     then = Told(environment={"data": {"data.train_file": "old", "data.eval_file": "same"}})
     assert "What data.train_file names is not" in said(then, data={"data.train_file": "new", "data.eval_file": "same"})
 

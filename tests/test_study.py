@@ -446,3 +446,4 @@ def test_a_sweep_is_drawn_against_its_price() -> None:
     drawn = pareto(study, lambdas)
     assert drawn is not None and drawn.png.startswith(b"\x89PNG") and drawn.name == "pareto"
     assert pareto(study, {"lm_only": 0.0, "loss.lambda=1": 1.0}) is None
+    assert pareto(study, lambdas | {"loss.lambda=1 optimizer.lr=1": 1.0}) is None, "something else was varied, too"

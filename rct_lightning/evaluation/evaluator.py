@@ -237,6 +237,12 @@ class Evaluator:
     def _bond(self, replies: Sequence[Reply]) -> np.ndarray:
         return np.array([float(self.lexicon.has_bond_language(reply.text)) for reply in replies])
 
+    @property
+    def misread(self) -> int:
+        """The number of probes that say to address the assistant, or not to, where the lexicon says otherwise."""
+        told = [probe for kind in ("twin", "harmful") for probe in self._kind(kind)]
+        return sum((self.lexicon.strength(probe.input) > 0) is not bool(probe.fields["marked"]) for probe in told)
+
     def _kind(self, kind: str) -> list[Probe]:
         return [probe for probe in self.probes if probe.kind == kind]
 

@@ -57,6 +57,13 @@ def _of_the_data(report: Report, setting: Setting, told: Told) -> list[str]:
             f"{setting.rows['eval']} evaluation rows of {setting.conversations} conversations, {own}, and "
             f"{sum(setting.probes.values())} probes: small differences cannot be seen, and no other corpus was asked."
         )
+    if setting.misread:
+        asked = setting.probes.get("twin", 0) + setting.probes.get("harmful", 0)
+        found.append(
+            f"{setting.misread} of {asked} probes address the assistant in words that this run's markers do not count, "
+            "or the other way round: what is said of presence, and of harmful requests, is about other words than were "
+            "trained. A probes_file=FILE of your own can ask in the words of loss.markers.presence (data/README.md)."
+        )
     if setting.phrases:
         bond, rupture = setting.phrases
         found.append(

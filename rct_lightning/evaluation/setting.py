@@ -23,6 +23,7 @@ class Setting:
         rows: Number of corpus rows, by side.
         conversations: Number of conversations among the evaluation rows.
         probes: Number of probes, by kind.
+        misread: Probes that are marked, or unmarked, where the run's own markers say otherwise.
         phrases: Number of held-out phrases of bond and of rupture.
         cut: What did not fit into ``max_seq_length``, by side.
         cleaning: Contents of the corpus's ``clean.json``; empty if there is none.
@@ -38,6 +39,7 @@ class Setting:
     rows: Mapping[str, int] = field(default_factory=dict)
     conversations: int | None = None
     probes: Mapping[str, int] = field(default_factory=dict)
+    misread: int = 0
     phrases: tuple[int, int] | None = None
     cut: Mapping[str, TruncationReport] = field(default_factory=dict)
     cleaning: Mapping[str, Any] = field(default_factory=dict)

@@ -51,6 +51,13 @@ class Judged:
         return word_of(self.better, self.change)
 
     @property
+    def unjudged(self) -> Literal["", "few", "diverged"]:
+        """Why there is no word although a direction is good; empty where there is a word."""
+        if self.word or self.better is None:
+            return ""
+        return "diverged" if math.isnan(self.change.mean) else "few"
+
+    @property
     def from_to(self) -> str:
         """Both means, in words."""
         return f"{self.base.mean:.3f} to {self.tuned.mean:.3f}"
@@ -102,8 +109,9 @@ def _primary(found: Sequence[Judged]) -> str:
     if not found:
         return "No primary endpoint was measured."
     parts = [_told(found, "better", "better"), _told(found, "WORSE", "worse"), _told(found, "no clear change")]
-    missing = [_name(each) for each in found if not each.word]
-    parts += [f"not to be judged on {_and(missing)} (too few items)"] if missing else []
+    for reason, why in (("few", "too few items"), ("diverged", "figures that are no numbers")):
+        missing = [_name(each) for each in found if each.unjudged == reason]
+        parts += [f"not to be judged on {_and(missing)} ({why})"] if missing else []
     said = "; ".join(part for part in parts if part)
     return f"Against its own base the tuned model is {said}."
 

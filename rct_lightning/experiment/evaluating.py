@@ -181,6 +181,7 @@ def _setting(
         rows={"train": len(data.train_set), "eval": len(data.eval_set)},
         conversations=len({row.conversation for row in held}),
         probes=Counter(probe.kind for probe in evaluator.probes),
+        misread=evaluator.misread,
         phrases=(len(lexicon.phrases("bond", "heldout")), len(lexicon.phrases("rupture", "heldout"))),
         cut=data.truncation,
         cleaning=kept(corpus.clean_report),

@@ -68,7 +68,7 @@ def pareto(study: Study, lambdas: Mapping[str, float | None]) -> Figure | None:
         lambdas: Weight of the relational terms by arm.
     """
     swept = {arm: weight for arm, weight in lambdas.items() if weight is not None}
-    if len(set(swept.values())) < FEWEST_LAMBDAS:
+    if len(swept) < FEWEST_LAMBDAS or len(set(swept.values())) < len(swept):  # arms that differ in something else
         return None
 
     def draw(canvas: Any, lines: str) -> None:
