@@ -1,6 +1,7 @@
-"""The allowed dependencies between rooms: the table of docs/design.md, checked against the imports."""
+"""The allowed dependencies between rooms: the table of docs/architecture.md, checked against the imports."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,21 +9,9 @@ import pytest
 
 PACKAGE = "rct_lightning"
 ROOT = Path(__file__).parents[1]
-FLOORS = [  # from the bottom; rooms of one floor do not import each other
-    {"errors", "memory", "sanitize", "processes", "identity"},
-    {"reading", "console", "page"},
-    {"dialogue"},
-    {"template", "markers", "runs", "config", "health"},
-    {"corpus", "scoring", "dropout", "checkpoint", "untrusted"},  # the audit of a corpus counts its markers
-    {"data", "backbone", "generation"},
-    {"losses", "footprint"},
-    {"splitting", "trained"},
-    {"module", "figures"},
-    {"callbacks", "guards", "evaluation", "nano"},
-    {"preflight", "outcomes"},
-    {"experiment", "export", "tui", "doctor", "jobs"},
-    {"cli"},
-]
+TABLE = re.findall(r"^\| (`.*?) \|", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"), re.MULTILINE)
+FLOORS = [set(re.findall(r"`(\w+)`", row)) for row in reversed(TABLE)]
+"""From the bottom; rooms of one floor do not import each other."""
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 ONLY_IN = {
     "hydra": {"config", "train", "evaluate", "experiment"},
@@ -93,7 +82,7 @@ def misplaced(source: str, file: Path) -> list[str]:
 @pytest.mark.parametrize("file", SOURCES, ids=str)
 def test_imports_run_downwards_only(file: Path) -> None:
     room = file.with_suffix("").parts[1]
-    assert room in FLOOR_OF or room == "__init__", f"{room} has no place in the table of docs/design.md"
+    assert room in FLOOR_OF or room == "__init__", f"{room} has no place in the table of docs/architecture.md"
     assert violations(SOURCES[file].read_text(encoding="utf-8"), file) == []
 
 

@@ -67,7 +67,7 @@ class Falsifier:
 
 
 def falsifiers(study: Study) -> list[Falsifier]:
-    """Return the six falsifiers of docs/losses.md, in its order."""
+    """Return the six falsifiers, in the order of docs/statistics.md."""
     return [
         Falsifier(
             "bond phrases alone",
