@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 from simulated import MEASURED, World, coverage, percentile, study
 
 from rct_lightning.evaluation.crossed import Inference, crossed_inference
@@ -100,6 +101,18 @@ def test_what_has_no_interval_has_no_p_either(values: np.ndarray) -> None:
 def test_no_difference_at_all_and_the_same_everywhere() -> None:
     assert crossed_inference(np.zeros((8, 20))) == Inference(Estimate(0, 0, 0, 8), 1.0)
     assert crossed_inference(np.full((8, 20), 0.25)) == Inference(Estimate(0.25, 0.25, 0.25, 8), 0.0)
+
+
+@pytest.mark.parametrize(("odd", "other", "shape"), [(0.2, 0.98, "share"), (0.0, 0.6, "nats")])
+def test_a_seed_that_differs_from_the_rest_does_not_stretch_the_interval(odd: float, other: float, shape: str) -> None:
+    """A third of the samples have none of it; each of them would be sure of its mean, and far from the true one."""
+    random = np.random.default_rng(0)
+    level = np.full((8, 1), other)
+    level[:1] = odd
+    values = (random.random((8, 60)) < level) if shape == "share" else level + random.normal(0, 0.02, (8, 60))
+    found = crossed_inference(values.astype(float))
+    half = stats.t.ppf(0.975, 7) * np.std(level, ddof=1) / 8**0.5
+    assert 0 < found.estimate.low and found.estimate.high - found.estimate.low < 3 * half and found.p < 0.05
 
 
 def test_an_item_in_a_hundred_that_differs_gives_an_interval_of_its_size() -> None:

@@ -23,6 +23,9 @@ FEWEST_TO_RESAMPLE = 5
 """Number of seeds, or groups, below which there are too few to resample; Student's t is used there."""
 EMPTY_SAMPLES = 0.001
 """Share of bootstrap samples without any variation above which Student's t is used: too few items differ."""
+LEAST_ERROR = 0.3
+"""Of the mean's standard error: a bootstrap sample's own is taken to be at least that. A sample that lacks the one seed
+which differs from the others seems to know its mean exactly, and its ratio would say nothing but that."""
 TINY = 1e-9
 """Relative to the largest figure: anything smaller is rounding error."""
 PORTION = 1 << 22
@@ -100,7 +103,7 @@ def crossed_inference(
         return Inference(Estimate(mean, mean, mean, seeds), float(mean == 0))
     if min(seeds, number) < FEWEST_TO_RESAMPLE:
         return _student(apart, mean, error)
-    drawn = np.sort(_studentised(cells, samples, seed))
+    drawn = np.sort(_studentised(cells, samples, seed, LEAST_ERROR * error))
     if np.isinf(drawn).mean() > EMPTY_SAMPLES:
         return _student(apart, mean, error)
     beyond_either = int((samples + 1) * (1 - LEVEL) / 2)
@@ -141,7 +144,7 @@ def _student(apart: np.ndarray, mean: float, error: float) -> Inference:
     return Inference(Estimate(mean, mean - half, mean + half, seeds), p)
 
 
-def _studentised(cells: Cells, samples: int, seed: int) -> np.ndarray:
+def _studentised(cells: Cells, samples: int, seed: int, least: float) -> np.ndarray:
     """Return (mean of a bootstrap sample - mean) / the sample's own standard error: [samples].
 
     A sample is given by how often each seed and each group was drawn; its mean squares are sums over the table weighted
@@ -167,7 +170,7 @@ def _studentised(cells: Cells, samples: int, seed: int) -> np.ndarray:
         left = np.maximum(squares - squares_seeds - squares_groups, 0) / ((seeds - 1) * (groups - 1))
         errors = _standard_error(squares_seeds / (seeds - 1), squares_groups / (groups - 1), left, seeds, groups)
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratios = means / np.where(errors < tiny, 0.0, errors)
+            ratios = means / np.where(errors < tiny, 0.0, np.maximum(errors, least))
         found.append(np.where(np.abs(means) < tiny, 0.0, ratios))
     return np.concatenate(found)
 
