@@ -17,7 +17,6 @@ from rct_lightning.evaluation.setting import Setting
 from rct_lightning.losses import TERMS
 from rct_lightning.runs import RunDir
 
-SAMPLES = 200
 CONFIG: dict[str, Any] = {
     "model": {"name": "nano"},
     "loss": {"name": "relational", "lambda": 0.3, "weights": {"presence": 0.5, "coherence": 0.0}},
@@ -40,9 +39,7 @@ def compared(
         weights = [1.0 + item % 3 for item in range(items)] if number % 2 else None
         for side, values in zip(SIDES, (base, moved), strict=True):
             found.add(side, key, values, groups, weights)
-    return Comparison(
-        found.in_order(), SAMPLES, 0, [(PROMPT, "No.", "I am.")] if replies is None else replies, spoken()
-    )
+    return Comparison(found.in_order(), [(PROMPT, "No.", "I am.")] if replies is None else replies, spoken())
 
 
 def spoken() -> list[Spoken]:

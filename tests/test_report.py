@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hostile_replies import hostile_replies
 from pages import CONTROLS, Reading
-from reports import CONFIG, PROMPT, SAMPLES, compared, finished_run, reported, spoken
+from reports import CONFIG, PROMPT, compared, finished_run, reported, spoken
 
 from rct_lightning.data import TruncationReport
 from rct_lightning.evaluation.endpoints import GROUPS, MEANINGS, PRIMARY, SIDES, Comparison, Measurements, group_of
@@ -117,7 +117,7 @@ def judged(**changes: float) -> Report:
         tuned = base + (noise - noise.mean() if change is None else change)
         for side, values in zip(SIDES, (base, tuned), strict=True):
             found.add(side, key, values, [str(item) for item in range(20)])
-    return Report(Comparison(found.in_order(), SAMPLES, 0, []))
+    return Report(Comparison(found.in_order(), []))
 
 
 def test_a_verdict_knows_the_good_direction() -> None:
@@ -125,14 +125,15 @@ def test_a_verdict_knows_the_good_direction() -> None:
         found = Measurements()
         for side, values in zip(SIDES, (base, tuned), strict=True):
             found.add(side, key, values, [str(item) for item in range(len(values))])
-        return Report(Comparison(found.in_order(), SAMPLES, 0, [])).rows()[0][-1]
+        return Report(Comparison(found.in_order(), [])).rows()[0][-1]
 
-    low, high = [1.0, 1.1, 0.9, 1.0], [2.0, 2.2, 1.9, 2.1]
+    low, high = [0.1, 0.2, 0.1, 0.0, 0.1, 0.1], [0.9, 1.0, 0.9, 0.8, 1.0, 0.8]
     assert word("continuity/recall", low, high) == "better" == word("language/eval_lm_loss", high, low)
     assert word("continuity/recall", high, low) == "WORSE" == word("language/eval_lm_loss", low, high)
-    assert word("continuity/recall", low, [0.0, 2.0, 2.0, 0.0]) == "no clear change"
+    assert word("continuity/recall", low, [0.0, 1.0, 1.0, 0.0, 0.0, 0.0]) == "no clear change"
     assert word("presence/D_marked", low, high) == "", "neither direction is good by itself"
-    assert word("continuity/recall", [1.0], [2.0]) == "", "one item has no interval"
+    assert word("continuity/recall", [0.1], [0.9]) == "", "one item has no interval"
+    assert word("continuity/recall", low[:5], high[:5]) == "", "five may all go one way by chance"
 
 
 def test_two_sentences_say_what_got_better_and_what_got_worse() -> None:
@@ -167,7 +168,7 @@ def test_what_has_no_interval_is_no_success() -> None:
     for each in diverged.endpoints:
         each.values["tuned"][0] = np.nan
     assert "continuity (figures that are no numbers)" in Report(diverged).verdict[0].text
-    nothing = Report(Comparison([], SAMPLES, 0, []))
+    nothing = Report(Comparison([], []))
     assert [sentence.text for sentence in nothing.verdict] == ["No primary endpoint was measured.", "Of nothing else."]
 
 

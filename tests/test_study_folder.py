@@ -174,7 +174,7 @@ def test_the_base_is_measured_once_and_comes_out_the_same(
 
     def compare(kept: KeptBase) -> tuple[list[tuple[str, list[float], list[float]]], Any, Any]:
         sides.clear()
-        found = Evaluator(evaluator.subject, ROWS, tmp_path / "probes.jsonl", Lexicon()).compare(100, kept=kept)
+        found = Evaluator(evaluator.subject, ROWS, tmp_path / "probes.jsonl", Lexicon()).compare(kept)
         figures = [(e.key, e.values["base"].tolist(), e.values["tuned"].tolist()) for e in found.endpoints]
         return figures, found.replies, found.spoken
 

@@ -42,7 +42,7 @@ def measured(**changes: float) -> Comparison:
         change = changes.get(key.rpartition("/")[2], 0.0)
         tuned = base + change + (spread if key in JUDGED else 0.0)
         endpoints.append(Endpoint(key, list("abcd"), None, {"base": base, "tuned": tuned}))
-    return Comparison(endpoints, 100, 0, [])
+    return Comparison(endpoints, [])
 
 
 def test_the_objective_is_the_worst_endpoint() -> None:
@@ -70,7 +70,7 @@ def test_whoever_breaks_a_guardrail_is_behind_all_who_keep_them(figure: str, kep
 
 def test_without_a_figure_nothing_is_judged() -> None:
     whole = measured()
-    assert objective_of(Comparison(whole.endpoints[1:], 100, 0, [])) == math.inf
+    assert objective_of(Comparison(whole.endpoints[1:], [])) == math.inf
     assert objective_of(measured(repetition=math.nan)) == math.inf
 
 

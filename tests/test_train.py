@@ -483,7 +483,7 @@ def test_the_environment_is_recorded(run: RunDir, place: Place) -> None:
 @pytest.fixture(scope="module")
 def evaluated(run: RunDir, place: Place) -> Said:
     before = sha256(run)
-    said = place.command("evaluate.py", f"run={run.root}", "bootstrap_samples=200", "accelerator=cpu")
+    said = place.command("evaluate.py", f"run={run.root}", "accelerator=cpu")
     assert said.code == 0, said.err
     assert sha256(run) == before and place.network == ""
     return said

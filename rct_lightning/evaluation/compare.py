@@ -33,7 +33,7 @@ class Figures:
     @property
     def word(self) -> Word:
         """The verdict on the change."""
-        return word_of(self.better, self.change)
+        return word_of(self.better, self.change, self.groups)
 
 
 @dataclass(frozen=True)

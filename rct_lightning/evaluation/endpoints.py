@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -9,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from rct_lightning.dialogue import Turn
-from rct_lightning.evaluation.statistics import Estimate, bootstrap_mean
+from rct_lightning.evaluation.statistics import Estimate, mean_over_groups
 
 Side = Literal["base", "tuned"]
 SIDES: tuple[Side, ...] = ("base", "tuned")
@@ -76,9 +77,25 @@ PRIMARY = ("language/eval_lm_loss", "presence/specificity", "coherence/G_c", "co
 these and the guardrails; a study tests those of the three terms."""
 
 
+SHARES = ("bond_rate", "recall", "false_memory", "repetition", "eos_rate")
+"""What the names of shares and probabilities begin with; or they end with _share."""
+
+
 def group_of(key: str) -> str:
     """Return a key's group, one of :data:`GROUPS`."""
     return key.partition("/")[0]
+
+
+def is_share(key: str) -> bool:
+    """Whether an endpoint is a share, a probability, or a difference of two."""
+    return key.endswith("_share") or key.partition("/")[2].startswith(SHARES)
+
+
+def range_of(key: str) -> tuple[float, float]:
+    """The least and the most that an endpoint can be."""
+    if not is_share(key):
+        return -math.inf, math.inf
+    return (-1.0, 1.0) if key.endswith("_difference") else (0.0, 1.0)
 
 
 @dataclass
@@ -107,17 +124,18 @@ class Endpoint:
         """The direction that is an improvement; None where neither is."""
         return MEANINGS[self.key][1]
 
-    def estimate(self, side: Side, samples: int, seed: int) -> Estimate:
+    def estimate(self, side: Side) -> Estimate:
         """Return the mean of one side."""
-        return self._mean(self.values[side], samples, seed)
+        return self._mean(self.values[side]).within(*range_of(self.key))
 
-    def change(self, samples: int, seed: int) -> Estimate:
+    def change(self) -> Estimate:
         """Return the mean of tuned minus base, paired by item."""
-        return self._mean(self.values["tuned"] - self.values["base"], samples, seed)
+        least, most = range_of(self.key)
+        return self._mean(self.values["tuned"] - self.values["base"]).within(least - most, most - least)
 
-    def _mean(self, values: np.ndarray, samples: int, seed: int) -> Estimate:
+    def _mean(self, values: np.ndarray) -> Estimate:
         weights = None if self.weights is None else np.asarray(self.weights)
-        return bootstrap_mean(values, weights=weights, groups=self.groups, samples=samples, seed=seed)
+        return mean_over_groups(values, weights=weights, groups=self.groups)
 
 
 class Measurements(dict[str, Endpoint]):
@@ -173,14 +191,10 @@ class Comparison:
 
     Attributes:
         endpoints: In the order of the report.
-        samples: Bootstrap samples.
-        seed: Seed of the bootstrap.
         replies: (prompt, base reply, tuned reply) of the fixed prompts.
         spoken: All other replies.
     """
 
     endpoints: list[Endpoint]
-    samples: int
-    seed: int
     replies: list[tuple[str, str, str]]
     spoken: list[Spoken] = field(default_factory=list)

@@ -42,12 +42,10 @@ class Evaluator:
         self.fixed: dict[Side, list[Reply]] = {}
         self._known: dict[Pair, float] = {}
 
-    def compare(self, samples: int = 2000, seed: int = 0, kept: KeptBase | None = None) -> Comparison:
+    def compare(self, kept: KeptBase | None = None) -> Comparison:
         """Measure base and tuned.
 
         Args:
-            samples: Bootstrap samples.
-            seed: Seed of the bootstrap.
             kept: Cache of the base's measurements: read if present, written otherwise.
         """
         self.subject.model.eval()
@@ -61,7 +59,7 @@ class Evaluator:
         self._measure("tuned")
         pairs = zip(SAMPLE_PROMPTS, self.fixed["base"], self.fixed["tuned"], strict=True)
         replies = [(prompt, base.text, tuned.text) for prompt, base, tuned in pairs]
-        return Comparison(self.found.in_order(), samples, seed, replies, self._spoken())
+        return Comparison(self.found.in_order(), replies, self._spoken())
 
     def _measure(self, side: Side) -> None:
         self._known.clear()

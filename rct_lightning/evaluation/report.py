@@ -66,8 +66,6 @@ class Report:
                 "weights": each.endpoint.weights,
             }
         return {
-            "bootstrap_samples": self.comparison.samples,
-            "seed": self.comparison.seed,
             "verdict": [sentence.text for sentence in self.verdict],
             "endpoints": endpoints,
         }

@@ -11,7 +11,7 @@ from rct_lightning.evaluation.limits import limits
 from rct_lightning.evaluation.setting import Setting
 from rct_lightning.evaluation.statistics import Estimate
 from rct_lightning.evaluation.told import Told, text_of
-from rct_lightning.evaluation.verdict import TONES, Judged
+from rct_lightning.evaluation.verdict import FEWEST_GROUPS, TONES, Judged
 from rct_lightning.losses import TERMS
 from rct_lightning.page import Block, Cell, Facts, Figures, Page, Paragraph, Points, Section, Table, Tone
 from rct_lightning.runs import RunDir
@@ -50,10 +50,10 @@ def page_of(report: Report, run: RunDir, setting: Setting) -> Page:
 def _explained(report: Report) -> str:
     return (
         "The tuned model is the base with the adapter that this run trained; the base is the same model with the "
-        "adapter turned off. Both were asked the same held-out rows, probes and phrases. An interval is a 95% "
-        f"bootstrap over conversations, pairs or probes ({report.comparison.samples:,} samples). A "
-        "change counts as better or WORSE where its interval lies on one side of zero. The primary endpoints are fixed "
-        f"and not chosen by what came out: {', '.join(PRIMARY)}."
+        "adapter turned off. Both were asked the same held-out rows, probes and phrases. Intervals are "
+        "95%, by Student's t over conversations, pairs or probes. A change counts as better or WORSE where its "
+        f"interval lies on one side of zero; with fewer than {FEWEST_GROUPS} of them it is not judged. The primary "
+        f"endpoints are fixed and not chosen by what came out: {', '.join(PRIMARY)}."
     )
 
 

@@ -1,8 +1,9 @@
 """The verdict of a comparison: one word per endpoint and two sentences overall, by a rule that can go either way.
 
 The rule is fixed before anything is measured (docs/report.md). An endpoint with a good direction is *better* or *worse*
-where the 95% interval of its change lies on one side of zero; otherwise there is *no clear change*. The first sentence
-gives the word of every primary endpoint; the second counts the guardrails and all others, and names whatever got worse.
+where the 95% interval of its change lies on one side of zero; otherwise there is *no clear change*. With fewer than
+:data:`FEWEST_GROUPS` it is not judged. The first sentence gives the word of every primary endpoint; the second counts
+the guardrails and all others, and names whatever got worse.
 """
 
 from __future__ import annotations
@@ -26,9 +27,14 @@ COUNTED: dict[Word, str] = {
 TONES: dict[Word, Tone] = {"better": "good", "WORSE": "bad", "no clear change": "quiet", "": "quiet"}
 
 
+FEWEST_GROUPS = 6
+"""Conversations, pairs or probes below which there is no word. Five that all change alike do so by chance once in 16
+times (2 / 2^5), six once in 32: with fewer, nothing that assumes no distribution can be told at 5%."""
+
+
 @dataclass(frozen=True)
 class Judged:
-    """An endpoint's figures and its verdict; no word where it has no good direction, or without an interval."""
+    """An endpoint's figures and its verdict; no word where it has no good direction, or too few groups."""
 
     endpoint: Endpoint
     base: Estimate
@@ -48,7 +54,7 @@ class Judged:
     @property
     def word(self) -> Word:
         """The verdict on this endpoint alone."""
-        return word_of(self.better, self.change)
+        return word_of(self.better, self.change, self.endpoint.groups)
 
     @property
     def unjudged(self) -> Literal["", "few", "diverged"]:
@@ -63,9 +69,9 @@ class Judged:
         return f"{self.base.mean:.3f} to {self.tuned.mean:.3f}"
 
 
-def word_of(better: Direction | None, change: Estimate) -> Word:
-    """Return the verdict on a change, given the endpoint's good direction."""
-    if better is None or math.isnan(change.low):
+def word_of(better: Direction | None, change: Estimate, groups: Sequence[str]) -> Word:
+    """Return the verdict on a change, given the endpoint's good direction and the groups of its items."""
+    if better is None or math.isnan(change.low) or len(set(groups)) < FEWEST_GROUPS:
         return ""
     if not change.excludes_zero():
         return "no clear change"
@@ -74,11 +80,7 @@ def word_of(better: Direction | None, change: Estimate) -> Word:
 
 def judge(comparison: Comparison) -> list[Judged]:
     """Judge every endpoint, in order."""
-    samples, seed = comparison.samples, comparison.seed
-    return [
-        Judged(e, e.estimate("base", samples, seed), e.estimate("tuned", samples, seed), e.change(samples, seed))
-        for e in comparison.endpoints
-    ]
+    return [Judged(e, e.estimate("base"), e.estimate("tuned"), e.change()) for e in comparison.endpoints]
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ def evaluate_run(config: EvaluateConfig, run: RunDir, before: Loaded | None = No
     )
     evaluator = Evaluator(subject, data.eval_set.examples, Path(config.probes_file), make_lexicon(settings))
     kept_base = _kept_base(config, trained, data)
-    report = Report(evaluator.compare(config.bootstrap_samples, config.seed, kept_base))
+    report = Report(evaluator.compare(kept_base))
     folder = run.report if config.adapter == "last" else run.report_of_best
     folder = Path(config.output) if config.output and config.study is None else folder
     page = write_report(report, run, folder, _setting(config, run, trained, data, evaluator))
@@ -130,7 +130,7 @@ def _made_from(config: EvaluateConfig, trained_with: Config, adapter: Path, run:
     data = [Path(name) for name in (trained_with.data.train_file, trained_with.data.eval_file) if name]
     files = [run.config, *sorted(adapter.iterdir()), Path(config.probes_file), *data]
     missing = [path for path in files if not path.is_file()]
-    return "" if missing else fingerprint(files, config.bootstrap_samples, config.seed)
+    return "" if missing else fingerprint(files)
 
 
 def _rows_of(trained: TrainedModel) -> dict[str, Any]:

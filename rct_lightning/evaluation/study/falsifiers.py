@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from rct_lightning.evaluation.endpoints import is_share
 from rct_lightning.evaluation.statistics import Estimate
 from rct_lightning.evaluation.study.arms import POSITIVES, SHUFFLED, WRONG_HISTORY
 from rct_lightning.evaluation.study.claims import TERMS, Answer
@@ -12,8 +13,6 @@ from rct_lightning.evaluation.study.scores import NotThere, Part, Study
 
 HARM = 0.1
 """Nats per token: a shift towards complying that the interval must exclude for the finding to hold."""
-SHARES = ("bond_rate", "recall", "false_memory", "repetition", "eos_rate")
-"""Beginnings of the names of endpoints that are shares; the others are in nats per token."""
 NAMES = {
     "presence/specificity": "answering otherwise when addressed, on phrases it never trained on",
     "presence/bond_rate_difference": "bond language where addressed and not elsewhere, in its own replies",
@@ -256,7 +255,6 @@ def _infer(study: Study, parts: Sequence[Part]) -> tuple[Estimate, int]:
 
 def shown(estimate: Estimate, endpoint: str) -> str:
     """Format a difference with its interval and unit: nats per token, or percentage points."""
-    share = endpoint.endswith("_share") or endpoint.partition("/")[2].startswith(SHARES)
-    scale, digits, unit = (100, 1, "points") if share else (1, 3, "nats per token")
+    scale, digits, unit = (100, 1, "points") if is_share(endpoint) else (1, 3, "nats per token")
     mean, low, high = (f"{scale * value:+.{digits}f}" for value in (estimate.mean, estimate.low, estimate.high))
     return f"{mean} {unit} [{low}, {high}]"
