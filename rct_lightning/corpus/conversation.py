@@ -41,6 +41,7 @@ class Conversation:
         time: Seconds since 1970 when it began, where single turns have no time.
         reconstructed: The export does not say where conversations begin and end; this was inferred.
         rows: Rows that the source holds ready-made; no others are derived then.
+        local: Those of its id and its rows' ids that count from one in every file: something else can have them too.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Conversation:
     time: float | None = None
     reconstructed: bool = False
     rows: tuple[Example, ...] = ()
+    local: frozenset[str] = frozenset()
 
     @property
     def rank(self) -> tuple[float, int]:
@@ -66,7 +68,8 @@ def conversation_id(given: Any, source: str, turns: Sequence[Utterance], *, loca
         source: Name of the format.
         turns: What was said.
         local: Ids of this format count from one in every file. The opening of the conversation becomes part of the
-            id, so that files with the same numbers can be imported together.
+            id, so that files with the same numbers can be imported together; where two open alike,
+            :class:`~rct_lightning.corpus.rowfile.RowFile` tells them apart.
     """
     name = printable(str(given)).strip() if isinstance(given, str | int) and not isinstance(given, bool) else ""
     if name and not local:
