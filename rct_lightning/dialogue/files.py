@@ -96,7 +96,8 @@ def as_jsonl(examples: Iterable[Example]) -> str:
 
 def content_hash(path: Path) -> str:
     """SHA-256 of a file, hexadecimal: what a run records of its data."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _opened(path: Path, needed: str) -> BinaryIO:
