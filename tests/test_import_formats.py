@@ -245,6 +245,11 @@ def test_any_html_becomes_text_without_elements(fragment: str) -> None:
         ("<p>One</p><p>Two</p>", "One\n\nTwo"),
         ("a<br>b<br/>c", "a\nb\nc"),
         ("<ol><li>x</li><li>y &lt;z&gt;</li></ol>", "- x\n- y <z>"),
+        (
+            "<p>So:</p>\n<ul>\n<li><p>One.</p>\n</li>\n<li>\n<p>Two.</p>\n<p>More.</p></li>\n</ul>\n<p>End.</p>",
+            "So:\n\n- One.\n- Two.\n\nMore.\n\nEnd.",
+        ),
+        ("<ul><li>a<ul><li>b</li></ul></li><li><p></p></li></ul><p>c</p>", "- a\n\n- b\n-\n\nc"),
         ("<p>a\n b</p><pre>  if x:\n    y\n\n\n  z</pre>", "a b\n\n  if x:\n    y\n\n  z"),
         ("<pre>  x", "x"),
         ("a<!-- open <p>b", "a"),
