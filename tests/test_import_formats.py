@@ -355,9 +355,19 @@ def test_the_map_may_be_json_and_the_text_utf16(tmp_path: Path) -> None:
     assert (rows[0].input, rows[0].output) == ("Schläfst du?", "Nein.")
 
 
+def test_comments_of_a_map_stand_on_lines_of_their_own_or_behind_a_rule(tmp_path: Path) -> None:
+    (tmp_path / "who").write_text(
+        "# who\nhuman: ^Me:  # that is I\n  # nobody\nassistant: ^You \\#\\d:\nskip: ^#p #x\n"
+    )
+    speakers = read_speakers(tmp_path / "who")
+    assert [pattern.pattern for pattern, _ in speakers.patterns] == ["^Me:", r"^You \#\d:", "^#p"]
+    assert speakers.of("You #2:Hm") == ("assistant", "Hm")
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [
+        ("human: # Me\nassistant: ^B:", r"line 1 without its comment \(\\# is the sign itself\): no `side"),
         ("human: ^A:\n", "no assistant"),
         ("human ^A:\nassistant: ^B:", "line 1"),
         ("narrator: ^A:", "'narrator'"),
