@@ -187,6 +187,18 @@ def activity(minute: int, asked: str, **fields: Any) -> dict[str, Any]:
     } | fields
 
 
+def test_files_beside_a_prompt_are_counted(tmp_path: Path) -> None:
+    two = [{"name": "Attached 2 files."}, {"name": "-  a.jpg"}, {"name": "-  b.jpg"}]
+    entries = [
+        activity(0, "a", subtitles=two),
+        activity(1, "b", subtitles=[{"name": "Attached 1 file."}]),
+        activity(2, "c", subtitles=[{"name": "1 Datei angehängt"}, {"name": "-  c.pdf"}], attachedFiles=["c.pdf"]),
+        activity(3, "d", subtitles=[{"name": "By voice"}, 3, {}]),
+    ]
+    report, rows = import_into(tmp_path / "out", write_json(tmp_path / "MyActivity.json", entries))
+    assert len(rows) == 4 and counts(report) == {"attachments and files": 4}
+
+
 @pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]], ids=["oldest", "newest", "mixed"])
 def test_half_an_hour_begins_a_conversation_in_any_order_of_the_file(order: list[int], tmp_path: Path) -> None:
     entries = [activity(0, "a"), activity(30, "b"), activity(61, "c"), activity(70, "d")]
@@ -262,6 +274,19 @@ def test_any_html_becomes_text_without_elements(fragment: str) -> None:
 )
 def test_html_becomes_text(fragment: str, text: str) -> None:
     assert html_text(fragment) == text
+
+
+# Grok
+
+
+def test_files_beside_a_message_are_counted(tmp_path: Path) -> None:
+    said = [
+        {"sender": "human", "message": "See.", "file_attachments": ["0b", "1c"]},
+        {"sender": "Grok", "message": "I do."},
+    ]
+    export = {"conversations": [{"conversation": {"id": "k"}, "responses": [{"response": one} for one in said]}]}
+    report, rows = import_into(tmp_path / "out", write_json(tmp_path / "x.json", export))
+    assert len(rows) == 1 and counts(report) == {"attachments and files": 2}
 
 
 # Times and trees
