@@ -195,6 +195,13 @@ def test_names_are_found_as_written_and_in_capitals_on_whole_words() -> None:
     assert scrubbed(text, names) == "Mary, [NAME_1]'s cat, Annie, an ann; [NAME_2] and 我是[NAME_3]。"
 
 
+def test_it_makes_no_difference_how_accents_are_stored() -> None:
+    names = Names({"José Müller": None, "Ana": None, "김민수": None})
+    partly = "Jose\u0301 Müller"
+    text = f"{partly}, {partly.upper()}, {unicodedata.normalize('NFD', '김민수')}; man\u0303ana, Ana\u0301, Ana."
+    assert scrubbed(text, names) == "[NAME_1], [NAME_1], [NAME_2]; man\u0303ana, Ana\u0301, [NAME_3]."
+
+
 def test_a_list_of_names_is_read(tmp_path: Path) -> None:
     file = tmp_path / "names.txt"
     file.write_bytes("\ufeffAnn # my sister\n\n# nobody\nTom Lee = Max\n".encode())

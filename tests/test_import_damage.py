@@ -91,6 +91,15 @@ def test_each_field_alone_is_detected_or_refused(name: str, tmp_path: Path) -> N
     assert any(found), "some fields are not needed"
 
 
+@pytest.mark.parametrize("ahead", [{"conversations": []}, {"made": "2026-01-01", "rows": 3}, 7, {"conversations": [3]}])
+def test_the_format_may_be_told_by_a_later_line(ahead: Any, tmp_path: Path) -> None:
+    lines = [ahead, fixture("sharegpt")[0]]
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    report, rows = import_into(tmp_path / "out", tmp_path / "x.jsonl")
+    assert report.files[0].format == "sharegpt" and [row.output for row in rows] == ["The wren.", "The owl."]
+    assert sum(counts(report).values()) > 0, "the line that holds none is counted"
+
+
 @pytest.mark.parametrize("whole", [None, 3, "text", [], {}, [[]], [None], {"conversations": 3}, {"conversations": []}])
 @pytest.mark.parametrize("name", [None, *JSON_FORMATS])
 def test_any_value_at_the_top_is_refused(name: str | None, whole: Any, tmp_path: Path) -> None:

@@ -187,6 +187,18 @@ def activity(minute: int, asked: str, **fields: Any) -> dict[str, Any]:
     } | fields
 
 
+def test_files_beside_a_prompt_are_counted(tmp_path: Path) -> None:
+    two = [{"name": "Attached 2 files."}, {"name": "-  a.jpg"}, {"name": "-  b.jpg"}]
+    entries = [
+        activity(0, "a", subtitles=two),
+        activity(1, "b", subtitles=[{"name": "Attached 1 file."}]),
+        activity(2, "c", subtitles=[{"name": "1 Datei angehängt"}, {"name": "-  c.pdf"}], attachedFiles=["c.pdf"]),
+        activity(3, "d", subtitles=[{"name": "By voice"}, 3, {}]),
+    ]
+    report, rows = import_into(tmp_path / "out", write_json(tmp_path / "MyActivity.json", entries))
+    assert len(rows) == 4 and counts(report) == {"attachments and files": 4}
+
+
 @pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]], ids=["oldest", "newest", "mixed"])
 def test_half_an_hour_begins_a_conversation_in_any_order_of_the_file(order: list[int], tmp_path: Path) -> None:
     entries = [activity(0, "a"), activity(30, "b"), activity(61, "c"), activity(70, "d")]
@@ -245,6 +257,11 @@ def test_any_html_becomes_text_without_elements(fragment: str) -> None:
         ("<p>One</p><p>Two</p>", "One\n\nTwo"),
         ("a<br>b<br/>c", "a\nb\nc"),
         ("<ol><li>x</li><li>y &lt;z&gt;</li></ol>", "- x\n- y <z>"),
+        (
+            "<p>So:</p>\n<ul>\n<li><p>One.</p>\n</li>\n<li>\n<p>Two.</p>\n<p>More.</p></li>\n</ul>\n<p>End.</p>",
+            "So:\n\n- One.\n- Two.\n\nMore.\n\nEnd.",
+        ),
+        ("<ul><li>a<ul><li>b</li></ul></li><li><p></p></li></ul><p>c</p>", "- a\n\n- b\n-\n\nc"),
         ("<p>a\n b</p><pre>  if x:\n    y\n\n\n  z</pre>", "a b\n\n  if x:\n    y\n\n  z"),
         ("<pre>  x", "x"),
         ("a<!-- open <p>b", "a"),
@@ -257,6 +274,19 @@ def test_any_html_becomes_text_without_elements(fragment: str) -> None:
 )
 def test_html_becomes_text(fragment: str, text: str) -> None:
     assert html_text(fragment) == text
+
+
+# Grok
+
+
+def test_files_beside_a_message_are_counted(tmp_path: Path) -> None:
+    said = [
+        {"sender": "human", "message": "See.", "file_attachments": ["0b", "1c"]},
+        {"sender": "Grok", "message": "I do."},
+    ]
+    export = {"conversations": [{"conversation": {"id": "k"}, "responses": [{"response": one} for one in said]}]}
+    report, rows = import_into(tmp_path / "out", write_json(tmp_path / "x.json", export))
+    assert len(rows) == 1 and counts(report) == {"attachments and files": 2}
 
 
 # Times and trees
@@ -350,9 +380,19 @@ def test_the_map_may_be_json_and_the_text_utf16(tmp_path: Path) -> None:
     assert (rows[0].input, rows[0].output) == ("Schläfst du?", "Nein.")
 
 
+def test_comments_of_a_map_stand_on_lines_of_their_own_or_behind_a_rule(tmp_path: Path) -> None:
+    (tmp_path / "who").write_text(
+        "# who\nhuman: ^Me:  # that is I\n  # nobody\nassistant: ^You \\#\\d:\nskip: ^#p #x\n"
+    )
+    speakers = read_speakers(tmp_path / "who")
+    assert [pattern.pattern for pattern, _ in speakers.patterns] == ["^Me:", r"^You \#\d:", "^#p"]
+    assert speakers.of("You #2:Hm") == ("assistant", "Hm")
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [
+        ("human: # Me\nassistant: ^B:", r"line 1 without its comment \(\\# is the sign itself\): no `side"),
         ("human: ^A:\n", "no assistant"),
         ("human ^A:\nassistant: ^B:", "line 1"),
         ("narrator: ^A:", "'narrator'"),

@@ -293,6 +293,61 @@ def test_the_same_file_twice_gives_each_row_once(tmp_path: Path) -> None:
         assert once == twice
 
 
+def talk(file: Path, *lines: str) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(f"{('Me', 'Friend')[n % 2]}: {line}\n" for n, line in enumerate(lines)))
+    return file
+
+
+def of_data_set(file: Path, *lines: str) -> Path:
+    turns = [{"role": ("user", "assistant")[n % 2], "content": line} for n, line in enumerate(lines)]
+    return write_json(file.with_suffix(".json"), [{"id": 0, "messages": turns}])
+
+
+@pytest.mark.parametrize("written", [talk, of_data_set])
+def test_files_that_only_open_alike_are_no_versions(written: Any, tmp_path: Path) -> None:
+    said = {
+        "mon": ("good morning", "Monday!", "the garden", "Plant beans."),
+        "thu": ("good morning", "Monday!", "the shed", "Paint it."),
+        "tue": ("good morning", "Tuesday!"),
+        "wed": ("good morning", "Tuesday!", "the dentist", "Good luck."),
+    }
+    files = {day: written(tmp_path / day / "chat.txt", *lines) for day, lines in said.items()}
+    report, rows = import_into(tmp_path / "out", *files.values(), speakers=SPEAKERS)
+    talks: dict[str, list[str]] = {}
+    for row in rows:
+        talks.setdefault(row.conversation, []).append(row.output)
+    assert list(talks.values()) == [["Monday!", "Plant beans."], ["Monday!", "Paint it."], ["Tuesday!", "Good luck."]]
+    assert len({row.id for row in rows}) == 6 and report.conversations == 3
+    (account,) = report.tally.dropped.values()
+    name = [*talks][2]
+    assert account.count == 1 and account.where == [
+        f"{files['tue']}, {report.files[0].format} {name}, kept as it is in {files['wed']}"
+    ]
+    _, grown = import_into(tmp_path / "grown", files["mon"], files["wed"], speakers=SPEAKERS)
+    _, early = import_into(tmp_path / "early", files["mon"], files["tue"], speakers=SPEAKERS)
+    assert grown[-1].conversation == early[-1].conversation == name, "the id stays when the conversation goes on"
+
+
+def test_own_rows_without_ids_come_from_two_files_of_one_name(tmp_path: Path) -> None:
+    bare, named = {"input": "Hm?", "output": "One."}, {"conversation": "x", "input": "And?", "output": "So."}
+    context = [{"role": "human", "content": "Well."}, {"role": "assistant", "content": "Well what?"}]
+    for number, rows in enumerate(
+        [[bare, named], [bare | {"context": context}, named | {"conversation": "y"}], [bare, named]]
+    ):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    files = [tmp_path / str(number) / "own.jsonl" for number in range(3)]
+    _, alone = import_into(tmp_path / "alone", files[0])
+    _, rows = import_into(tmp_path / "out", *files)
+    assert [row.id for row in alone] == ["own-1", "own-2"] and rows[:2] == alone
+    assert [row.conversation for row in rows] == ["own-1", "x", rows[2].id, "y"]
+    assert rows[2].id.startswith("own-1-") and rows[3].id.startswith("own-2-") and len(rows[2].context) == 2
+    _, again = import_into(tmp_path / "again", *files, files[1])
+    assert again == rows
+
+
 def test_own_rows_of_one_name_that_differ_are_refused(tmp_path: Path) -> None:
     for name, output in (("a", "One."), ("b", "Two.")):
         row = {"id": "x-1", "conversation": "x", "input": "Hm?", "output": output}

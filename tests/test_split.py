@@ -13,6 +13,9 @@ from invented import conversations, sentence
 from typer.testing import CliRunner
 
 from rct_lightning.cli import app
+from rct_lightning.corpus.clean import clean_corpus
+from rct_lightning.corpus.clean_report import Settings
+from rct_lightning.corpus.folder import CorpusDir
 from rct_lightning.corpus.labels import agreement, labels_of
 from rct_lightning.corpus.leakage import leakage, ties
 from rct_lightning.corpus.near import NEARLY_THE_SAME, WINDOW, Likeness, alike
@@ -252,6 +255,25 @@ def test_the_command_reads_a_folder_and_writes_both_sides(tmp_path: Path, bundle
     assert code == 2 and "--force" in said and (tmp_path / "eval.jsonl").read_bytes() == before
     assert command(tmp_path, "--eval-size", 20, "--force")[0] == 0
     assert len(read_jsonl(tmp_path / "eval.jsonl")) == 20
+
+
+def test_clean_rows_of_an_earlier_import_are_refused(tmp_path: Path) -> None:
+    folder = CorpusDir(tmp_path)
+    write_jsonl(folder.imported, conversations(*[1] * 12))
+    clean_corpus(folder.imported, folder, Settings())
+    code, said = command(tmp_path, "--eval-size", 3, "--out", tmp_path / "a")
+    assert code == 0 and f"Split: {folder.clean}" in said
+    write_jsonl(folder.imported, conversations(*[1] * 13))
+    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    for arguments in (("split", tmp_path), ("audit", tmp_path), ("show", 1, tmp_path)):
+        done = CliRunner().invoke(app, ["corpus", *map(str, arguments)])
+        told = " ".join(done.output.split())
+        assert done.exit_code == 2 and f"clean {tmp_path} --force` cleans those" in told, done.output
+    assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+    assert command(folder.clean, "--eval-size", 3, "--out", tmp_path / "b")[0] == 0, "asked for by its name"
+    clean_corpus(folder.imported, folder, Settings(), force=True)
+    folder.clean.write_text(folder.clean.read_text().replace("c1-0", "by-hand"))
+    assert command(tmp_path, "--eval-size", 3, "--out", tmp_path / "c")[0] == 0, "rows changed by hand are fine"
 
 
 def test_types_and_markers_are_filled_in_and_what_is_said_stays(tmp_path: Path) -> None:

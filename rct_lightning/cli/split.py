@@ -49,4 +49,4 @@ def split(
     typer.echo(printable(aligned(table(found, labels.lexicon))) + "\n")
     for line in lines(found):
         typer.echo(line.wrapped())
-    typer.echo(f"\nWritten: {folder.train}, {folder.eval}\nNext: rct corpus audit {folder.root}")
+    typer.echo(f"\nSplit: {source}\nWritten: {folder.train}, {folder.eval}\nNext: rct corpus audit {folder.root}")

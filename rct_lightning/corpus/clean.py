@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,6 +13,7 @@ from rct_lightning.corpus.clean_report import RULES, SCRUBS, Report, Settings
 from rct_lightning.corpus.folder import CorpusDir
 from rct_lightning.corpus.passes import Cleaning
 from rct_lightning.corpus.together import written_together
+from rct_lightning.dialogue import content_hash
 from rct_lightning.errors import UserError
 
 
@@ -66,9 +66,7 @@ def clean_corpus(
     tell("writing")
     with written_together(targets) as (clean, quarantine, account):
         cleaning.write(clean, quarantine)
-        with source.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        whole = {"source": source.name, "sha256": digest} | cleaning.report.to_json(settings)
+        whole = {"source": source.name, "sha256": content_hash(source)} | cleaning.report.to_json(settings)
         account.write(json.dumps(whole, indent=1) + "\n")
     return cleaning.report
 

@@ -37,10 +37,11 @@ class Conversation:
         id: Identical for the same conversation in two exports.
         source: Name of the format it was read from.
         turns: What was said, oldest first; sides need not alternate.
-        title: Title as its owner sees it, or None.
-        time: Start in seconds since 1970, used where single turns have no time.
-        reconstructed: Whether its beginning and end were inferred because the export does not give them.
-        rows: Ready-made rows of the source; if there are any, no others are derived.
+        title: As its owner sees it, or None.
+        time: Seconds since 1970 when it began, where single turns have no time.
+        reconstructed: The export does not say where conversations begin and end; this was inferred.
+        rows: Rows that the source holds ready-made; no others are derived then.
+        local: Those of its id and its rows' ids that count from one in every file: something else can have them too.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Conversation:
     time: float | None = None
     reconstructed: bool = False
     rows: tuple[Example, ...] = ()
+    local: frozenset[str] = frozenset()
 
     @property
     def rank(self) -> tuple[float, int]:
@@ -65,8 +67,9 @@ def conversation_id(given: Any, source: str, turns: Sequence[Utterance], *, loca
         given: The id in the export: a string or an integer; anything else counts as no id.
         source: Name of the format.
         turns: What was said.
-        local: Whether ids of this format count from one in every file. A hash of the first turn is then appended to
-            the id, so that files with the same numbers can be imported together.
+        local: Ids of this format count from one in every file. The opening of the conversation becomes part of the
+            id, so that files with the same numbers can be imported together; where two open alike,
+            :class:`~rct_lightning.corpus.rowfile.RowFile` tells them apart.
     """
     name = printable(str(given)).strip() if isinstance(given, str | int) and not isinstance(given, bool) else ""
     if name and not local:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from rct_lightning.dialogue import content_hash
 from rct_lightning.errors import UserError
 
 
@@ -75,13 +77,28 @@ class CorpusDir:
         """Return the first of some of these files that exists.
 
         Raises:
-            UserError: None of them exists.
+            UserError: None of them is; or it is the clean rows, and other rows have been imported since.
         """
         if not self.root.is_dir():
             what = "it is a file" if self.root.exists() else "there is no such folder"
             raise UserError(f"{self.root}: {what}. Give the folder that `rct corpus import` wrote.")
         for path in candidates:
             if path.is_file():
+                if path == self.clean:
+                    self._check_clean()
                 return path
         names, where = " or ".join(path.name for path in candidates), self.root
         raise UserError(f"{where}: the folder holds no {names}. `rct corpus import PATH --out {where}` begins one.")
+
+    def _check_clean(self) -> None:
+        """Clean rows are of those that are imported, as far as their account can tell."""
+        try:
+            account = json.loads(self.clean_report.read_bytes())
+            known = account["source"] == self.imported.name and account["sha256"]
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            return
+        if known and self.imported.is_file() and content_hash(self.imported) != known:
+            raise UserError(
+                f"{self.clean}: it was made of other rows than {self.imported.name} holds now. `rct corpus clean "
+                f"{self.root} --force` cleans those; to go on with the old ones, move {self.imported.name} away."
+            )

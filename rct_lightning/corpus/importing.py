@@ -96,7 +96,7 @@ def import_corpus(
                 found = list(pairs.examples(conversation, report.tally))
                 told.conversations += 1
                 told.rows += len(found)
-                rows.add(conversation, found)
+                rows.add(conversation, found, source.member.name)
         report.conversations, report.rows = len(rows.index), rows.count
         if not report.rows:
             raise UserError(_nothing(paths, report))

@@ -96,14 +96,27 @@ class JsonStream:
             else:
                 self._value()
 
-    def head(self, key: str) -> dict[str, Any]:
-        """Return the object that begins here, or its part up to the first element of the list under ``key``."""
-        found: dict[str, Any] = {}
-        for name in self._keys():
-            if name == key and self.peek() == "[":
-                return found | {name: list(islice(self.elements(), 1))}
-            found[name] = self._value()
-        return found
+    def heads(self, key: str) -> Iterator[Any]:
+        """Like :meth:`documents`, but each object only up to the first element of the list under ``key``."""
+        while begin := self.peek():
+            if begin != "{":
+                yield self._element()
+                continue
+            found: dict[str, Any] = {}
+            told = False
+            for name in self._keys():
+                if name != key or self.peek() != "[":
+                    found[name] = self._value()
+                    continue
+                elements = self.elements()
+                found[name] = list(islice(elements, 1))
+                if found[name] and not told:
+                    told = True
+                    yield found
+                for _ in elements:
+                    pass
+            if not told:
+                yield found
 
     def finish(self) -> None:
         """Check that nothing follows.

@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ Place = tuple[float, int, str]
 class Names:
     """The user's own list of names: a name is found as a whole word, as it is written or in capitals.
 
+    How accents are stored (in one character with their letter, or behind it) makes no difference.
+
     Args:
         replacements: Replacement by name; None for a placeholder.
     """
@@ -41,7 +44,7 @@ class Names:
         self.replacements = replacements
         self._name_of: dict[str, str] = {}
         for name in replacements:
-            for form in _forms(name):
+            for form in (_composed(name), _composed(name.upper())):
                 self._name_of.setdefault(form, name)
         self._by_word: defaultdict[str, list[str]] = defaultdict(list)
         self._anywhere: list[str] = []  # found inside words too: scripts without spaces, a leading apostrophe
@@ -53,7 +56,16 @@ class Names:
                 self._by_word[word.group()].append(form)
 
     def find(self, text: str) -> Iterator[tuple[int, int]]:
-        """Yield start and end of every name, the longest one if several begin at the same place."""
+        """Start and end of every name, the longest where several begin."""
+        if unicodedata.is_normalized("NFC", text):
+            yield from self._find(text)
+            return
+        places = _places(text)
+        for start, end in self._find(_composed(text)):
+            if start in places and end in places:
+                yield places[start], places[end]
+
+    def _find(self, text: str) -> Iterator[tuple[int, int]]:
         for word in _WORD.finditer(text):
             for form in self._by_word.get(word.group(), ()):
                 if text.startswith(form, word.start()) and _ends(text, word.start() + len(form), form):
@@ -67,12 +79,28 @@ class Names:
                 at = text.find(form, at + 1)
 
     def name_of(self, found: str) -> str:
-        """Return the name in the list to which a found form belongs."""
-        return self._name_of[found]
+        """The name of the list that was found."""
+        return self._name_of[_composed(found)]
 
 
-def _forms(name: str) -> set[str]:
-    return {unicodedata.normalize(form, way) for way in (name, name.upper()) for form in ("NFC", "NFD")}
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _places(text: str) -> dict[int, int]:
+    """Where the characters of the composed text, and its end, stand in the text as it is; none within a changed one."""
+    starts = [n for n, character in enumerate(text) if not n or not _goes_with_what_stands_before(character)]
+    places, at = {}, 0
+    for start, end in pairwise([*starts, len(text)]):
+        piece = _composed(text[start:end])
+        places |= {at + n: start + n for n in (range(len(piece)) if piece == text[start:end] else (0,))}
+        at += len(piece)
+    return places | {at: len(text)}
+
+
+def _goes_with_what_stands_before(character: str) -> bool:
+    """A mark, or a part of a Korean syllable."""
+    return unicodedata.category(character).startswith("M") or "\u1160" <= character <= "\u11ff"
 
 
 def _ends(text: str, end: int, form: str) -> bool:

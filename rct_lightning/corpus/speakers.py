@@ -15,6 +15,7 @@ SIDES: tuple[Side, ...] = get_args(Side)
 EXAMPLE = r"""a text file with lines like `human: ^(Me|Anna):` and `assistant: ^Claude:`, or JSON like
 {"^(Me|Anna):": "human", "^Claude:": "assistant"}. `skip` leaves a part out"""
 LARGEST = 1 << 20
+COMMENT = re.compile(r"(?:^|\s)#.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,9 @@ class Speakers:
 
 
 def read_speakers(path: Path) -> Speakers:
-    """Read a map: lines ``side: regular expression`` (``#`` begins a comment line), or a JSON object expression → side.
+    r"""Read a map: lines ``side: regular expression``, or a JSON object expression → side.
+
+    ``#`` begins a comment at the beginning of a line and after white space; ``\#`` is the sign itself.
 
     Raises:
         UserError: It cannot be read, holds an invalid side or expression, or one of the two sides is missing.
@@ -72,9 +75,13 @@ def _pairs(content: str, path: Path) -> list[tuple[str, str, str]]:
         return [(f"{path}, {expression!r}", expression, str(side)) for expression, side in rules.items()]
     found = []
     for number, line in enumerate(content.splitlines(), start=1):
-        if line.strip() and not line.lstrip().startswith("#"):
-            side, colon, expression = line.partition(":")
+        rule = COMMENT.sub("", line)
+        if rule.strip():
+            where = f"{path}, line {number}"
+            if rule != line:
+                where += r" without its comment (\# is the sign itself)"
+            side, colon, expression = rule.partition(":")
             if not colon or not expression.strip():
-                raise UserError(f"{path}, line {number}: no `side: regular expression`. A map is {EXAMPLE}.")
-            found.append((f"{path}, line {number}", expression.strip(), side))
+                raise UserError(f"{where}: no `side: regular expression`. A map is {EXAMPLE}.")
+            found.append((where, expression.strip(), side))
     return found

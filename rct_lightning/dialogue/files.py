@@ -95,8 +95,9 @@ def as_jsonl(examples: Iterable[Example]) -> str:
 
 
 def content_hash(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal, which a run records for its data."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """SHA-256 of a file, hexadecimal: what a run records of its data."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _opened(path: Path, needed: str) -> BinaryIO:

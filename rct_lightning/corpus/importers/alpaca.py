@@ -29,11 +29,8 @@ def read(source: Source) -> Iterator[Conversation]:
         asked = [part for key in ("instruction", "input") if (part := text(record.get(key)).strip())]
         turns += [Utterance("human", "\n\n".join(asked)), Utterance("assistant", text(record.get("output")))]
         source.tally.drop("system prompts", where, bool(record.get("system")))
-        yield Conversation(
-            id=conversation_id(first(record, IDS), FORMAT.name, turns, local=True),
-            source=FORMAT.name,
-            turns=tuple(turns),
-        )
+        name = conversation_id(first(record, IDS), FORMAT.name, turns, local=True)
+        yield Conversation(name, FORMAT.name, tuple(turns), local=frozenset({name}))
 
 
 FORMAT = Format("alpaca", 'Alpaca: {"instruction": …, "input": …, "output": …}', claims, read)

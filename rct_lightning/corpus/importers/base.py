@@ -56,14 +56,11 @@ class Source:
             stream.finish()
 
     def heads(self) -> Iterator[Mapping[str, Any]]:
-        """Yield the first objects of a JSON file; one with a list under ``conversations`` ends at its first element."""
+        """The first objects of a JSON file; those with a list under ``conversations`` as far as its first element."""
         with self.member.open() as file:
             stream = JsonStream(file, self.member.name)
-            if stream.peek() == "{":
-                yield stream.head(UNDER)
-            else:
-                values = stream.elements() if stream.peek() == "[" else stream.documents()
-                yield from (value for value in islice(values, LOOKED_AT) if isinstance(value, dict))
+            values = stream.elements() if stream.peek() == "[" else stream.heads(UNDER)
+            yield from (value for value in islice(values, LOOKED_AT) if isinstance(value, dict))
 
 
 def until_damaged(values: Iterable[T], damage: list[Damaged]) -> Iterator[T]:

@@ -6,6 +6,7 @@ marked as reconstructed.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -28,7 +29,8 @@ SHARED = 0.9
 FEWEST = 3
 """Least number of answered entries for this detection."""
 SURVEYED = 10_000
-"""Maximum number of answered entries used for this detection."""
+"""Answered entries that are looked at for them."""
+ATTACHED = re.compile(r"Attached (\d{1,3}) files?\b")
 PRODUCTS = ("gemini", "bard")
 AS_JSON = (
     "On the page of Google Takeout choose My Activity and there Gemini Apps alone, set the format of activity records "
@@ -93,12 +95,20 @@ def _prompts(source: Source, verb: str) -> Iterator[Prompt]:
         elif not answer:
             source.tally.drop("prompts without an answer", where)
         else:
+            source.tally.drop("attachments and files", where, _attached(record))
             yield Prompt(time, _words_after(asked, verb), answer)
 
 
 def _answer(record: Mapping[str, Any]) -> str:
     parts = (html_text(text(mapping(item).get("html"))) for item in sequence(record.get("safeHtmlItem")))
     return "\n\n".join(part for part in parts if part)
+
+
+def _attached(record: Mapping[str, Any]) -> int:
+    """Files beside a prompt: its subtitles say how many there are and name each after a dash."""
+    named = [text(mapping(one).get("name")).strip() for one in sequence(record.get("subtitles"))]
+    said = [int(found[1]) for name in named if (found := ATTACHED.match(name))]
+    return max(sum(name.startswith("-") for name in named), *said, len(sequence(record.get("attachedFiles"))))
 
 
 def _begins(title: str, verb: str) -> bool:

@@ -70,6 +70,7 @@ def _said(message: Mapping[str, Any], tally: Tally, where: str) -> Utterance | N
     if sender in NEITHER:
         tally.drop("messages of neither side (system, tools, unknown)", where)
         return None
+    tally.drop("attachments and files", where, len(sequence(message.get("file_attachments"))))
     content = text(message.get("message"))
     if "<grok:render" in content:
         content, count = RENDERED.subn("", content)

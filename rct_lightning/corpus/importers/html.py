@@ -12,6 +12,7 @@ TAG = re.compile(
 APART = {"p", "div", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "blockquote", "pre", "hr", "section"}
 """Elements that are separated by a blank line."""
 LINES = {"br": "\n", "tr": "\n", "/tr": "\n", "li": "\n- ", "td": " ", "th": " "}
+ITEM_ENDS = re.compile(r"\s*</li\b", re.I)
 UNSEEN = {"script", "style"}
 _MARGINS = re.compile(r"[ \t]*\n[ \t]*")
 _BLANKS = re.compile(r"\n{3,}")
@@ -34,13 +35,19 @@ def html_text(fragment: str) -> str:
 
 
 def _pieces(fragment: str) -> Iterator[tuple[bool, str]]:
-    """Yield texts and the breaks between them, each after whether white space is kept (inside ``pre``)."""
-    at, kept = 0, False
+    """Texts and the breaks between them; True where white space counts, inside ``pre``.
+
+    The mark of an item stands right before its first word, its last word right before the next mark.
+    """
+    at, kept, marked = 0, False, False
     while True:
         tag = TAG.search(fragment, at)
         words = fragment[at : tag.start() if tag else len(fragment)]
         if not kept and _WIDE.search(words):  # most texts have single spaces, which need no work
             words = _SPACES.sub(" ", words)
+        if marked:
+            words = words if kept else words.lstrip()
+            marked = not words
         yield kept, html.unescape(words)
         if tag is None:
             return
@@ -52,9 +59,12 @@ def _pieces(fragment: str) -> Iterator[tuple[bool, str]]:
             at = _after(fragment, f"</{tag[2]}", at)
         elif name == "pre":
             kept = not tag[1]
-            yield False, "\n\n"
+            yield False, "" if marked and kept else "\n\n"
+        elif name in APART:
+            yield kept, "" if (ITEM_ENDS.match(fragment, at) if tag[1] else marked) else "\n\n"
         else:
-            yield kept, "\n\n" if name in APART else LINES.get(tag[1] + name, "")
+            yield kept, LINES.get(tag[1] + name, "")
+            marked = not tag[1] if name == "li" else marked
 
 
 def _after(fragment: str, end: str, at: int) -> int:

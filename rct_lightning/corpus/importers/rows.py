@@ -24,6 +24,7 @@ def read(source: Source) -> Iterator[Conversation]:
     stem = PurePosixPath(source.member.base).stem
     lines: list[Line] = []
     ids: set[str] = set()
+    made: set[str] = set()  # ids that only say where a row stands in its file
     damage: list[Damaged] = []
     for number, (where, record) in enumerate(until_damaged(source.records(), damage), start=1):
         try:
@@ -35,12 +36,18 @@ def read(source: Source) -> Iterator[Conversation]:
             source.tally.drop("rows whose id was used before", f"{where}, {line.example.id!r}")
             continue
         ids.add(line.example.id)
+        made |= set() if record.get("id") else {line.example.id}
         lines.append(line)
     conversations: dict[str, list[Example]] = defaultdict(list)
     for row in with_context(lines):
         conversations[row.conversation].append(row)
     for name, members in conversations.items():
-        yield Conversation(name, FORMAT.name, rows=tuple(members))
+        yield Conversation(
+            name,
+            FORMAT.name,
+            rows=tuple(members),
+            local=frozenset(made & {name, *(row.id for row in members)}),
+        )
     if damage:
         raise damage[0]
 

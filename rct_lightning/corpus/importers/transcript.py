@@ -28,21 +28,22 @@ def read(source: Source) -> Iterator[Conversation]:
     Raises:
         UserError: There is no map, no line begins with a speaker of it, or the file is not readable text.
     """
-    name = source.member.name
+    file = source.member.name
     if source.speakers is None:
-        raise UserError(f"{name}: a transcript does not say who speaks. Give --speakers FILE: {EXAMPLE}.")
+        raise UserError(f"{file}: a transcript does not say who speaks. Give --speakers FILE: {EXAMPLE}.")
     lines = _lines(source)
     turns = tuple(_turns(lines, source.speakers, source))
     if not turns and not source.member.asked:
-        source.tally.drop("text files in which no line begins with a speaker of the map", name)
+        source.tally.drop("text files in which no line begins with a speaker of the map", file)
         return
     if not turns:
         shown = next((line.strip()[:60] for line in lines if line.strip()), "")
         raise UserError(
-            f"{name}: no line begins with a speaker of the map; its first one is {shown!r}. A map is {EXAMPLE}."
+            f"{file}: no line begins with a speaker of the map; its first one is {shown!r}. A map is {EXAMPLE}."
         )
     stem = PurePosixPath(source.member.base).stem
-    yield Conversation(conversation_id(stem, FORMAT.name, turns, local=True), FORMAT.name, turns, title=stem)
+    name = conversation_id(stem, FORMAT.name, turns, local=True)
+    yield Conversation(name, FORMAT.name, turns, title=stem, local=frozenset({name}))
 
 
 def _turns(lines: list[str], speakers: Speakers, source: Source) -> Iterator[Utterance]:

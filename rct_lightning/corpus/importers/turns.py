@@ -20,12 +20,14 @@ def conversation(
     if not turns:
         tally.drop("conversations without messages", where)
         return
+    name = conversation_id(first(record, IDS), format_name, turns, local=True)
     yield Conversation(
-        id=conversation_id(first(record, IDS), format_name, turns, local=True),
+        id=name,
         source=format_name,
         turns=turns,
         title=text(first(record, TITLES)) or None,
         time=instant(first(record, TIMES)),
+        local=frozenset({name}),
     )
 
 
