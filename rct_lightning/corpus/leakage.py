@@ -1,7 +1,9 @@
 """What ties rows together, so that an evaluation of some measures memory if the others were learnt.
 
-A split keeps tied rows on one side, an audit looks for ties across the sides, and the guard before step 0 refuses them:
-all three ask here.
+Three ask here. A split keeps tied rows on one side, though it lets weak ties go where the wished number of rows cannot
+be held out with them (``split.py``). An audit looks for every tie across the sides. The guard before step 0 stops on a
+conversation, a row, a user text or reply (or nearly one) or a minimal pair on both sides, and warns of a shared
+history; passages and short user texts it leaves to the audit.
 """
 
 from __future__ import annotations
@@ -113,9 +115,12 @@ def leakage(train: Sequence[Example], held: Sequence[Example], found: Iterable[T
 
 
 def on_both_sides(train: Sequence[Example], held: Sequence[Example]) -> list[str]:
-    """What takes no comparing to find: conversations on both sides, and rows that stand there word for word."""
+    """What takes no comparing to find: conversations and minimal pairs on both sides, and rows word for word there."""
     shared = {row.conversation for row in train} & {row.conversation for row in held}
     problems = [f"{len(shared)} conversations are on both sides"] if shared else []
+    pairs = {pair_of(row) for row in train} & {pair_of(row) for row in held} - {None}
+    if pairs:
+        problems.append(f"{len(pairs)} minimal pairs are parted (rows with the same `pair` are on both sides)")
     known = {(normalise(row.input), normalise(row.output)) for row in train}
     same = sum((normalise(row.input), normalise(row.output)) in known for row in held)
     return problems + ([f"{same} evaluation rows stand word for word among the training rows"] if same else [])

@@ -49,7 +49,7 @@ class LossSettings:
         weights: Weight of each term of :data:`TERMS`.
         presence: Margins and weights within presence.
         recall_among: What a recurrent word must win against: the whole vocabulary, or candidates.
-        label_smoothing: Of that choice, while training.
+        label_smoothing: Of that choice, in a training batch; never in what is observed.
         phrases_per_step: Phrases drawn a step from the training half of each bank.
         seed: Of the draw.
     """
@@ -82,12 +82,15 @@ class Outcome:
             weight. A term is absent where it was not computed or where nothing in the step is to be judged by it.
         figures: Whatever else is worth watching, detached.
         row_nll: [B], summed next-token loss of each row's reply in nats, detached.
+        asked: [2, banks, Q], the scores that presence is made of, after Q rows and after their twins, with gradient;
+            None where no phrases were asked.
     """
 
     total: Tensor
     terms: dict[str, Tensor]
     figures: dict[str, Figure]
     row_nll: Tensor
+    asked: Tensor | None = None
 
 
 class PhraseBook:
@@ -138,19 +141,22 @@ class RelationalLoss:
     def __call__(self, model: nn.Module, batch: Batch, step: int) -> Outcome:
         """The loss of a training batch; terms without weight that cost extra are left out."""
         drawn = self.phrases.draw(self.settings.phrases_per_step, [self.settings.seed, step])
-        return self._evaluate(model, batch, drawn if self.settings.trains_phrases else None)
+        asked = drawn if self.settings.trains_phrases else None
+        return self._evaluate(model, batch, asked, self.settings.label_smoothing)  # the same function without gradient
 
     def observe(self, model: nn.Module, batch: Batch) -> Outcome:
-        """All terms of a batch, without gradient, on a fixed draw of :data:`OBSERVED_PHRASES` phrases a bank."""
+        """All terms of a batch, without gradient and unsmoothed, on :data:`OBSERVED_PHRASES` fixed phrases a bank."""
         with torch.no_grad():
-            return self._evaluate(model, batch, self.observed)
+            return self._evaluate(model, batch, self.observed, 0.0)
 
     def counts(self, batch: Batch) -> dict[str, int]:
         """What each term of a batch by itself is a mean over; continuity has two, which stand among the figures."""
         own = batch.own
         return {"lm": own.reply_tokens, "presence": own.pairs, "coherence": own.coherence_positions}
 
-    def _evaluate(self, model: nn.Module, batch: Batch, drawn: Mapping[str, list[int]] | None) -> Outcome:
+    def _evaluate(
+        self, model: nn.Module, batch: Batch, drawn: Mapping[str, list[int]] | None, smoothing: float
+    ) -> Outcome:
         """All that the drawn phrases allow; without any, what the rows' own pass gives."""
         chosen = [] if drawn is None else [index for bank in BANKS for index in drawn[bank]]
         branches = Branches.of([self.phrases.ids[i] for i in chosen], batch.input_ids.device) if chosen else None
@@ -158,14 +164,15 @@ class RelationalLoss:
         log_probs, row = reply_log_probs(model, hidden, batch.labels)
         terms = {"lm": language_loss(log_probs) / max(batch.totals.reply_tokens, 1)}
         figures: dict[str, Figure] = {}
-        continuity = self._history_terms(model, batch, hidden, terms, figures)
+        continuity, asked = self._history_terms(model, batch, hidden, smoothing, terms, figures), None
         if drawn is not None and branches is not None and scores is not None:
             reference = _base_scores(model, batch, branches)
-            continuity = continuity + self._phrase_terms(batch, scores, reference, drawn, terms, figures)
+            claims, asked = self._phrase_terms(batch, scores, reference, drawn, terms, figures)
+            continuity = continuity + claims
         if batch.totals.continuity_positions or batch.totals.prompts_without_history:
             terms["continuity"] = continuity
         row_nll = sum_by_row(-log_probs.detach(), row, len(batch))
-        return Outcome(self._total(terms), terms, figures, row_nll)
+        return Outcome(self._total(terms), terms, figures, row_nll, asked)
 
     def _total(self, terms: Mapping[str, Tensor]) -> Tensor:
         total = terms["lm"]
@@ -179,14 +186,13 @@ class RelationalLoss:
         model: nn.Module,
         batch: Batch,
         hidden: Tensor,
+        smoothing: float,
         terms: dict[str, Tensor],
         figures: dict[str, Figure],
     ) -> Tensor:
         """Adds coherence; returns the recall part of continuity."""
-        settings = self.settings
-        smoothing = settings.label_smoothing if torch.is_grad_enabled() else 0.0
         logits = logits_at(model, hidden[batch.recurrent_row, batch.recurrent_position - 1])
-        costs = recurrence_loss(logits, batch.candidates, settings.recall_among, smoothing)
+        costs = recurrence_loss(logits, batch.candidates, self.settings.recall_among, smoothing)
         hits = candidate_hits(logits.detach(), batch.candidates)
         for name, source in (("coherence", COHERENCE), ("continuity", CONTINUITY)):
             figures[f"{name}/candidate_accuracy"] = _over(hits, batch.recurrent_source == source)
@@ -204,8 +210,8 @@ class RelationalLoss:
         drawn: Mapping[str, list[int]],
         terms: dict[str, Tensor],
         figures: dict[str, Figure],
-    ) -> Tensor:
-        """Adds presence; returns the false-memory part of continuity.
+    ) -> tuple[Tensor, Tensor]:
+        """Adds presence; returns the false-memory part of continuity, and the scores of each bank [2, banks, Q].
 
         Args:
             batch: Q of its rows have a twin.
@@ -248,7 +254,7 @@ class RelationalLoss:
         claims = false_memory_loss(found[:, claim].flatten(), base[:, claim].flatten(), has_history)
         figures["continuity/S_M_rise"] = _over(rise[:, claim].flatten(), ~has_history)
         figures["continuity/false_memory_loss"] = (claims.detach(), (~has_history).float().sum())
-        return claims / max(batch.totals.prompts_without_history, 1)
+        return claims / max(batch.totals.prompts_without_history, 1), found
 
 
 def read_with_phrases(model: nn.Module, batch: Batch, branches: Branches | None) -> tuple[Tensor, PairScores | None]:
