@@ -157,7 +157,8 @@ def test_a_planted_fault_is_found_by_its_line(tmp_path: Path, sides: Any, name: 
         ("eval", "warn", "of conversation 'one'", lambda row, n: replace(row, conversation="one") if n < 12 else row),
         ("types", "warn", "the share of general", lambda row, n: replace(row, type="general")),
         ("types", "warn", "unknown: joy", lambda row, n: replace(row, type="joy")),
-        ("ties", "warn", "1 eval row (", lambda row, n: row if n else replace(row, extra={"pair": "p"})),
+        ("leakage", "fail", "1 eval row (", lambda row, n: row if n else replace(row, extra={"pair": "p"})),
+        ("ties", "warn", "with the same short user text", lambda row, n: row if n else replace(row, input="At last.")),
         ("rows", "warn", "Under 30 rows", None),
     ],
 )
@@ -165,7 +166,7 @@ def test_faults_between_the_sides_are_found(
     tmp_path: Path, sides: Any, name: str, status: str, words: str, change: Change | None
 ) -> None:
     train, held = sides
-    train = [replace(train[0], extra={"pair": "p"}), *train[1:]]
+    train = [replace(train[0], extra={"pair": "p"}), replace(train[1], input="At last."), *train[2:]]
     changed = [change(row, n) for n, row in enumerate(held)] if change else held[:20]
     code, lines = audited(tmp_path, train, changed)
     assert lines[name].startswith(status) and words in lines[name], lines[name]

@@ -14,8 +14,10 @@ from conftest import EVAL_ROWS, ROWS
 from rct_lightning import guards
 from rct_lightning.backbone import Backbone, adapter_state
 from rct_lightning.data import IGNORE, Batch
+from rct_lightning.generation import undisturbed
 from rct_lightning.guards import Run, corpus, loss
-from rct_lightning.losses import LossSettings, Outcome, SeedLoss
+from rct_lightning.losses import LossSettings, Outcome, SeedLoss, relational
+from rct_lightning.losses.presence import Replies
 from rct_lightning.markers import Lexicon
 from rct_lightning.markers.lexicon import PhraseBank
 from rct_lightning.module import OptimizerSettings, RelationalModule
@@ -53,6 +55,12 @@ def stops(run: Run, *asked: guards.Guard) -> dict[str, str]:
     return {name: finding.seen for name, finding in stopping.items()}
 
 
+def stops_where_adapters_have_moved(run: Run, *asked: guards.Guard) -> dict[str, str]:
+    """The same of some guards that look at the loss, as all of them together would."""
+    with undisturbed(run.model, seed=0), torch.enable_grad(), loss.nudged(run.model):
+        return stops(run, *asked)
+
+
 # --- a healthy run --------------------------------------------------------------------------------------------------
 
 
@@ -62,6 +70,8 @@ def test_a_healthy_run_passes_every_guard(make_run: Any) -> None:
     assert {finding.status for finding in findings} == {"ok"}
     lines = guards.checklist(findings).splitlines()
     assert len(lines) == len(NAMES) and all(line.strip().startswith("ok") for line in lines)
+    gradients = findings[NAMES.index("gradients")].seen
+    assert all(f"{part} " in gradients for part in ("lm", "presence", "coherence", loss.RECALL, loss.NOTHING_MADE_UP))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -179,6 +189,9 @@ def test_lost_replies_and_lost_turns_are_told_apart(make_run: Any, make_data: An
     assert enough.status == "warn" and "oldest turns" in enough.remedy, "every reply fits, some history does not"
 
 
+ORIGINAL = {
+    "input": "Show me the way to the old stone bridge by the mill again, thanks", "output": "Right.", "pair": "bridge",
+}  # fmt: skip
 LEAKS = {
     "conversation": (
         {"leak": {"conversation": "c-both", "input": "Good day?", "output": "Good day."}},
@@ -189,15 +202,31 @@ LEAKS = {
         {"leak": {"input": "Show me the way to the old stone bridge by the mill again, please", "output": "Left."}},
         "nearly the input",
     ),
+    "minimal pair": (
+        {"leak": {"pair": "bridge", "input": "Which way?", "output": "Left."}},
+        "minimal pairs are parted",
+    ),
 }
 
 
 @pytest.mark.parametrize("kind", LEAKS)
 def test_leaks_are_named(make_run: Any, make_data: Any, kind: str) -> None:
     leak, words = LEAKS[kind]
-    original = {"input": "Show me the way to the old stone bridge by the mill again, thanks", "output": "Right."}
-    rows = make_data(ROWS | {"original": original}, EVAL_ROWS | leak)
+    rows = make_data(ROWS | {"original": ORIGINAL}, EVAL_ROWS | leak)
     assert words in stops(make_run(rows), corpus.check_leakage)["leakage"]
+
+
+def test_a_shared_history_is_mentioned(make_run: Any, make_data: Any) -> None:
+    forked = {
+        "context": [("human", ORIGINAL["input"]), ("assistant", "Right.")],
+        "input": "Then?",
+        "output": "Over it.",
+    }
+    finding = corpus.check_leakage(make_run(make_data(ROWS | {"original": ORIGINAL}, EVAL_ROWS | {"forked": forked})))
+    assert finding.status == "warn" and "1 evaluation rows share a long turn" in finding.seen and finding.remedy
+    both = EVAL_ROWS | {"forked": forked, "leak": LEAKS["row"][0]["leak"]}
+    seen = stops(make_run(make_data(ROWS | {"original": ORIGINAL}, both)), corpus.check_leakage)["leakage"]
+    assert "word for word" in seen and "share a long turn" in seen
 
 
 def test_replies_that_share_their_wording_are_named(make_run: Any, make_data: Any) -> None:
@@ -293,6 +322,40 @@ def test_a_faulty_term_is_named(make_run: Any, make_objective: Any, term: str, f
     assert term in seen[guard] and words in seen[guard]
     others = {"presence", "coherence", "continuity"} - {term}
     assert not any(f"{other} " in text.replace("down ", "") for text in seen.values() for other in others), seen
+
+
+def test_a_turned_sign_of_bond_over_rupture_is_named(make_run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bond over plain still rises, and what evaluation measures falls."""
+    monkeypatch.setattr(Replies, "over_rupture", property(lambda self: self.rupture - self.bond))
+    seen = stops_where_adapters_have_moved(make_run(), loss.check_signs)["signs"]
+    assert "does not raise bond over rupture" in seen and "plain" not in seen
+
+
+MEMORY_FAULTS: dict[str, tuple[Callable[..., torch.Tensor], str, str]] = {
+    "negated": (lambda claim, base, history: -((claim - base).square() * ~history).sum(), "signs", "bring them back"),
+    "set against nothing": (lambda claim, base, history: (claim.square() * ~history).sum(), "signs", "bring them back"),
+    "of rows with history": (lambda claim, base, history: ((claim - base).square() * history).sum(), "text", "is 0.00"),
+    "without gradient": (
+        lambda claim, base, history: ((claim - base).square() * ~history).sum().detach(), "gradients", "is zero",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", MEMORY_FAULTS)
+def test_a_fault_in_what_keeps_memories_from_being_made_up_is_named(
+    make_run: Any, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    wrong, guard, words = MEMORY_FAULTS[fault]
+    monkeypatch.setattr(relational, "false_memory_loss", wrong)
+    asked = {"signs": loss.check_signs, "text": loss.check_text_reaches, "gradients": loss.check_gradients}[guard]
+    seen = stops_where_adapters_have_moved(make_run(), asked)[guard]
+    assert "continuity (nothing made up)" in seen and words in seen
+    assert "recall" not in seen and "presence" not in seen and "coherence" not in seen
+
+
+def test_label_smoothing_is_no_fault(make_run: Any, make_objective: Any) -> None:
+    run = make_run(fresh=lambda: make_objective(label_smoothing=0.3))
+    assert stops_where_adapters_have_moved(run, loss.check_gradients, loss.check_signs) == {}
 
 
 def test_an_lm_loss_without_shift_is_named(make_run: Any, tokenizer: Any) -> None:

@@ -172,6 +172,19 @@ def test_label_smoothing_spreads_a_share_over_all_candidates() -> None:
             assert bool(slope[0, 0] < 0) == pulls_further
 
 
+def test_what_is_smoothed_is_the_training_batch_with_and_without_a_gradient(
+    data: Any, model: Any, make_objective: Any, at: Any
+) -> None:
+    batch, names = data.train_set.collate(at("both")), ("coherence", "continuity")
+    smooth, plain = make_objective(label_smoothing=0.3), make_objective()
+    trained = [value(smooth(model, batch, 0), name) for name in names]
+    with torch.no_grad():
+        assert trained == [value(smooth(model, batch, 0), name) for name in names]
+        assert all(a != value(plain(model, batch, 0), name) for a, name in zip(trained, names, strict=True))
+    watched = [[value(each.observe(model, batch), name) for name in names] for each in (smooth, plain)]
+    assert watched[0] == watched[1], "what is watched is not smoothed"
+
+
 def test_the_total_is_the_weighted_sum(data: Any, model: Any, make_objective: Any) -> None:
     weights = {"presence": 0.5, "coherence": 2.0, "continuity": 0.25}
     outcome = make_objective(lambda_=0.7, weights=weights)(model, data.train_set.collate(ALL), 0)

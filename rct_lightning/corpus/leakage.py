@@ -1,7 +1,9 @@
 """Ties between rows: if some of the tied rows were learnt, an evaluation on the others measures memory.
 
-The split keeps tied rows on one side, the audit looks for ties across the sides, and the guard before step 0 refuses
-them. All three use this module.
+The split keeps tied rows on one side, but lets weak ties go where the requested number of rows cannot be held out with
+them (``split.py``). The audit looks for every tie across the sides. The guard before step 0 stops on a conversation, a
+row, a user text or reply (or nearly one) or a minimal pair on both sides, and warns of a shared history; passages and
+short user texts it leaves to the audit.
 """
 
 from __future__ import annotations
@@ -113,9 +115,12 @@ def leakage(train: Sequence[Example], held: Sequence[Example], found: Iterable[T
 
 
 def on_both_sides(train: Sequence[Example], held: Sequence[Example]) -> list[str]:
-    """Return the problems that are cheap to find: conversations and exact rows that are on both sides."""
+    """Return the problems that are cheap to find: conversations, minimal pairs and exact rows on both sides."""
     shared = {row.conversation for row in train} & {row.conversation for row in held}
     problems = [f"{len(shared)} conversations are on both sides"] if shared else []
+    pairs = {pair_of(row) for row in train} & {pair_of(row) for row in held} - {None}
+    if pairs:
+        problems.append(f"{len(pairs)} minimal pairs are parted (rows with the same `pair` are on both sides)")
     known = {(normalise(row.input), normalise(row.output)) for row in train}
     same = sum((normalise(row.input), normalise(row.output)) in known for row in held)
     return problems + ([f"{same} evaluation rows stand word for word among the training rows"] if same else [])

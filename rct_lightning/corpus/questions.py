@@ -16,7 +16,7 @@ from rct_lightning.dialogue import TYPES, Example
 
 SHOWN = 3
 """Maximum number of names shown in a line."""
-WEAK: tuple[TieKind, ...] = ("same passage", "same history", "same short user text", "same pair")
+WEAK: tuple[TieKind, ...] = ("same passage", "same history", "same short user text")
 
 
 def ask(sides: Sides) -> list[Line]:
@@ -44,12 +44,14 @@ def _leakage(sides: Sides) -> Line:
     for (_, same, near), what in zip(TEXTS, ("user text", "reply"), strict=True):
         ids = found.rows.get(same, frozenset()) | found.rows.get(near, frozenset())
         seen += [f"{_named(ids, 'eval row')} with the same or nearly the same {what} as in train"] if ids else []
+    twins = found.rows.get("same pair", frozenset())
+    seen += [f"{_named(twins, 'eval row')} with the other row of a minimal pair in train"] if twins else []
     covered = f"{found.covered:.1%} of the 8-grams of eval replies occur in train"
     if seen or found.covered > MOST_COVERED:
         return Line(
             "fail", "leakage", "; ".join([*seen, covered]), "`rct corpus split` keeps what is alike on one side"
         )
-    return Line("ok", "leakage", f"no conversation, user text or reply is on both sides, nor nearly; {covered}")
+    return Line("ok", "leakage", f"no conversation, pair, user text or reply is on both sides, nor nearly; {covered}")
 
 
 def _ties_across(sides: Sides) -> Line:
@@ -58,7 +60,7 @@ def _ties_across(sides: Sides) -> Line:
     seen = [f"{_named(found[kind], 'eval row')} with the {kind}" for kind in WEAK if kind in found]
     if seen:
         return Line("warn", "ties", f"{'; '.join(seen)} as in train", "`rct corpus split` keeps them on one side")
-    return Line("ok", "ties", "no passage, history, twin or short user text is shared by the sides")
+    return Line("ok", "ties", "no passage, history or short user text is shared by the sides")
 
 
 def _types(sides: Sides) -> Line:

@@ -29,7 +29,9 @@ class PositivesLoss(RelationalLoss):
         """Approximate number of phrase tokens scored after each prompt in a training step: those of one bank."""
         return super().phrase_tokens // len(BANKS)
 
-    def _evaluate(self, model: nn.Module, batch: Batch, drawn: Mapping[str, list[int]] | None) -> Outcome:
+    def _evaluate(
+        self, model: nn.Module, batch: Batch, drawn: Mapping[str, list[int]] | None, smoothing: float
+    ) -> Outcome:
         bond = [] if drawn is None else [self.phrases.ids[index] for index in drawn["bond"]]
         branches = Branches.of(bond, batch.input_ids.device) if bond else None
         hidden, scores = read_with_phrases(model, batch, branches)

@@ -49,7 +49,7 @@ class LossSettings:
         weights: Weight of each term of :data:`TERMS`.
         presence: Margins and weights within presence.
         recall_among: What a recurrent word must win against: the whole vocabulary, or candidates.
-        label_smoothing: Label smoothing of that choice, during training only.
+        label_smoothing: Label smoothing of that choice, in a training batch; never in what is observed.
         phrases_per_step: Phrases drawn per step from the training half of each bank.
         seed: Seed of the draw.
     """
@@ -82,12 +82,15 @@ class Outcome:
             weight. A term is absent if it was not computed or applies to nothing in the step.
         figures: Other monitored quantities, detached.
         row_nll: [B], summed next-token loss of each row's reply in nats, detached.
+        asked: [2, banks, Q], the scores that presence is made of, after Q rows and after their twins, with gradient;
+            None where no phrases were asked.
     """
 
     total: Tensor
     terms: dict[str, Tensor]
     figures: dict[str, Figure]
     row_nll: Tensor
+    asked: Tensor | None = None
 
 
 class PhraseBook:
@@ -138,19 +141,22 @@ class RelationalLoss:
     def __call__(self, model: nn.Module, batch: Batch, step: int) -> Outcome:
         """Compute the loss of a training batch; without weight on a phrase term, phrases are not scored."""
         drawn = self.phrases.draw(self.settings.phrases_per_step, [self.settings.seed, step])
-        return self._evaluate(model, batch, drawn if self.settings.trains_phrases else None)
+        asked = drawn if self.settings.trains_phrases else None
+        return self._evaluate(model, batch, asked, self.settings.label_smoothing)  # the same function without gradient
 
     def observe(self, model: nn.Module, batch: Batch) -> Outcome:
-        """Compute all terms of a batch, without gradient, with a fixed draw of :data:`OBSERVED_PHRASES` per bank."""
+        """Compute all terms, without gradient and unsmoothed, with :data:`OBSERVED_PHRASES` fixed phrases per bank."""
         with torch.no_grad():
-            return self._evaluate(model, batch, self.observed)
+            return self._evaluate(model, batch, self.observed, 0.0)
 
     def counts(self, batch: Batch) -> dict[str, int]:
         """Return the count each term of this batch is a mean over; those of continuity are among the figures."""
         own = batch.own
         return {"lm": own.reply_tokens, "presence": own.pairs, "coherence": own.coherence_positions}
 
-    def _evaluate(self, model: nn.Module, batch: Batch, drawn: Mapping[str, list[int]] | None) -> Outcome:
+    def _evaluate(
+        self, model: nn.Module, batch: Batch, drawn: Mapping[str, list[int]] | None, smoothing: float
+    ) -> Outcome:
         """Compute all terms; without drawn phrases, only those that need no phrases."""
         chosen = [] if drawn is None else [index for bank in BANKS for index in drawn[bank]]
         branches = Branches.of([self.phrases.ids[i] for i in chosen], batch.input_ids.device) if chosen else None
@@ -158,14 +164,15 @@ class RelationalLoss:
         log_probs, row = reply_log_probs(model, hidden, batch.labels)
         terms = {"lm": language_loss(log_probs) / max(batch.totals.reply_tokens, 1)}
         figures: dict[str, Figure] = {}
-        continuity = self._history_terms(model, batch, hidden, terms, figures)
+        continuity, asked = self._history_terms(model, batch, hidden, smoothing, terms, figures), None
         if drawn is not None and branches is not None and scores is not None:
             reference = _base_scores(model, batch, branches)
-            continuity = continuity + self._phrase_terms(batch, scores, reference, drawn, terms, figures)
+            claims, asked = self._phrase_terms(batch, scores, reference, drawn, terms, figures)
+            continuity = continuity + claims
         if batch.totals.continuity_positions or batch.totals.prompts_without_history:
             terms["continuity"] = continuity
         row_nll = sum_by_row(-log_probs.detach(), row, len(batch))
-        return Outcome(self._total(terms), terms, figures, row_nll)
+        return Outcome(self._total(terms), terms, figures, row_nll, asked)
 
     def _total(self, terms: Mapping[str, Tensor]) -> Tensor:
         total = terms["lm"]
@@ -179,14 +186,13 @@ class RelationalLoss:
         model: nn.Module,
         batch: Batch,
         hidden: Tensor,
+        smoothing: float,
         terms: dict[str, Tensor],
         figures: dict[str, Figure],
     ) -> Tensor:
         """Add coherence to the terms; return the recall part of continuity."""
-        settings = self.settings
-        smoothing = settings.label_smoothing if torch.is_grad_enabled() else 0.0
         logits = logits_at(model, hidden[batch.recurrent_row, batch.recurrent_position - 1])
-        costs = recurrence_loss(logits, batch.candidates, settings.recall_among, smoothing)
+        costs = recurrence_loss(logits, batch.candidates, self.settings.recall_among, smoothing)
         hits = candidate_hits(logits.detach(), batch.candidates)
         for name, source in (("coherence", COHERENCE), ("continuity", CONTINUITY)):
             figures[f"{name}/candidate_accuracy"] = _over(hits, batch.recurrent_source == source)
@@ -204,8 +210,8 @@ class RelationalLoss:
         drawn: Mapping[str, list[int]],
         terms: dict[str, Tensor],
         figures: dict[str, Figure],
-    ) -> Tensor:
-        """Add presence to the terms; return the false-memory part of continuity.
+    ) -> tuple[Tensor, Tensor]:
+        """Add presence to the terms; return the false-memory part of continuity and the bank scores [2, banks, Q].
 
         Args:
             batch: Q of its rows have a twin.
@@ -248,7 +254,7 @@ class RelationalLoss:
         claims = false_memory_loss(found[:, claim].flatten(), base[:, claim].flatten(), has_history)
         figures["continuity/S_M_rise"] = _over(rise[:, claim].flatten(), ~has_history)
         figures["continuity/false_memory_loss"] = (claims.detach(), (~has_history).float().sum())
-        return claims / max(batch.totals.prompts_without_history, 1)
+        return claims / max(batch.totals.prompts_without_history, 1), found
 
 
 def read_with_phrases(model: nn.Module, batch: Batch, branches: Branches | None) -> tuple[Tensor, PairScores | None]:

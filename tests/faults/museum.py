@@ -36,6 +36,7 @@ from rct_lightning.errors import UserError
 from rct_lightning.experiment import preparing
 from rct_lightning.health import RULES, Alert
 from rct_lightning.losses import RelationalLoss, SeedLoss, relational
+from rct_lightning.losses.presence import Replies
 from rct_lightning.losses.relational import Outcome
 from rct_lightning.markers import Lexicon
 from rct_lightning.module import RelationalModule
@@ -266,6 +267,17 @@ def train_against_the_corpus(patch: Patch) -> None:
     patch.setattr(RelationalLoss, "_evaluate", evaluate)
 
 
+def turn_what_is_measured(patch: Patch) -> None:
+    """Presence raises bond over plain as it should, and lowers bond over rupture, which evaluation measures."""
+    patch.setattr(Replies, "over_rupture", property(lambda self: self.rupture - self.bond))
+
+
+def reward_made_up_memories(patch: Patch) -> None:
+    """The farther memory claims without a history are from the base, the lower the loss."""
+    true = relational.false_memory_loss
+    patch.setattr(relational, "false_memory_loss", lambda *scores: -true(*scores))
+
+
 def constant(value: float) -> Callable[[torch.Tensor], torch.Tensor]:
     return lambda term: torch.full_like(term.detach(), value)
 
@@ -411,6 +423,8 @@ EXHIBITS = (
     Exhibit("relational terms that drown the corpus", ("proportion",), settings=("loss.lambda=30",)),
     Exhibit("one phrase answers everything", ("one phrase",), settings=("check=false", "loss=lm",
             "optimizer.lr=1e-2"), train=same_reply),
+    Exhibit("presence trains bond over plain, and rupture over bond", ("signs",), turn_what_is_measured),
+    Exhibit("memory claims are driven away from the base", ("signs",), reward_made_up_memories),
 )  # fmt: skip
 
 
