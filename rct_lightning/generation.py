@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from rct_lightning.dialogue import Turn
 from rct_lightning.sanitize import Stream, printable
-from rct_lightning.scoring import cache_argument, trunk_and_head
+from rct_lightning.scoring import cache_argument, positions_of, trunk_and_head
 from rct_lightning.template import DialogueTemplate
 
 
@@ -108,10 +108,12 @@ def generate(
         prompts: The prompts to answer.
         sampling: How tokens are chosen.
         seed: The same seed gives the same replies; the surrounding random state is not advanced.
-        max_length: Maximum tokens of a prompt; the oldest turns are dropped first.
+        max_length: Maximum tokens of a prompt, or fewer where the model could not read the reply after it; the oldest
+            turns are dropped first.
         batch_size: Prompts per pass.
     """
-    encoded = [template.encode_prompt(text, tokenizer, max_length, context).ids for context, text in prompts]
+    room, sampling = _fitted(model, max_length, sampling)
+    encoded = [template.encode_prompt(text, tokenizer, room, context).ids for context, text in prompts]
     order = sorted(range(len(encoded)), key=lambda i: len(encoded[i]))
     replies: dict[int, Reply] = {}
     with undisturbed(model, seed):
@@ -147,12 +149,13 @@ def stream(
         context: Earlier turns.
         sampling: How tokens are chosen.
         seed: The same seed gives the same reply.
-        max_length: Maximum tokens of the prompt; the oldest turns are dropped first.
+        max_length: As for :func:`generate`.
     """
     from transformers import DynamicCache
 
     device = next(model.parameters()).device
-    ids = torch.tensor([template.encode_prompt(text, tokenizer, max_length, context).ids], device=device)
+    room, sampling = _fitted(model, max_length, sampling)
+    ids = torch.tensor([template.encode_prompt(text, tokenizer, room, context).ids], device=device)
     cache = {cache_argument(trunk_and_head(model)[0]): DynamicCache()}
     writing, random_state, tokens = _Writing(tokenizer, template), None, []
     for left in reversed(range(sampling.max_new_tokens)):
@@ -163,7 +166,7 @@ def stream(
             random_state = _random_state(device)
         token = int(ids[0, -1])
         ended = token == tokenizer.eos_token_id
-        tokens += [] if token in (tokenizer.eos_token_id, tokenizer.pad_token_id) else [token]
+        tokens += [] if ended else [token]
         shown, over = writing.more(tokens, last=ended or not left)
         yield Piece(shown, len(tokens), ended)
         if ended or over:
@@ -198,12 +201,25 @@ def repeated_4grams(text: str) -> float:
     return 1 - len(set(grams)) / len(grams) if grams else 0.0
 
 
+def _fitted(model: Any, max_length: int, sampling: Sampling) -> tuple[int, Sampling]:
+    """Return the maximum tokens of a prompt, and the sampling, so that both fit into the positions of the model.
+
+    A long reply leaves half of them to the prompt.
+    """
+    positions = positions_of(model)
+    if positions is None:
+        return max_length, sampling
+    room = min(max_length, max(positions - sampling.max_new_tokens, positions // 2))
+    return room, replace(sampling, max_new_tokens=min(sampling.max_new_tokens, positions - room))
+
+
 def _generate_batch(
     model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], sampling: Sampling
 ) -> list[list[int]]:
     width = max(len(prompt) for prompt in prompts)
     device = next(model.parameters()).device
-    ids = torch.full((len(prompts), width), tokenizer.pad_token_id, device=device)
+    # the mask hides the padding from the model, but not from the repetition penalty: a prompt's first token is in it
+    ids = torch.tensor([prompt[0] for prompt in prompts], device=device)[:, None].repeat(1, width)
     mask = torch.zeros_like(ids)
     for row, prompt in enumerate(prompts):
         ids[row, width - len(prompt) :] = torch.tensor(list(prompt), device=device)
@@ -254,6 +270,5 @@ def _reply(tokens: list[int], tokenizer: Any, template: DialogueTemplate) -> Rep
     ended = tokenizer.eos_token_id in tokens
     if ended:
         tokens = tokens[: tokens.index(tokenizer.eos_token_id)]
-    tokens = [token for token in tokens if token != tokenizer.pad_token_id]
     text = template.cut_reply(printable(tokenizer.decode(tokens, skip_special_tokens=True)))
     return Reply(text, len(tokens), ended)

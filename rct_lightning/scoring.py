@@ -101,6 +101,36 @@ def trunk_and_head(model: nn.Module) -> tuple[nn.Module, nn.Module]:
     return causal_lm.base_model, causal_lm.get_output_embeddings()
 
 
+def branches_problem(model: nn.Module) -> str | None:
+    """Return why a (PEFT) model's scores of branches are not those of separate passes; None if they are.
+
+    Branches need a causal model that takes position ids and a mask for each row; a few tokens show it.
+    """
+    prompt, twin, phrases = [1, 2, 3], [1, 2, 4], [[5, 6], [7]]
+    device = next(model.parameters()).device
+    rows, ends = torch.tensor([[*prompt, 8]], device=device), torch.tensor([len(prompt)], device=device)
+    other = Twins(*(torch.tensor(part, device=device) for part in ([twin[2:]], [2], [1])))
+    try:
+        with base_model(model):
+            found = score_pairs(model, rows, ends, other, Branches.of(phrases, device))
+            apart = score_continuations(
+                model, [(asked, said) for asked in (prompt, twin) for said in phrases], 0, device
+            )
+    except (TypeError, ValueError, RuntimeError, IndexError, AttributeError) as error:
+        return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+    gap = float((torch.cat([found.rows, found.twins]).flatten().cpu() - apart).abs().max())
+    exact = found.hidden.dtype == torch.float32
+    if gap <= (1e-3 if exact else 0.2):
+        return None
+    return f"they differ from those of separate passes by {gap:.2g} nats per token"
+
+
+def positions_of(model: nn.Module) -> int | None:
+    """Return the number of tokens that a model was made to read; None if its configuration does not say."""
+    positions = getattr(getattr(model, "config", None), "max_position_embeddings", None)
+    return positions if isinstance(positions, int) and positions > 0 else None
+
+
 @contextmanager
 def base_model(model: nn.Module) -> Iterator[None]:
     """Run the frozen base: adapters off, no gradient, no dropout; everything is restored afterwards."""

@@ -190,8 +190,13 @@ def _problem_of_model(folder: Path) -> str:
         return kept if pickled else "no weights are there"
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        named = set(dict(read_object(index).get("weight_map") or {}).values())
-        if not all(isinstance(name, str) and (folder / name) in weights for name in named):
+        try:
+            named = read_object(index).get("weight_map")
+        except UserError as error:
+            return str(error).rstrip(".")
+        if not isinstance(named, dict) or not all(isinstance(name, str) for name in named.values()):
+            return f"{index.name} has no weight_map, which names the file of each weight"
+        if not all((folder / name) in weights for name in named.values()):
             return f"{index.name} names files that are not in this folder"
     for file in weights:
         check_tensors(file)

@@ -1,12 +1,27 @@
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from conftest import move_adapters
+from tokenizers import Tokenizer
+from tokenizers.decoders import ByteLevel as ByteLevelDecoder
+from tokenizers.models import BPE, WordLevel
+from tokenizers.pre_tokenizers import ByteLevel
+from tokenizers.trainers import BpeTrainer
 from torch import nn
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    LlamaForSequenceClassification,
+    MambaConfig,
+    MambaForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
 from rct_lightning.backbone import (
     AdapterCard,
@@ -257,6 +272,14 @@ def test_every_linear_layer_gets_an_adapter_whatever_the_architecture(
         assert len(adapted) == 2 * per_layer
 
 
+def test_an_architecture_without_adapters_is_refused(tokenizer: Any, tmp_path: Path) -> None:
+    MambaForCausalLM(
+        MambaConfig(vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=1, state_size=4)
+    ).save_pretrained(tmp_path)
+    with pytest.raises(UserError, match=f"{tmp_path}: peft cannot put adapters .* mamba .*Give a transformer"):
+        load_backbone(str(tmp_path), tokenizer, device="cpu", quantization="none")
+
+
 # --- loading --------------------------------------------------------------------------------------------------------
 
 
@@ -288,6 +311,19 @@ def test_pickled_weights_are_not_loaded(tiny_base: Path, tokenizer: Any, tmp_pat
         load_backbone(str(tmp_path), tokenizer, device="cpu", quantization="none")
 
 
+def test_a_base_that_lacks_weights_is_refused(llama: Path, tokenizer: Any, tmp_path: Path) -> None:
+    """A reward model has no output layer; transformers would draw one at random."""
+    LlamaForSequenceClassification.from_pretrained(llama).save_pretrained(tmp_path)
+    with pytest.raises(UserError, match=rf"{tmp_path}: its files lack 1 weights of the model \(lm_head.weight\)"):
+        load_backbone(str(tmp_path), tokenizer, device="cpu", quantization="none")
+
+
+def test_tied_weights_are_not_missing(llama: Path, tokenizer: Any, tmp_path: Path) -> None:
+    config = LlamaConfig.from_pretrained(llama, tie_word_embeddings=True)
+    LlamaForCausalLM(config).save_pretrained(tmp_path)
+    load_backbone(str(tmp_path), tokenizer, device="cpu", quantization="none")
+
+
 def test_padding_differs_from_eos_or_the_tokenizer_is_refused(tokenizer: Any, tmp_path: Path) -> None:
     def loaded(**changes: str | None) -> Any:
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
@@ -302,6 +338,53 @@ def test_padding_differs_from_eos_or_the_tokenizer_is_refused(tokenizer: Any, tm
     assert loaded().padding_side == "right"
     with pytest.raises(UserError, match="no end-of-sequence token"):
         loaded(eos_token=None)
+
+
+@pytest.fixture
+def gpt2(tmp_path: Path) -> Path:
+    """A GPT-2 with a tokenizer like its own: bytes, merges, and one special token."""
+    trained = Tokenizer(BPE())
+    trained.pre_tokenizer, trained.decoder = ByteLevel(add_prefix_space=False), ByteLevelDecoder()
+    trainer = BpeTrainer(vocab_size=300, special_tokens=["<|endoftext|>"], initial_alphabet=ByteLevel.alphabet())
+    trained.train_from_iterator(["the rain on the roof of the house, and the lantern at the window"], trainer)
+    only = dict.fromkeys(("bos_token", "eos_token", "unk_token"), "<|endoftext|>")
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=trained, **only)
+    tokenizer.save_pretrained(tmp_path)
+    GPT2LMHeadModel(
+        GPT2Config(vocab_size=len(tokenizer), n_positions=256, n_embd=32, n_layer=2, n_head=2)
+    ).save_pretrained(tmp_path)
+    return tmp_path
+
+
+def test_a_tokenizer_without_padding_pads_with_a_token_that_no_text_has(gpt2: Path) -> None:
+    tokenizer = load_tokenizer(str(gpt2))
+    assert tokenizer.eos_token_id != tokenizer.pad_token_id < len(tokenizer)
+    text = "the \u00ff of 100 windows <|endoftext|>"
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert tokenizer.decode(ids, skip_special_tokens=True) == text
+    assert not {tokenizer.eos_token_id, tokenizer.pad_token_id} & set(ids)
+    load_backbone(str(gpt2), tokenizer, device="cpu", quantization="none")
+
+
+def test_a_tokenizer_without_bytes_pads_with_its_last_token(tmp_path: Path) -> None:
+    words = {"rain": 0, "</s>": 1, "lantern": 2, "roof": 3}
+    backend = Tokenizer(WordLevel(words, unk_token="rain"))
+    PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="</s>").save_pretrained(tmp_path)
+    tokenizer = load_tokenizer(str(tmp_path))
+    assert (tokenizer.pad_token, tokenizer.pad_token_id) == ("roof", 3)
+
+
+def test_a_token_without_an_embedding_is_refused(gpt2: Path) -> None:
+    tokenizer = load_tokenizer(str(gpt2))
+    rows = len(tokenizer)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|never said|>"]})
+    load_backbone(str(gpt2), tokenizer, device="cpu", quantization="none")
+    tokenizer.add_special_tokens({"pad_token": "<pad>"})
+    said = (
+        f"{gpt2}: the tokenizer's token '<pad>' is number {rows + 1}, and the model has embeddings for 0 to {rows - 1}"
+    )
+    with pytest.raises(UserError, match=re.escape(said)):
+        load_backbone(str(gpt2), tokenizer, device="cpu", quantization="none")
 
 
 # --- saving ---------------------------------------------------------------------------------------------------------

@@ -19,8 +19,8 @@ from rct_lightning.config import (
     validate_evaluation,
 )
 from rct_lightning.config.explaining import GROUPS, check_arguments, explain_composition_error
-from rct_lightning.config.schema import CALLBACK_ARGUMENTS, known_keys
-from rct_lightning.config.targets import ALLOWED_TARGETS
+from rct_lightning.config.schema import CALLBACK_ARGUMENTS, LOGGER_ARGUMENTS, known_keys
+from rct_lightning.config.targets import ALLOWED_CALLBACKS, ALLOWED_LOGGERS
 from rct_lightning.config.trainer import RESERVED_TRAINER_ARGUMENTS, TRAINER_ARGUMENTS
 from rct_lightning.errors import UserError
 
@@ -197,7 +197,7 @@ BAD_VALUES = {
     "trainer__limit_train_batches": [0, 1.5, -1, "abc", True],
     "trainer__val_check_interval": [0, -0.5],
     "trainer__check_val_every_n_epoch": [0],
-    "trainer__precision": ["banana", 8],
+    "trainer__precision": ["banana", 8, 64, "64-true", "16-true", "bf16-true"],
     "trainer__profiler": ["banana", {}],
     "trainer__gradient_clip_algorithm": ["banana"],
     "trainer__fast_dev_run": [True, 3],
@@ -277,6 +277,7 @@ def test_all_problems_are_named_at_once(default: DictConfig) -> None:
         "os.system",
         "lightning.pytorch.Trainer.__init__",
         "rct_lightning.callbacks.os.system",
+        "lightning.pytorch.Trainer",
         "",
         None,
         3,
@@ -287,6 +288,57 @@ def test_all_problems_are_named_at_once(default: DictConfig) -> None:
 def test_a_target_that_is_not_on_the_list_is_refused(default: DictConfig, place: str, target: Any) -> None:
     with pytest.raises(UserError, match="not on the list"):
         validate(changed(default, **{f"{place}___target_": target}))
+
+
+def test_a_logger_is_no_callback_and_a_callback_no_logger(default: DictConfig) -> None:
+    for place, target in (
+        ("callbacks", "lightning.pytorch.loggers.CSVLogger"),
+        ("logger", "lightning.pytorch.callbacks.RichProgressBar"),
+    ):
+        with pytest.raises(UserError, match=f"{place}.x._target_='{target}' is not on the list"):
+            validate(changed(default, **{f"{place}__x___target_": target}))
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "said"),
+    [
+        ("foo", 1, "logger.tensorboard.foo: there is no such key"),
+        ("flush_secs", "x", "logger.tensorboard.flush_secs='x': input should be a valid integer"),
+        ("default_hp_metric", 3, "logger.tensorboard.default_hp_metric=3"),
+        (
+            "_target_",
+            "lightning.pytorch.loggers.CSVLogger",
+            "logger.tensorboard.default_hp_metric: there is no such key",
+        ),
+    ],
+)
+def test_arguments_of_loggers_are_checked(default: DictConfig, argument: str, value: Any, said: str) -> None:
+    """Those of TensorBoard's writer fail only when the run has begun."""
+    validate(changed(default, logger__tensorboard__flush_secs=9, logger__tensorboard__name="own"))
+    with pytest.raises(UserError) as error:
+        validate(changed(default, **{f"logger__tensorboard__{argument}": value}))
+    assert str(error.value).startswith(said)
+
+
+def test_arguments_of_loggers_are_those_of_their_classes() -> None:
+    from lightning.pytorch import loggers
+    from torch.utils.tensorboard import SummaryWriter
+
+    writers = set(inspect.signature(SummaryWriter).parameters) - {"log_dir", "purge_step"}
+    board = set(inspect.signature(loggers.TensorBoardLogger).parameters) - {"kwargs"} | writers
+    assert set(LOGGER_ARGUMENTS["TensorBoardLogger"]) == set(LOGGER_ARGUMENTS["BoardLogger"]) == board
+    assert set(LOGGER_ARGUMENTS["CSVLogger"]) == set(inspect.signature(loggers.CSVLogger).parameters)
+
+
+def test_a_callback_that_writes_to_a_logger_needs_one(default: DictConfig) -> None:
+    monitor = {"callbacks__lr": {"_target_": "lightning.pytorch.callbacks.LearningRateMonitor"}}
+    validate(changed(default, **monitor))
+    without = checked("logger=none").plain()
+    for none in (without, without | {"logger": None}):
+        with pytest.raises(
+            UserError, match=r"callbacks\.lr: .*LearningRateMonitor writes to a logger, and there is none"
+        ):
+            validate(changed(OmegaConf.create(none), **monitor))
 
 
 def test_targets_inside_lists_are_seen(default: DictConfig) -> None:
@@ -302,7 +354,7 @@ def test_a_nearly_right_target_gets_a_hint(default: DictConfig) -> None:
 def test_every_allowed_target_exists() -> None:
     from importlib import import_module
 
-    for target in ALLOWED_TARGETS:
+    for target in ALLOWED_CALLBACKS | ALLOWED_LOGGERS:
         module, _, name = target.rpartition(".")
         assert callable(getattr(import_module(module), name))
 
@@ -310,7 +362,7 @@ def test_every_allowed_target_exists() -> None:
 def test_arguments_of_callbacks_are_those_of_their_classes() -> None:
     from rct_lightning import callbacks
 
-    own = {target for target in ALLOWED_TARGETS if target.startswith("rct_lightning.") and "Logger" not in target}
+    own = {target for target in ALLOWED_CALLBACKS if target.startswith("rct_lightning.")}
     assert {target.rpartition(".")[2] for target in own} == set(CALLBACK_ARGUMENTS)
     for name, arguments in CALLBACK_ARGUMENTS.items():
         assert set(inspect.signature(getattr(callbacks, name)).parameters) == set(arguments), name

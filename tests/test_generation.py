@@ -1,9 +1,12 @@
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 import pytest
 import torch
+from transformers import GPT2Config, GPT2LMHeadModel
 
+from rct_lightning.backbone import load_backbone
 from rct_lightning.dialogue import Turn
 from rct_lightning.generation import GREEDY, SAMPLED, Piece, Reply, Sampling, generate, stream, undisturbed
 from rct_lightning.scoring import base_model
@@ -117,6 +120,43 @@ def test_a_long_history_loses_its_oldest_turns(model: Any, tokenizer: Any) -> No
     context = (Turn("human", "old words " * 50), Turn("assistant", "A fine name."))
     cut = ask(model, tokenizer, prompts=[(context, "Hi.")], max_length=40)
     assert cut == ask(model, tokenizer, prompts=[(context[1:], "Hi.")])
+
+
+@pytest.fixture(scope="module")
+def gpt2(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A model with a table of 64 learnt positions: there is nothing beyond it."""
+    config = GPT2Config(vocab_size=len(tokenizer), n_positions=64, n_embd=32, n_layer=2, n_head=2)
+    folder = tmp_path_factory.mktemp("gpt2")
+    GPT2LMHeadModel(config).save_pretrained(folder)
+    return load_backbone(str(folder), tokenizer, device="cpu", quantization="none").model
+
+
+@pytest.mark.parametrize(("most", "kept"), [(20, 44), (50, 32), (200, 32)])
+def test_prompt_and_reply_stay_within_the_positions_of_the_model(
+    gpt2: Any, tokenizer: Any, most: int, kept: int
+) -> None:
+    """The oldest turns are dropped for a reply, and of a reply that would take more than half, the end."""
+    sampling, context = Sampling(max_new_tokens=most), (Turn("human", "old words " * 50), Turn("assistant", "Well."))
+    prompt = (context, "And then? " * 30)
+    (reply,) = ask(gpt2, tokenizer, sampling, [prompt])
+    assert reply.tokens == min(most, 32) or reply.ended
+    assert [reply] == ask(gpt2, tokenizer, sampling, [prompt], max_length=kept)
+    assert "".join(piece.text for piece in streamed(gpt2, tokenizer, prompt, sampling)) == reply.text
+
+
+@pytest.mark.parametrize("sampling", [SHORT, Sampling(repetition_penalty=1.5, max_new_tokens=8)])
+def test_no_reply_depends_on_the_padding_token(model: Any, tokenizer: Any, sampling: Sampling) -> None:
+    """Not even on one that the model writes: some tokenizers have no other."""
+    expected = ask(model, tokenizer, sampling)
+    ids = DialogueTemplate().encode_prompt("Hi.", tokenizer, 512).ids
+    with torch.no_grad():
+        written = int(model(input_ids=torch.tensor([ids])).logits[0, -1].argmax())
+    other = deepcopy(tokenizer)
+    other.pad_token = other.convert_ids_to_tokens(written)
+    assert other.pad_token_id == written and written not in (tokenizer.pad_token_id, tokenizer.eos_token_id)
+    assert ask(model, other, sampling) == expected
+    streams = [streamed(model, each, PROMPTS[0], sampling) for each in (tokenizer, other)]
+    assert streams[0] == streams[1]
 
 
 class Scripted:

@@ -87,6 +87,23 @@ def test_a_models_own_code_is_never_run(
     assert not (here / "canary").exists()
 
 
+@pytest.mark.parametrize(
+    "listed",
+    [
+        '{"weight_map": ["a"]}',
+        '{"weight_map": "abc"}',
+        '{"weight_map": {"a": ["b"]}}',
+        '{"weight_map": {}, "a": ',
+        "[1]",
+        "{}",
+    ],
+)
+def test_a_damaged_list_of_weight_files_is_refused(listed: str, base: Path, tokenizer: Any) -> None:
+    (base / "model.safetensors.index.json").write_text(listed)
+    with pytest.raises(UserError, match=r"cannot be loaded: .*model\.safetensors\.index\.json"):
+        load_backbone(str(base), tokenizer, device="cpu", quantization="none")
+
+
 def test_a_door_that_is_open_would_be_seen(base: Path, here: Path) -> None:
     from transformers import AutoConfig
 

@@ -2,7 +2,18 @@ from typing import Any
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from torch.nn import functional as F
+from transformers import (
+    AutoModelForCausalLM,
+    BertConfig,
+    BloomConfig,
+    GPT2Config,
+    GPTNeoXConfig,
+    LlamaConfig,
+    PretrainedConfig,
+    Qwen2Config,
+)
 
 from rct_lightning import scoring
 from rct_lightning.backbone import adapter_state
@@ -10,6 +21,7 @@ from rct_lightning.scoring import (
     Branches,
     Twins,
     base_model,
+    branches_problem,
     hidden_states,
     reply_log_probs,
     score_continuations,
@@ -277,3 +289,29 @@ def test_base_model_restores_after_an_error(backbone: Any, prompts: Any) -> None
     assert model.training and torch.is_grad_enabled()
     with torch.no_grad():
         assert torch.equal(model(input_ids=ids).logits, tuned)
+
+
+SMALL = {"initializer_range": 0.2, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+ARCHITECTURES: dict[str, tuple[PretrainedConfig, str]] = {
+    "gpt2": (GPT2Config(vocab_size=64, n_positions=64, n_embd=32, n_layer=2, n_head=2), ""),
+    "gpt_neox": (GPTNeoXConfig(vocab_size=64, intermediate_size=64, **SMALL), ""),
+    "llama": (LlamaConfig(vocab_size=64, intermediate_size=64, **SMALL), ""),
+    "qwen2": (Qwen2Config(vocab_size=64, intermediate_size=64, num_key_value_heads=1, **SMALL), ""),
+    "bloom": (BloomConfig(vocab_size=64, hidden_size=32, n_layer=2, n_head=2), "Error"),  # takes no mask for each row
+    "bert": (
+        BertConfig(vocab_size=64, intermediate_size=64, **SMALL),
+        "differ from those of separate passes",
+    ),  # not causal
+}
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_an_architecture_that_cannot_score_branches_is_told_by_a_few_tokens(name: str) -> None:
+    config, said = ARCHITECTURES[name]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = get_peft_model(AutoModelForCausalLM.from_config(config), LoraConfig(target_modules="all-linear"))
+    state = torch.get_rng_state()
+    problem = branches_problem(model.train())
+    assert said in problem if said and problem else problem is None and not said
+    assert model.training and torch.equal(torch.get_rng_state(), state)

@@ -180,6 +180,41 @@ def test_another_search_in_the_same_folder_is_refused(
     assert code == 2 and "another search was begun here" in " ".join(err.split())
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("loss.lambda=tag(log, interval(0, 1))", "loss.lambda=tag(log, interval(0, 1)): no value can be drawn"),
+        ("loss.lambda=interval(2, 1)", "loss.lambda=interval(2, 1): no value can be drawn from this"),
+        ("seed=range(1, 9, 0)", "seed=range(1, 9, 0): no value can be drawn from this"),
+        ("hydra.sweeper.n_trials=abc", "hydra.sweeper.n_trials='abc': input should be a valid integer"),
+        ("hydra.sweeper.n_jobs=0", "hydra.sweeper.n_jobs=0: input should be greater than or equal to 1"),
+        ("hydra.sweeper.seed=-1", "hydra.sweeper.seed=-1: input should be greater than or equal to 0"),
+        ("hydra.sweeper.params=3", "hydra.sweeper.params=3: this is a section"),
+        ("+hydra.sweeper.trials=3", "hydra.sweeper.trials: there is no such key"),
+    ],
+)
+def test_a_search_that_cannot_be_is_refused_before_its_folder_is_made(
+    given: str, said: str, tmp_path: Path, forker: Forker
+) -> None:
+    pytest.importorskip("optuna", reason="the extra sweep is not installed")
+    code, _, err = forker.type_in(tmp_path, "train.py", "-m", "hparams_search=optuna", given)
+    assert code == 2 and f"Error: {said}" in " ".join(err.split()), err
+    assert {path.suffix for path in tmp_path.iterdir()} == {".out", ".err"}, "what was printed, and nothing else"
+
+
+@pytest.mark.parametrize("seed", [7, 12345, 2**32 - 1])
+def test_every_seed_draws_and_small_ones_as_they_always_did(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    optuna = pytest.importorskip("optuna", reason="the extra sweep is not installed")
+    from rct_lightning.config.search import OptunaSweeper, SearchConfig
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    sweeper, space = OptunaSweeper(), {"x": optuna.distributions.FloatDistribution(0, 1)}
+    sweeper.search = SearchConfig(n_trials=3, n_jobs=1, seed=seed, params={})
+    (trial,) = sweeper._next(optuna.create_study(), space)
+    expected = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed * 1_000_003 % 2**32))
+    assert trial.params == expected.ask(space).params
+
+
 def test_a_trial_that_cannot_be_is_the_end_of_a_search(
     corpus: Corpus, probes: Path, tmp_path: Path, forker: Forker
 ) -> None:

@@ -29,7 +29,11 @@ class Lora:
 
 
 def new_adapters(model: Any, lora: Lora) -> Any:
-    """Return a PEFT model: the base with new adapters on its linear layers, initialised to change nothing."""
+    """Return a PEFT model: the base with new adapters on its linear layers, initialised to change nothing.
+
+    Raises:
+        UserError: peft has no adapters for the architecture.
+    """
     from peft import LoraConfig, get_peft_model
 
     targets: Any = list(NEOX_LINEARS) if model.config.model_type == "gpt_neox" else "all-linear"
@@ -40,7 +44,14 @@ def new_adapters(model: Any, lora: Lora) -> Any:
         target_modules=targets,
         task_type="CAUSAL_LM",
     )
-    return get_peft_model(model, config, autocast_adapter_dtype=True)
+    try:
+        return get_peft_model(model, config, autocast_adapter_dtype=True)
+    except ValueError as error:
+        first = str(error).splitlines()[0]
+        raise UserError(
+            f"model.name_or_path={model.name_or_path}: peft cannot put adapters on the linear layers of this "
+            f"architecture, {model.config.model_type} ({first}). Give a transformer such as GPT-2, Llama or Qwen."
+        ) from error
 
 
 def saved_adapters(model: Any, folder: Path) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from rct_lightning.backbone.quantization import (
     keep_weights_as_they_are,
 )
 from rct_lightning.backbone.source import not_loadable
+from rct_lightning.backbone.tokenizer import check_embedded
+from rct_lightning.errors import UserError
 from rct_lightning.untrusted import check_model
 
 
@@ -67,9 +70,11 @@ def load_backbone(
         adapter: A saved adapter to load instead (safetensors only).
 
     Raises:
-        UserError: The model cannot be loaded, or nf4 was requested and does not work on the device.
+        UserError: The model cannot be loaded, its files lack weights or do not fit the tokenizer, or nf4 was requested
+            and does not work on the device.
     """
     model, precision = _load_base(name_or_path, device, quantization, dequantize)
+    check_embedded(name_or_path, tokenizer, len(model.get_input_embeddings().weight))
     model.requires_grad_(False)
     peft_model = new_adapters(model, lora or Lora()) if adapter is None else saved_adapters(model, adapter)
     quicken(peft_model)
@@ -97,9 +102,12 @@ def _load_base(
         )
     try:
         # if trust_remote_code is left out, transformers asks for it on the console
-        model = AutoModelForCausalLM.from_pretrained(name_or_path, trust_remote_code=False, **options)
+        model, report = AutoModelForCausalLM.from_pretrained(
+            name_or_path, trust_remote_code=False, output_loading_info=True, **options
+        )
     except Exception as error:
         raise not_loadable(name_or_path, "model", error) from error
+    _check_complete(name_or_path, report["missing_keys"])
     if effective == "nf4":
         keep_weights_as_they_are(model)
         once, reason = decide_dequantize(dequantize, model, dtype, device)
@@ -110,6 +118,17 @@ def _load_base(
             effective = "nf4, dequantized once"
     size = sum(tensor.numel() * tensor.element_size() for tensor in model.parameters())
     return model, Precision(quantization, effective, why, dtype, size)
+
+
+def _check_complete(name_or_path: str, missing: Collection[str]) -> None:
+    """Refuse a base whose files lack some of its weights: transformers draws them at random, and only warns."""
+    if missing:
+        first = ", ".join(sorted(missing)[:3])
+        raise UserError(
+            f"model.name_or_path={name_or_path}: its files lack {len(missing)} weights of the model ({first}), which "
+            f"would be random numbers. Give a whole causal LM: other kinds (classifiers, reward models, encoders) do "
+            f"not predict the next token."
+        )
 
 
 def exchange_adapters(loaded: Backbone, adapter: Path) -> Backbone:

@@ -7,12 +7,18 @@ from typing import Any
 from rct_lightning.backbone.source import check_obtainable, not_loadable
 from rct_lightning.errors import UserError
 
+PADDING = ("<|padding|>", "<pad>", "<|pad|>", "<unk>", "\u00ff", "<0xFF>")
+"""Tokens that can serve as padding. The last two stand for the byte FF, which no text in UTF-8 holds."""
+
 
 def load_tokenizer(name_or_path: str) -> Any:
     """Load a tokenizer, with a padding token that differs from its end-of-sequence token.
 
+    Padding is hidden by its place, not by its id, so a tokenizer without a padding token, as GPT-2's, pads with another
+    token that it has; nothing is added to its vocabulary.
+
     Raises:
-        UserError: It cannot be loaded, or has no EOS token or no usable padding token.
+        UserError: It cannot be loaded, or has no EOS token.
     """
     from transformers import AutoTokenizer
 
@@ -25,16 +31,33 @@ def load_tokenizer(name_or_path: str) -> Any:
     if tokenizer.eos_token_id is None:
         raise UserError(f"{name_or_path}: the tokenizer has no end-of-sequence token, so no reply could ever end.")
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
-        tokenizer.pad_token = "<|padding|>" if "<|padding|>" in tokenizer.get_vocab() else _unused_token(tokenizer)
+        tokenizer.pad_token = _other_than_eos(tokenizer)
     tokenizer.padding_side = "right"
     return tokenizer
 
 
-def _unused_token(tokenizer: Any) -> str:
-    for token in ("<pad>", "<|pad|>", "<unk>"):
-        if token in tokenizer.get_vocab() and token != tokenizer.eos_token:
-            return token
-    raise UserError(
-        "The tokenizer has no padding token that differs from its end-of-sequence token; add one to its files, "
-        "otherwise the model could not learn where a reply ends."
-    )
+def _other_than_eos(tokenizer: Any) -> str:
+    """Return the first of :data:`PADDING` that the tokenizer has, or else its last token: that of its rarest merge."""
+    vocabulary = {token: at for token, at in tokenizer.get_vocab().items() if at != tokenizer.eos_token_id}
+    known = next((token for token in PADDING if token in vocabulary), None)
+    own = [token for token, at in vocabulary.items() if at < tokenizer.vocab_size]  # without what was added to it
+    return known or max(own, key=vocabulary.__getitem__)
+
+
+def check_embedded(name_or_path: str, tokenizer: Any, rows: int) -> None:
+    """Check that a model has an embedding for every token that can occur; special ones in a text are split.
+
+    Raises:
+        UserError: It has fewer rows than that.
+    """
+    special = {at for at, token in tokenizer.added_tokens_decoder.items() if token.special}
+    placed = {tokenizer.eos_token_id, tokenizer.pad_token_id}
+    if getattr(tokenizer, "add_bos_token", False):
+        placed.add(tokenizer.bos_token_id)
+    highest = max(set(tokenizer.get_vocab().values()) - special | placed)
+    if highest >= rows:
+        raise UserError(
+            f"model.name_or_path={name_or_path}: the tokenizer's token {tokenizer.convert_ids_to_tokens(highest)!r} is "
+            f"number {highest}, and the model has embeddings for 0 to {rows - 1}. Give a folder whose tokenizer files "
+            f"belong to its model: take tokens that were added to them out again, or resize the model's embeddings."
+        )

@@ -15,8 +15,8 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import BaseModel, ValidationError, create_model
 
 from rct_lightning.config.keys import description, hint, keys_of
-from rct_lightning.config.schema import CALLBACK_ARGUMENTS, Config, EvaluateConfig, Section
-from rct_lightning.config.targets import check_targets
+from rct_lightning.config.schema import CALLBACK_ARGUMENTS, LOGGER_ARGUMENTS, Config, EvaluateConfig, Section
+from rct_lightning.config.targets import ALLOWED_CALLBACKS, ALLOWED_LOGGERS, check_targets
 from rct_lightning.errors import UserError
 from rct_lightning.reading import shown
 
@@ -37,8 +37,12 @@ def validate(cfg: DictConfig) -> Config:
     """
     _check_stays_here()
     config = _validate(cfg, Config)
-    check_targets({"callbacks": config.callbacks, "logger": config.logger or {}})
-    _check_callbacks(config.callbacks)
+    loggers = config.logger or {}
+    check_targets(config.callbacks, ALLOWED_CALLBACKS, "callbacks.")
+    check_targets(loggers, ALLOWED_LOGGERS, "logger.")
+    _check_callbacks(config.callbacks, bool(loggers))
+    for name, given in loggers.items():
+        _check_called("logger", name, given, LOGGER_ARGUMENTS)
     if config.resume is not None and HydraConfig.initialized():
         _check_alone(list(HydraConfig.get().overrides.task))
     if config.trainer.processes > 1:
@@ -74,22 +78,31 @@ def _check_stays_here() -> None:
         raise UserError("hydra.job.chdir=true: paths are those of the folder where the command is typed. Leave it out.")
 
 
-def _check_callbacks(callbacks: Mapping[str, Mapping[str, Any]]) -> None:
-    """Check that each callback has a target of its own, and the arguments of this project's callbacks."""
+def _check_callbacks(callbacks: Mapping[str, Mapping[str, Any]], logs: bool) -> None:
+    """Check the arguments of this project's callbacks, and that no two callbacks are the same."""
     first: dict[str, str] = {}
     for name, given in callbacks.items():
-        if "_target_" not in given:
-            raise UserError(f"callbacks.{name}: nothing says what it is. Give callbacks.{name}._target_, see conf/.")
-        target = str(given["_target_"])
+        target = _check_called("callbacks", name, given, CALLBACK_ARGUMENTS)
         if target in first:
             raise UserError(f"callbacks.{name} and callbacks.{first[target]} are both {target}. Leave one out.")
         first[target] = name
-        allowed = CALLBACK_ARGUMENTS.get(target.rpartition(".")[2])
-        if allowed is None:  # a callback of Lightning, which checks its own arguments
-            continue
-        fields: dict[str, Any] = {argument: (kind, None) for argument, kind in allowed.items()}
+        if target.endswith(".LearningRateMonitor") and not logs:
+            raise UserError(
+                f"callbacks.{name}: {target} writes to a logger, and there is none. Give logger=tensorboard."
+            )
+
+
+def _check_called(section: str, name: str, given: Mapping[str, Any], arguments: Mapping[str, Mapping[str, Any]]) -> str:
+    """Check that an entry has a target, and the arguments listed for it; return the target."""
+    if "_target_" not in given:
+        raise UserError(f"{section}.{name}: nothing says what it is. Give {section}.{name}._target_, see conf/.")
+    target = str(given["_target_"])
+    listed = arguments.get(target.rpartition(".")[2])
+    if listed is not None:  # otherwise a callback of Lightning, which checks its own arguments
+        fields: dict[str, Any] = {argument: (kind, None) for argument, kind in listed.items()}
         schema = create_model(name, __base__=Section, **fields)
-        _validated({key: value for key, value in given.items() if key != "_target_"}, schema, ("callbacks", name))
+        validated({key: value for key, value in given.items() if key != "_target_"}, schema, (section, name))
+    return target
 
 
 def _check_alone(overrides: list[str]) -> None:
@@ -185,7 +198,7 @@ def _validate(cfg: DictConfig, schema: type[T]) -> T:
             raise UserError(f"{key} has no value and needs one: add {key}=... to the command.") from None
         raise UserError(f"{key}: cannot be resolved ({str(error).splitlines()[0]}). Write the value itself.") from None
     _check_keys(plain)
-    return _validated(plain, schema)
+    return validated(plain, schema)
 
 
 def _check_keys(node: Any, place: str = "") -> None:
@@ -203,7 +216,12 @@ def _check_keys(node: Any, place: str = "") -> None:
             _check_keys(each, f"{place}{index}.")
 
 
-def _validated(plain: Any, schema: type[T], above: tuple[str, ...] = ()) -> T:
+def validated(plain: Any, schema: type[T], above: tuple[str, ...] = ()) -> T:
+    """Return a section as its schema; ``above`` is the path of its keys.
+
+    Raises:
+        UserError: It is not valid; the message lists the problems.
+    """
     try:
         return schema.model_validate(plain)
     except ValidationError as error:

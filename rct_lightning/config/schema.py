@@ -233,6 +233,22 @@ CALLBACK_ARGUMENTS: dict[str, dict[str, Any]] = {
     "LossComponents": {"every_n_steps": Count},
 }
 """Arguments of this project's callbacks, listed here so that they are checked before Lightning is imported."""
+_PLACE: dict[str, Any] = {"save_dir": Text, "name": str, "version": str | int, "prefix": str}
+_OF_BOARD: dict[str, Any] = {
+    "default_hp_metric": bool,
+    "log_graph": bool,
+    "sub_dir": Text,
+    "comment": str,
+    "max_queue": Count,
+    "flush_secs": Count,
+    "filename_suffix": str,
+}
+LOGGER_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "BoardLogger": _PLACE | _OF_BOARD,
+    "TensorBoardLogger": _PLACE | _OF_BOARD,
+    "CSVLogger": _PLACE | {"flush_logs_every_n_steps": Count},
+}
+"""Arguments of loggers; TensorBoard's passes others on to a writer, which is made when the run has begun."""
 
 
 class HealthConfig(Section):

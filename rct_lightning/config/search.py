@@ -22,6 +22,9 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from rct_lightning.config.loading import validated
+from rct_lightning.config.schema import Section
+from rct_lightning.config.values import Count, Rows, Seed
 from rct_lightning.errors import UserError
 
 BROKEN = 1000.0
@@ -29,19 +32,31 @@ BROKEN = 1000.0
 STUDY_NAME, DATABASE, RESULT, RECORD = "search", "search.db", "search.json", "multirun.yaml"
 
 
-class OptunaSweeper(Sweeper):
-    """Minimise what the task returns; the multirun's directory holds ``search.db`` and, at the end, ``search.json``.
+class SearchConfig(Section):
+    """The section ``hydra.sweeper`` of a search.
 
-    Args:
+    Attributes:
         n_trials: Total number of trials.
         n_jobs: Trials that are drawn and launched together.
         seed: Seed of the draws.
         params: Settings by key, in Hydra's sweep syntax; those of the command line take precedence.
     """
 
-    def __init__(self, n_trials: int, n_jobs: int, seed: int, params: Mapping[str, str]) -> None:
-        self.n_trials, self.n_jobs, self.seed, self.params = n_trials, n_jobs, seed, params
+    n_trials: Count
+    n_jobs: Rows
+    seed: Seed
+    params: dict[str, str | int | float | bool]
 
+
+class OptunaSweeper(Sweeper):
+    """Minimise what the task returns; the multirun's directory holds ``search.db`` and, at the end, ``search.json``.
+
+    Hydra passes the fields of :class:`SearchConfig`, which :meth:`sweep` reads: an error raised here would be wrapped.
+    """
+
+    def __init__(self, **_: Any) -> None: ...
+
+    search: SearchConfig
     hydra_context: HydraContext
     config: DictConfig
     launcher: Launcher
@@ -54,7 +69,14 @@ class OptunaSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> None:
-        """Run the remaining trials, then write and print the result."""
+        """Run the remaining trials, then write and print the result.
+
+        Raises:
+            UserError: The section ``hydra.sweeper`` is not valid, or the space is none that can be drawn from.
+        """
+        given: Any = OmegaConf.to_container(self.config.hydra.sweeper, resolve=True)
+        given.pop("_target_")
+        self.search = validated(given, SearchConfig, ("hydra", "sweeper"))
         space, fixed = self._search_space(arguments)
         folder = Path(self.config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
@@ -75,13 +97,13 @@ class OptunaSweeper(Sweeper):
         """Return the distributions by key, and the settings that are the same in every trial."""
         from hydra.core.override_parser.overrides_parser import OverridesParser
 
-        given = {text.partition("=")[0]: text for text in (f"{key}={value}" for key, value in self.params.items())}
+        given = {key: f"{key}={value}" for key, value in self.search.params.items()}
         given |= {text.partition("=")[0]: text for text in arguments}
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         space, fixed = {}, []
         for override in parser.parse_overrides(list(given.values())):
             if override.is_sweep_override():
-                space[override.get_key_element()] = _distribution(override)
+                space[override.get_key_element()] = _checked_distribution(override)
             else:
                 fixed.append(f"{override.get_key_element()}={override.get_value_element_as_str()}")
         if not space:
@@ -114,8 +136,8 @@ class OptunaSweeper(Sweeper):
         if running:
             return running[:1]  # a launcher numbers the jobs of a call consecutively
         number = len(study.trials)
-        study.sampler = optuna.samplers.TPESampler(seed=self.seed * 1_000_003 + number)
-        return [study.ask(dict(space)) for _ in range(min(self.n_jobs, self.n_trials - number))]
+        study.sampler = optuna.samplers.TPESampler(seed=(self.search.seed * 1_000_003 + number) % 2**32)
+        return [study.ask(dict(space)) for _ in range(min(self.search.n_jobs, self.search.n_trials - number))]
 
 
 def _optuna() -> Any:
@@ -126,6 +148,21 @@ def _optuna() -> Any:
         raise UserError('A search needs optuna, which is not installed: pip install -e ".[sweep]"') from None
 
 
+def _checked_distribution(override: Any) -> Any:
+    """Return the optuna distribution of a sweep.
+
+    Raises:
+        UserError: There is none, such as the logarithm of an interval that begins at 0.
+    """
+    try:
+        return _distribution(override)
+    except (ValueError, ArithmeticError) as error:
+        raise UserError(
+            f"{override.input_line}: no value can be drawn from this ({error}). Give choices a,b,c; interval(a, b) "
+            f"with a below b, and above 0 under tag(log, ...); or range(a, b, step)."
+        ) from None
+
+
 def _distribution(override: Any) -> Any:
     """Return the optuna distribution of a sweep in Hydra's syntax."""
     from hydra.core.override_parser.types import IntervalSweep, RangeSweep
@@ -134,7 +171,10 @@ def _distribution(override: Any) -> Any:
     if isinstance(value, IntervalSweep) and value.start is not None and value.end is not None:
         if isinstance(value.start, int) and isinstance(value.end, int):
             return kinds.IntDistribution(value.start, value.end, log="log" in value.tags)
-        return kinds.FloatDistribution(float(value.start), float(value.end), log="log" in value.tags)
+        low, high = float(value.start), float(value.end)
+        if not math.isfinite(high - low):
+            raise ValueError("its ends are not finite")
+        return kinds.FloatDistribution(low, high, log="log" in value.tags)
     if isinstance(value, RangeSweep) and not value.shuffle:
         start, stop, step = value.start, value.stop, value.step
         if isinstance(start, int) and isinstance(stop, int) and isinstance(step, int):

@@ -27,18 +27,21 @@ PLUGINS = frozenset(
 )
 """Exact names of plugins that may be used, which come with the extra ``sweep``."""
 
-ALLOWED_TARGETS = frozenset(
+ALLOWED_LOGGERS = frozenset(
     {
-        "lightning.pytorch.Trainer",
         "lightning.pytorch.loggers.TensorBoardLogger",
         "lightning.pytorch.loggers.CSVLogger",
+        "rct_lightning.callbacks.BoardLogger",
+    }
+)
+ALLOWED_CALLBACKS = frozenset(
+    {
         "lightning.pytorch.callbacks.LearningRateMonitor",
         "lightning.pytorch.callbacks.EarlyStopping",
         "lightning.pytorch.callbacks.RichProgressBar",
         "lightning.pytorch.callbacks.TQDMProgressBar",
         "rct_lightning.callbacks.BaselineComparison",
         "rct_lightning.callbacks.BestAdapter",
-        "rct_lightning.callbacks.BoardLogger",
         "rct_lightning.callbacks.Checkpointing",
         "rct_lightning.callbacks.EvalSanity",
         "rct_lightning.callbacks.Events",
@@ -47,26 +50,29 @@ ALLOWED_TARGETS = frozenset(
         "rct_lightning.callbacks.LossComponents",
     }
 )
-"""The only callables that a configuration can name: exact names, so that no attribute path leads elsewhere."""
+"""The only callables that a configuration can name, under ``logger`` and under ``callbacks``.
+
+The names are exact, so that no attribute path leads elsewhere.
+"""
 
 
-def check_targets(node: Any, place: str = "") -> None:
-    """Refuse every ``_target_`` that is not on the list, at any depth.
+def check_targets(node: Any, allowed: frozenset[str], place: str) -> None:
+    """Refuse every ``_target_`` that is not on the list for its section, at any depth.
 
     Raises:
         UserError: There is one; the message names its key.
     """
     if isinstance(node, Mapping):
         for name, value in node.items():
-            if name == "_target_" and not (isinstance(value, str) and value in ALLOWED_TARGETS):
-                nearest = hint(value if isinstance(value, str) else "", ALLOWED_TARGETS)
+            if name == "_target_" and not (isinstance(value, str) and value in allowed):
+                nearest = hint(value if isinstance(value, str) else "", allowed)
                 raise UserError(
-                    f"{place}_target_={shown(value)} is not on the list of what a configuration may call.{nearest}"
+                    f"{place}_target_={shown(value)} is not on the list of what may be called there.{nearest}"
                 )
-            check_targets(value, f"{place}{name}.")
+            check_targets(value, allowed, f"{place}{name}.")
     elif isinstance(node, list):
         for index, value in enumerate(node):
-            check_targets(value, f"{place}{index}.")
+            check_targets(value, allowed, f"{place}{index}.")
 
 
 @contextmanager

@@ -40,9 +40,8 @@ NO_SHARDING = (
     "and optimizer state. Use trainer=ddp, a copy for each device."
 )
 Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps"]
-Precision = Literal[
-    64, 32, 16, "64", "32", "16", "bf16", "64-true", "32-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed"
-]  # fmt: skip
+Precision = Literal[32, 16, "32", "16", "bf16", "32-true", "16-mixed", "bf16-mixed"]
+"""Of a run's computations. The base has its own dtype, and adapters learn in float32: no other "-true" of Lightning."""
 
 
 class TrainerConfig(BaseModel):

@@ -161,5 +161,5 @@ def _instantiate(spec: Mapping[str, Any]) -> Any:
     arguments = {key: value for key, value in spec.items() if key != "_target_"}
     try:
         return getattr(importlib.import_module(module), name)(**arguments)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, MisconfigurationException, ImportError) as error:
         raise UserError(f"{spec['_target_']}: {error}. See conf/callbacks and conf/logger for its keys.") from error

@@ -16,6 +16,7 @@ from rct_lightning.data import RelationalDataModule
 from rct_lightning.errors import UserError
 from rct_lightning.experiment.parts import make_data, make_module
 from rct_lightning.module import RelationalModule
+from rct_lightning.scoring import branches_problem, positions_of
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ def prepare(config: Config) -> Prepared:
         lora=backbone.Lora(**config.model.lora.model_dump()),
     )
     module = make_module(config, base, data)
+    _check_architecture(config, module)
     _check_positions(config, module)
     step_memory = footprint.choose(
         config.model.gradient_checkpointing,
@@ -83,14 +85,27 @@ def _check_batches(config: Config, data: RelationalDataModule) -> None:
         )
 
 
+def _check_architecture(config: Config, module: RelationalModule) -> None:
+    """Refuse a model in which phrases cannot be scored as branches, if the objective scores phrases."""
+    if not module.objective.longest_phrase:
+        return
+    problem = branches_problem(module.model)
+    if problem is not None:
+        raise UserError(
+            f"model.name_or_path={config.model.name_or_path}: the scores of phrases, which are read side by side "
+            f"behind one prompt, would be wrong in this architecture ({problem}). It takes a causal LM with position "
+            f"ids and a mask for each row, as GPT-2, GPT-NeoX, Llama and Qwen have."
+        )
+
+
 def _check_positions(config: Config, module: RelationalModule) -> None:
     """Refuse rows, or phrases scored after them, that exceed the positions of the model.
 
     Rotary positions extend by a phrase beyond their trained length; a table of learnt positions does not.
     """
     model: Any = module.model
-    positions, length = getattr(model.config, "max_position_embeddings", None), config.data.max_seq_length
-    if not isinstance(positions, int) or positions < 1:
+    positions, length = positions_of(model), config.data.max_seq_length
+    if positions is None:
         return
     words = model.get_input_embeddings()
     tables = [each for each in model.modules() if isinstance(each, torch.nn.Embedding) and each is not words]

@@ -134,7 +134,9 @@ def room_for(trained: TrainedModel, question: Question) -> tuple[int, int]:
     Raises:
         UserError: The message alone does not fit.
     """
-    limit = getattr(trained.model.config, "max_position_embeddings", trained.config.data.max_seq_length)
+    from rct_lightning.scoring import positions_of
+
+    limit = positions_of(trained.model) or trained.config.data.max_seq_length
     shortest = trained.template.shortest_prompt(question.text, trained.tokenizer)
     if shortest > limit - SHORTEST_REPLY:
         raise UserError(
