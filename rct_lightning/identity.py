@@ -1,19 +1,78 @@
-"""The identity of the process that trains a run, so that another process can tell whether it is still alive.
+"""Which process trains a run: a lock on the run's folder, and a record of who it is for those who only look.
 
-A process id alone is not enough, since ids are reused. So the start time of the process, the machine and the PID
-namespace (a container has its own) are recorded with it.
+A process id alone does not tell whether its process is still alive, since ids are reused. So the start time of the
+process, the machine and the PID namespace (a container has its own) are recorded with it.
 """
 
 from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 Presence = Literal["there", "suspended", "gone", "elsewhere", "unknown"]
 PROC = Path("/proc")
+_locked: set[int] = set()
+"""File descriptors of the folders that this process has locked."""
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[bool]:
+    """Create and lock a folder; yield False if another process holds the lock. A killed process releases it.
+
+    Where there are no locks (Windows, some file systems), True is yielded.
+    """
+    if fcntl is None:
+        yield True
+        return
+    handle, alone = _lock(folder)
+    _locked.add(handle)
+    try:
+        yield alone
+    finally:
+        _locked.discard(handle)
+        os.close(handle)
+
+
+def _lock(folder: Path) -> tuple[int, bool]:
+    """Open a folder and try to lock it; return its descriptor, and whether no other process holds the lock."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):  # another process removed the folder, which was empty, in between
+            handle = os.open(folder, os.O_RDONLY)
+            alone = _is_locked_by_this(handle)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(handle), folder.stat()):
+                    return handle, alone
+            os.close(handle)
+
+
+def _is_locked_by_this(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
+
+
+def _leave_locks() -> None:
+    """Close the descriptors that a forked process (of a loader, say) inherits: they would outlive a killed parent."""
+    while _locked:
+        os.close(_locked.pop())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_locks)
 
 
 def own_identity() -> dict[str, Any]:

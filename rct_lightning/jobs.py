@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rct_lightning import runs
+from rct_lightning import identity, processes, runs
 from rct_lightning.config import Config, in_multirun, load_run_config
 from rct_lightning.config.loading import BESIDE_RESUME
 from rct_lightning.errors import Interrupted, JobFailed, UserError
 from rct_lightning.evaluation.metrics import flat
-from rct_lightning.preflight import can_go_on, check_same_data
+from rct_lightning.preflight import can_go_on, check_is_not_trained, check_same_data
 from rct_lightning.runs import RunDir
 from rct_lightning.sanitize import printable
 
@@ -49,21 +49,39 @@ class Job:
 def taken_up(config: Config) -> Iterator[Job]:
     """Yield what is left to do for a run, given what ``existing_run=continue`` finds in its folder.
 
-    With ``existing_run=continue``, no other process takes up the same run inside the block.
+    Inside the block no other process trains in that folder. Of several that train one run together, the first locks it.
 
     Raises:
-        UserError: Its folder holds a run with other settings.
+        UserError: Another process trains in its folder, or the folder holds a run with other settings.
     """
-    if config.existing_run == "refuse" or config.resume is not None:
+    goes_on = config.existing_run == "continue" and config.resume is None
+    root, of = _place(config)
+    if not processes.is_first(of):
         yield Job(config)
         return
-    root = Path(config.run_dir)
-    with _alone_in(root) as alone:
-        if alone:
+    with identity.alone_in(root) as alone:
+        if alone and goes_on:
             yield _as_found(config, RunDir(root))
-        else:
+        elif alone:  # a run that begins meanwhile would be the latest
+            yield Job(config if config.resume is None else config.model_copy(update={"resume": str(root)}))
+        elif goes_on:
             print(f"{root}: another process trains this run, and it is left to it.", flush=True)
             yield Job(None)
+        elif config.resume is not None:
+            raise UserError(f"{root}: another process is training this run. Wait for its end, or end it; then resume.")
+        else:
+            raise UserError(
+                f"{root}: another process has begun a run in this folder. Start it again, since a folder named by the "
+                f"clock then has another name, or give another hydra.run.dir."
+            )
+
+
+def _place(config: Config) -> tuple[Path, int]:
+    """Return the folder of a run, and the number of processes that train it."""
+    if config.resume is None:
+        return Path(config.run_dir), config.trainer.processes
+    run = runs.find_run(config.resume)
+    return run.root, load_run_config(run.config).trainer.processes
 
 
 def _as_found(config: Config, run: RunDir) -> Job:
@@ -77,6 +95,7 @@ def _as_found(config: Config, run: RunDir) -> Job:
             f"{run.root}: a run of other settings stands here ({other}), so it cannot be gone on with. Give another "
             f"hydra.sweep.dir, or remove the folder."
         )
+    check_is_not_trained(run)
     status = run.read_status()
     if status.get("state") == "finished":
         check_same_data(stored, run)
@@ -100,7 +119,9 @@ def recorded(task: Task[T_co]) -> Task[T_co]:
         except Exception as error:
             if not in_multirun() or (isinstance(error, Interrupted) and not _is_the_jobs_own(error)):
                 raise
-            _note(RunDir(Path(cfg.run_dir)), error)
+            with identity.alone_in(Path(cfg.run_dir)) as alone:
+                if alone:
+                    _note(RunDir(Path(cfg.run_dir)), error)
             if isinstance(error, Interrupted):
                 raise UserError(str(error)) from None
             if isinstance(error, UserError):
@@ -142,8 +163,10 @@ def tell_of_jobs(multirun: Path) -> bool:
         said = " ".join(str(status.get("error", f"at step {status.get('step', 0)}")).split())
         print(printable(f"  {run.root.relative_to(multirun)}  {status.get('state', 'unknown')}: {said}"))
         if status.get("state") == "refused":
-            run.clear()
-            _remove_if_empty(run.root)
+            with identity.alone_in(run.root) as alone:
+                if alone:
+                    run.clear()
+                    _remove_if_empty(run.root)
     return all(status.get("state") != "failed" for _, status in left)
 
 
@@ -159,24 +182,3 @@ def _first_difference(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> st
         if one.get(key) != two.get(key):
             return f"{key}={one.get(key)} there, {key}={two.get(key)} here"
     return ""
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[bool]:
-    """Lock a folder; yield False if another process holds the lock. A killed process releases it."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield True
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(handle)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rct_lightning import checkpoint, processes
+from rct_lightning import checkpoint, identity, processes
 from rct_lightning.config import Config, EvaluateConfig, load_run_config
 from rct_lightning.dialogue import Example, content_hash, read_jsonl
 from rct_lightning.errors import UserError
@@ -100,16 +100,32 @@ def run_to_resume(name: str) -> ToResume:
     """Return an interrupted run, checked as far as possible without a model.
 
     Raises:
-        UserError: There is no such run, it is finished, it has no intact checkpoint, or its data have changed.
+        UserError: There is no such run, it is finished or being trained, it has no intact checkpoint, or its data have
+            changed.
     """
     run = find_run(name)
     if run.read_status().get("state") == "finished":
         raise UserError(f"{run.root}: this run is finished. Train another one, or evaluate it with evaluate.py.")
     stored = load_run_config(run.config)
+    if processes.is_first(stored.trainer.processes):  # the others train it together with the first
+        check_is_not_trained(run)
     noted = check_same_data(stored, run)
     if not can_go_on(run):
         raise no_checkpoint(run)
     return ToResume(run, stored, noted)
+
+
+def check_is_not_trained(run: RunDir) -> None:
+    """Check that a run's recorded process does not train it now: both would write its files.
+
+    Raises:
+        UserError: It does, or would if it were continued.
+    """
+    status = run.read_status()
+    process = identity.presence(status) if status.get("state") == "running" else "gone"
+    if process in ("there", "suspended"):
+        what = "is training this run" if process == "there" else "trains this run, and is suspended"
+        raise UserError(f"{run.root}: a process ({status['pid']}) {what}. Wait for its end, or end it; then resume.")
 
 
 def can_go_on(run: RunDir) -> bool:

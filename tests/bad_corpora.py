@@ -48,7 +48,8 @@ def corpus(
         for other, text in files.items():
             (folder / f"{other}.jsonl").write_bytes(text)
 
-    return Case(name, (*TRAIN, *more), words, make, shown=shown or _beginning(found))
+    command = TRAIN[:-1] if any(part.startswith("data.eval_file") for part in more) else TRAIN  # nothing is split off
+    return Case(name, (*command, *more), words, make, shown=shown or _beginning(found))
 
 
 def line(name: str, wrong: bytes | Row, *words: str) -> Case:

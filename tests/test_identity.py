@@ -6,12 +6,22 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rct_lightning.identity import own_identity, presence
+from rct_lightning.identity import alone_in, own_identity, presence
 
+LOCKED = """
+import os, sys, time
+from pathlib import Path
+from rct_lightning.identity import alone_in
+with alone_in(Path(sys.argv[1])) as alone:
+    if os.fork():
+        print(alone, flush=True)
+    time.sleep(60)
+"""
 ASLEEP = """
 import sys, time
 from rct_lightning.identity import own_identity
@@ -70,3 +80,21 @@ def test_of_another_machine_or_container_nothing_is_said(changes: dict[str, Any]
 )  # fmt: skip
 def test_of_a_status_without_identity_nothing_is_known(noted: dict[str, Any]) -> None:
     assert presence(noted) == "unknown"
+
+
+def test_a_folder_is_locked_by_one_process_until_that_ends(tmp_path: Path) -> None:
+    """A process that it forked, as a loader does, is still there when it is killed."""
+    folder = tmp_path / "runs" / "run"
+    line = [sys.executable, "-c", LOCKED, str(folder)]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "True\n"
+        with alone_in(folder) as alone:
+            assert not alone
+        process.kill()
+        process.wait()
+        with alone_in(folder) as alone:
+            assert alone
+        os.killpg(process.pid, signal.SIGKILL)
+    folder.rmdir()
+    with alone_in(folder) as alone:
+        assert alone and folder.is_dir()

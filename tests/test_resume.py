@@ -16,9 +16,9 @@ from forked import Forker
 from hydra import compose, initialize_config_dir
 from short_runs import ACCUMULATION, ROOT, Corpus, arguments, configured, cut
 
-from rct_lightning import checkpoint, experiment
+from rct_lightning import checkpoint, experiment, identity
 from rct_lightning.backbone import nf4_problem
-from rct_lightning.callbacks import Checkpointing
+from rct_lightning.callbacks import Checkpointing, Events
 from rct_lightning.callbacks.checkpointing import SIGNALS
 from rct_lightning.config import validate
 from rct_lightning.errors import Interrupted, UserError
@@ -170,6 +170,22 @@ def test_of_a_damaged_checkpoint_the_one_before_is_used(
     assert left_by(again) == left_by(straight)
 
 
+@pytest.mark.parametrize("place", ["on_train_end", "on_fit_end"])
+def test_a_signal_behind_the_last_step_ends_a_run(
+    place: str, whole: Any, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    straight, run = whole(*ACCUMULATION[1]), tmp_path / "run"
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    monkeypatch.setattr(Events, place, lambda *given: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(Interrupted, match=f"SIGTERM after step {STEPS}. Go on with python train.py") as ended:
+        experiment.train(configured(corpus, run, *ACCUMULATION[1]))
+    assert ended.value.exit_code == 128 + signal.SIGTERM and RunDir(run).read_status()["state"] == "interrupted"
+    assert {number: signal.getsignal(number) for number in SIGNALS} == before
+    monkeypatch.undo()
+    resume(run)
+    assert left_by(run) == left_by(straight)
+
+
 def test_signals_mean_behind_a_run_what_they_meant_before_it(corpus: Corpus, tmp_path: Path) -> None:
     """Lightning's own handler of SIGTERM, restored when its trainer is gone, would swallow it between two jobs."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
@@ -196,6 +212,30 @@ def test_what_cannot_be_gone_on_with_is_refused(whole: Any, corpus: Corpus, tmp_
     RunDir(unknown).environment.write_text("{}")
     with pytest.raises(UserError, match=r"environment\.json: cannot be read"):
         resume(unknown)
+
+
+def test_a_run_that_a_process_trains_is_not_resumed(whole: Any, tmp_path: Path, forker: Forker) -> None:
+    live = RunDir(cut(whole(*ACCUMULATION[1]), tmp_path / "run", 13))
+    sizes = live.sizes()
+    with identity.alone_in(live.root):
+        code, _, said = forker.type_in(tmp_path, "train.py", f"resume={live.root}")
+    assert code == 2 and "another process is training this run" in " ".join(said.split())
+    live.write_json(live.status, {"state": "running", "step": 13} | identity.own_identity())
+    with pytest.raises(UserError, match=rf"a process \({os.getpid()}\) is training this run"):
+        resume(live.root)
+    assert live.sizes() == sizes
+
+
+def test_of_two_runs_in_one_folder_one_is_refused(corpus: Corpus, tmp_path: Path, forker: Forker) -> None:
+    """As two that are started in the same second; neither has written anything when the other looks."""
+    run = RunDir(tmp_path / "logs" / "run")
+    line = ["train.py", *arguments(corpus, *ACCUMULATION[1], "trainer.max_steps=1"), f"hydra.run.dir={run.root}"]
+    begun = [forker.begin(tmp_path, *line) for _ in range(2)]
+    ended = sorted(forker.end(process, tmp_path) for process in begun)
+    assert [code for code, _, _ in ended] == [0, 2], ended
+    assert "another process has begun a run in this folder. Start it again" in " ".join(ended[1][2].split())
+    assert run.read_status()["state"] == "finished"
+    assert [event["event"] for event in run.read_events()].count("start") == 1
 
 
 BRIEFLY = "trainer.max_time=00:00:00:01"
@@ -266,6 +306,44 @@ def test_a_run_killed_while_it_saves_goes_on_as_if_it_had_not_been(
     assert not (again / "adapter").exists()
     resume(again)
     assert left_by(again) == left_by(straight)
+
+
+SIGTERM_IN = """
+import os
+from {module} import {name} as Hit
+
+usual = Hit.{hook}
+
+def hit(self, *given):
+    if {when}:
+        os.kill(os.getpid(), 15)
+    return usual(self, *given)
+
+Hit.{hook} = hit
+"""
+IN_THE_FIRST_EVALUATION = SIGTERM_IN.format(
+    module="rct_lightning.module", name="RelationalModule", hook="on_validation_epoch_start",
+    when='self.trainer.state.fn == "validate"',
+)  # fmt: skip
+BEFORE_THE_FIRST_STEP = SIGTERM_IN.format(
+    module="rct_lightning.callbacks", name="GenerationSampling", hook="on_train_start", when="True"
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "expected", "step"),
+    [(IN_THE_FIRST_EVALUATION, -signal.SIGTERM, 0), (BEFORE_THE_FIRST_STEP, 128 + signal.SIGTERM, 1)],
+    ids=["the first evaluation", "before the first step"],
+)
+def test_sigterm_before_training_ends_a_run(
+    before: str, expected: int, step: int, corpus: Corpus, tmp_path: Path, forker: Forker
+) -> None:
+    """Lightning would end it with exit code 0, or not at all in an evaluation of one batch."""
+    run = RunDir(tmp_path / "run")
+    line = ["train.py", *arguments(corpus, *ACCUMULATION[1], "trainer.max_steps=3"), f"hydra.run.dir={run.root}"]
+    code, _, said = forker.type_in(tmp_path, *line, before=before)
+    assert code == expected, said
+    assert run.read_status()["step"] == step and not run.adapter.exists()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from forked import Forker
 from short_runs import ACCUMULATION, Corpus, arguments
 
 from rct_lightning.errors import Interrupted, UserError
+from rct_lightning.identity import own_identity
 from rct_lightning.jobs import recorded
 from rct_lightning.runs import RunDir
 
@@ -161,6 +163,18 @@ def test_two_processes_do_not_train_one_run(corpus: Corpus, tmp_path: Path, fork
     os.close(handle)
     assert code == 0 and "another process trains this run" in out
     assert not adapters(tmp_path / "study")
+
+
+def test_a_run_that_a_process_trains_is_left_alone(whole: Path, corpus: Corpus, tmp_path: Path, forker: Forker) -> None:
+    """It holds no lock, as where a file system has none, and has no checkpoint yet."""
+    live = RunDir(tmp_path / "study" / "rct_seed-1")
+    shutil.copytree(whole / live.root.name, live.root)
+    shutil.rmtree(live.checkpoints)
+    live.write_json(live.status, {"state": "running", "step": 0} | own_identity())
+    before = sorted(live.root.rglob("*"))
+    code, _, err = forker.type_in(tmp_path, *study_line(corpus, tmp_path / "study", arms="rct"))
+    assert code == 2 and f"a process ({os.getpid()}) is training this run" in paragraph(err)
+    assert sorted(live.root.rglob("*")) == before and live.read_status()["state"] == "running"
 
 
 def test_a_job_that_is_refused_is_named_and_leaves_nothing(corpus: Corpus, tmp_path: Path, forker: Forker) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +248,41 @@ def test_hydras_notation_of_sweeps_is_understood(sweep: str, low: Any, high: Any
         assert found.choices == tuple(override.sweep_string_iterator())
     else:
         assert (found.low, found.high, type(found.low)) == (low, high, kind)
+
+
+# --- folders --------------------------------------------------------------------------------------------------------
+
+TOLD_NOT_TRAINED = """
+from contextlib import contextmanager
+from pathlib import Path
+from rct_lightning import jobs
+
+@contextmanager
+def taken_up(config):
+    print("folder:", Path(config.run_dir).name)
+    yield jobs.Job(None)
+
+jobs.taken_up = taken_up
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "folders"),
+    [
+        ("experiment=study arm=rct,lm_only seed=1 data.batch_size=4", ["rct_seed-1", "lm_only_seed-1"]),
+        (
+            "experiment=lambda_sweep loss.lambda=0.3 seed=1,2 loss.phrases_per_step=2,3 hydra.sweeper.max_batch_size=1",
+            [f"lambda-0.3_seed-{seed}_loss.phrases_per_step-{count}" for seed in (1, 2) for count in (2, 3)],
+        ),
+        ("loss.phrases_per_step=2,3 seed=1", [f"loss.phrases_per_step-{count}_seed-1" for count in (2, 3)]),
+    ],
+    ids=["a study", "a further key", "no study"],
+)
+def test_every_job_has_a_folder_of_its_own(command: str, folders: list[str], tmp_path: Path, forker: Forker) -> None:
+    line = ["train.py", "-m", *command.split(), "hydra.sweep.dir=sweep"]
+    code, out, err = forker.type_in(tmp_path, *line, before=TOLD_NOT_TRAINED)
+    assert code == 0, err
+    assert re.findall("^folder: (.*)$", out, re.MULTILINE) == folders
 
 
 # --- launchers ------------------------------------------------------------------------------------------------------

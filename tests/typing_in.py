@@ -24,6 +24,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "lightning", "transformers", "peft", "bitsandbytes", "torchmetrics", "huggingface_hub")
+RUN_DIR = "logs/train/runs/new"
 HERE = "DIR"
 """Replaces the command's folder in the output that is shown."""
 NOTING = (
@@ -127,6 +128,8 @@ class Typist:
             return told(folder, code, out.getvalue(), err.getvalue(), before, heavy)
 
     def _run(self, case: Case, folder: Path) -> None:
+        from rct_lightning.config.command import _remove_empty
+
         script, *arguments = case.command
         if script == "rct":
             from rct_lightning.cli import app
@@ -138,7 +141,10 @@ class Typist:
             runpy.run_path(sys.argv[0], run_name="__main__")
         else:  # composed before: only the files that it names differ
             main = runpy.run_path(str(ROOT / script), run_name="typed again")["main"]
-            main(self._composed(script, arguments).copy())
+            try:
+                main(self._composed(script, arguments).copy())
+            finally:
+                _remove_empty(Path(RUN_DIR), folder)  # a command that Hydra composed does this itself
 
     def _composed(self, script: str, arguments: list[str]) -> Any:
         from hydra import compose, initialize_config_dir
@@ -146,7 +152,7 @@ class Typist:
         key = (script, *arguments)
         if key not in self.composed:
             name = Path(script).stem
-            where = ["run_dir=logs/train/runs/new"] if name == "train" else []
+            where = [f"run_dir={RUN_DIR}"] if name == "train" else []
             with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
                 self.composed[key] = compose(name, [*where, *arguments])
         return self.composed[key]

@@ -7,7 +7,7 @@ import signal
 import threading
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import lightning as L
 import numpy as np
@@ -30,7 +30,8 @@ class _End(NamedTuple):
 class Checkpointing(StepCallback, Checkpoint):
     """Writes ``checkpoints/step-N``; called after all other callbacks, so that their states are those after step N.
 
-    SIGINT, SIGTERM and SIGUSR1 end the run within one optimizer step, with a checkpoint.
+    SIGINT, SIGTERM and SIGUSR1 end the run within one optimizer step, with a checkpoint; behind the last step, without
+    a new one. Before and after training they mean what they mean without Lightning.
 
     Args:
         every_n_steps: Optimizer steps between checkpoints; 0 for one only when the run is interrupted.
@@ -46,6 +47,7 @@ class Checkpointing(StepCallback, Checkpoint):
         self._due = False
         self._between_steps = True
         self._before: dict[int, Any] = {}
+        self._outside: Any = None
         self._random: list[dict[str, Any]] | None = None
 
     def state_dict(self) -> dict[str, Any]:
@@ -60,6 +62,16 @@ class Checkpointing(StepCallback, Checkpoint):
         """Remember the random states; they are restored at the first batch, since making a loader draws numbers."""
         self._random = state_dict["random"]
 
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Remember the handler of SIGTERM before Lightning installs its own."""
+        self._outside = signal.getsignal(signal.SIGTERM)
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Outside training, replace Lightning's handler of SIGTERM, which ends with exit code 0, or not at all."""
+        alone = trainer.world_size == 1 and threading.current_thread() is threading.main_thread()
+        if trainer.state.fn == "validate" and alone and self._outside is not None:
+            signal.signal(signal.SIGTERM, self._outside)
+
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Install the signal handlers; in a resumed run, remove damaged newer checkpoints."""
         super().on_train_start(trainer, pl_module)
@@ -71,6 +83,8 @@ class Checkpointing(StepCallback, Checkpoint):
                         checkpoint.remove(folder)
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._remember) for number in SIGNALS}
+            if trainer.received_sigterm:  # since ``fit`` was called; Lightning would end with exit code 0
+                self.received, trainer._signal_connector.received_sigterm = int(signal.SIGTERM), False
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
@@ -108,9 +122,21 @@ class Checkpointing(StepCallback, Checkpoint):
             self._due = False
             self.save(trainer)
         if asked is not None:
-            if not trainer.is_global_zero:
-                raise SystemExit(0)  # Lightning treats anything else as a failure and kills the others
-            raise Interrupted(asked.why, trainer.global_step, self._how_to_go_on(trainer), asked.exit_code)
+            self._end(trainer, asked)
+
+    def _end(self, trainer: L.Trainer, asked: _End) -> NoReturn:
+        if not trainer.is_global_zero:
+            raise SystemExit(0)  # Lightning treats anything else as a failure and kills the others
+        raise Interrupted(asked.why, trainer.global_step, self._how_to_go_on(trainer), asked.exit_code)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """End the run after a signal that came behind its last step: evaluation and comparison are still to come.
+
+        Without a checkpoint: the other callbacks have written what a resumed run will write again.
+        """
+        received = next((number for number in processes.gather(self.received) if number is not None), None)
+        if received is not None:
+            self._end(trainer, _by_signal(received))
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Restore the former signal handlers, unless Lightning, called first, has restored those from before it."""
@@ -118,6 +144,8 @@ class Checkpointing(StepCallback, Checkpoint):
             if signal.getsignal(number) == self._remember:
                 signal.signal(number, handler)
         self._before = {}
+        if self.received is not None:
+            self._end(trainer, _by_signal(self.received))
 
     def save(self, trainer: L.Trainer) -> None:
         """Write a checkpoint now; a failure is reported, and the run continues."""
@@ -148,7 +176,7 @@ class Checkpointing(StepCallback, Checkpoint):
         everyones = processes.gather((self.received, _time_is_over(trainer)))
         received = next((number for number, _ in everyones if number is not None), None)
         if received is not None:
-            return _End(signal.Signals(received).name, 128 + received)
+            return _by_signal(received)
         if everyones[0][1] and trainer.global_step < trainer.estimated_stepping_batches:
             return _End("trainer.max_time was over", 0)
         return None
@@ -183,6 +211,10 @@ class RunCheckpointIO(CheckpointIO):
     def remove_checkpoint(self, path: Any) -> None:
         """Remove a checkpoint."""
         checkpoint.remove(Path(path))
+
+
+def _by_signal(number: int) -> _End:
+    return _End(signal.Signals(number).name, 128 + number)
 
 
 def _last_of_epoch(trainer: L.Trainer) -> bool:

@@ -25,6 +25,7 @@ from rct_lightning.config.helping import help_page
 from rct_lightning.config.targets import looked_at
 from rct_lightning.console import EXIT_CODE, show, tell
 from rct_lightning.errors import Interrupted, JobFailed, UserError
+from rct_lightning.identity import alone_in
 
 SWEEP_RECORD = "multirun.yaml"
 """The file that Hydra writes into a multirun's directory."""
@@ -170,8 +171,11 @@ def _remove_empty(output: Path, typed_in: Path) -> None:
             return
         if any(entry.name != SWEEP_RECORD for entry in folder.iterdir()):
             return
-        (folder / SWEEP_RECORD).unlink(missing_ok=True)
-        folder.rmdir()
+        with alone_in(folder) as alone:
+            if not alone:  # another process has begun a run here, and not written to it yet
+                return
+            (folder / SWEEP_RECORD).unlink(missing_ok=True)
+            folder.rmdir()
 
 
 def as_override(key: str, value: str) -> str:

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import BaseModel, ValidationError, create_model
 
+from rct_lightning import processes
 from rct_lightning.config.keys import description, hint, keys_of
 from rct_lightning.config.schema import CALLBACK_ARGUMENTS, LOGGER_ARGUMENTS, Config, EvaluateConfig, Section
 from rct_lightning.config.targets import ALLOWED_CALLBACKS, ALLOWED_LOGGERS, check_targets
@@ -43,11 +44,38 @@ def validate(cfg: DictConfig) -> Config:
     _check_callbacks(config.callbacks, bool(loggers))
     for name, given in loggers.items():
         _check_called("logger", name, given, LOGGER_ARGUMENTS)
-    if config.resume is not None and HydraConfig.initialized():
-        _check_alone(list(HydraConfig.get().overrides.task))
+    if HydraConfig.initialized():
+        check_typed(config, HydraConfig.get())
     if config.trainer.processes > 1:
         _check_several(config)
     return config
+
+
+def check_typed(config: Config, hydra: DictConfig) -> None:
+    """Refuse settings of the command line that would be ignored.
+
+    Args:
+        config: The typed configuration.
+        hydra: Hydra's section, with the settings as they were typed.
+
+    Raises:
+        UserError: There is one.
+    """
+    placed = [given for given in hydra.overrides.hydra if given.startswith("hydra.run.dir=")]
+    settings = {given.lstrip("+~").split("=")[0]: given for given in hydra.overrides.task}
+    if placed and hydra.mode == RunMode.MULTIRUN:
+        raise UserError(
+            f"{placed[0]}: a multirun has a folder for each job. Give hydra.sweep.dir=DIR, which holds them."
+        )
+    if config.resume is not None:
+        own = [] if processes.number() else placed  # Lightning names the folder to processes that it starts
+        _check_alone([*settings.values(), *own])
+    for key in ("data.eval_size", "data.split_seed"):
+        if key in settings and config.data.eval_file is not None:
+            raise UserError(
+                f"{settings[key]}: nothing is split off, since the evaluation rows are data.eval_file="
+                f"{config.data.eval_file}. Leave this out, or add data.eval_file=null."
+            )
 
 
 def _check_several(config: Config) -> None:

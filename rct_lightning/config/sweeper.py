@@ -5,13 +5,18 @@ Import this only when Hydra is about to run: the import needs Hydra's plugins.
 
 from __future__ import annotations
 
+import itertools
+from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
-from rct_lightning.config.loading import validate
+from rct_lightning.config.command import job_directory
+from rct_lightning.config.loading import check_typed, validate
 from rct_lightning.config.search import OptunaSweeper
 from rct_lightning.config.targets import HYDRAS_SWEEPER, SWEEPER
 from rct_lightning.errors import UserError
@@ -24,25 +29,48 @@ _HydrasSweeper: Any = _known[HYDRAS_SWEEPER]
 class CheckingSweeper(_HydrasSweeper):
     """Refuse before the first job a value that a job would otherwise refuse after hours of other jobs.
 
+    Jobs that would share a folder get one of their own.
+
     A search does not need this check: it draws from ranges, a few trials at a time.
     """
 
-    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """Compose every job, as Hydra does, and validate its values.
+    def split_arguments(self, overrides: Sequence[Any], max_batch_size: int | None) -> list[list[list[str]]]:
+        """Split a sweep into batches of jobs, as Hydra does; compose every job, validate it and keep its folder apart.
 
         Raises:
             UserError: The settings of a job are not valid; the message lists each mistake once.
         """
+        batches: list[list[list[str]]] = super().split_arguments(overrides, max_batch_size)
         mistakes: list[str] = []
-        for overrides in batch:
-            job = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+        in_folder: dict[str, list[list[str]]] = defaultdict(list)
+        for settings in itertools.chain(*batches):
+            job = self.hydra_context.config_loader.load_sweep_config(self.config, list(settings))
+            with suppress(OmegaConfBaseException):  # named by the job's number, say, which is not known yet
+                in_folder[job.hydra.sweep.subdir].append(settings)
+            hydra = job.hydra
             try:
-                validate(_own_settings(job))
+                check_typed(validate(_own_settings(job)), hydra)
             except UserError as error:
                 if not any(known in str(error) for known in mistakes):
                     mistakes.append(str(error))
         if mistakes:
             raise UserError(" ".join([*mistakes, "No job was begun."]))
+        for folder, jobs in in_folder.items():
+            _keep_apart(folder, jobs)
+        return batches
+
+    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
+        """Do nothing: :meth:`split_arguments` has composed every job."""
+
+
+def _keep_apart(folder: str, jobs: Sequence[list[str]]) -> None:
+    """Append to the folder of jobs that would share it the settings in which they differ.
+
+    A folder that is named by some of the keys, as those of a study, knows no others that are varied.
+    """
+    for job, own in [(job, [given for given in job if any(given not in other for other in jobs)]) for job in jobs]:
+        if own:
+            job.append(f"hydra.sweep.subdir='{folder}_{job_directory(','.join(own))}'")
 
 
 def register_sweepers() -> None:
