@@ -81,7 +81,7 @@ def before_evaluation(config: EvaluateConfig) -> None:
         runs = [find_run(str(config.run))]
     read_probes(Path(config.probes_file))
     _check_can_be_written("output", config.output)
-    read: set[tuple[str, str | None]] = set()
+    read: dict[tuple[str, str | None], dict[str, str]] = {}
     for run in runs:
         trained_with = load_run_config(run.config)
         adapter = run.trained_adapter(config.adapter)
@@ -89,11 +89,20 @@ def before_evaluation(config: EvaluateConfig) -> None:
         load_template(adapter)
         _check_model_folder(trained_with)
         data = trained_with.data
-        if (data.train_file, data.eval_file) not in read:  # the runs of a study share their rows
-            read.add((data.train_file, data.eval_file))
-            for file in (data.train_file, data.eval_file):
+        files = data.train_file, data.eval_file
+        if files not in read:  # the runs of a study share their rows
+            for file in files:
                 if file is not None:
                     read_jsonl(Path(file))
+            read[files] = data_hashes(trained_with)
+        if (
+            data.eval_file is None
+            and _read_environment(run)["data"].get("data.train_file") != read[files]["data.train_file"]
+        ):
+            raise UserError(
+                f"{data.train_file}: this file changed since {run.root} was trained, and its evaluation rows are split "
+                f"off it: rows that were trained on can be among them now. Put the former file back, or train anew."
+            )
 
 
 def run_to_resume(name: str) -> ToResume:
@@ -149,9 +158,13 @@ def data_hashes(config: Config) -> dict[str, str]:
     """
     files = {"data.train_file": config.data.train_file, "data.eval_file": config.data.eval_file}
     given = {key: Path(file) for key, file in files.items() if file}
-    gone = [str(file) for file in given.values() if not file.is_file()]
+    gone = [file for file in given.values() if not file.is_file()]
     if gone:
-        raise UserError(f"{', '.join(gone)}: does not exist any more. Put it back.")
+        seen = "" if all(file.is_absolute() for file in gone) else f" (as seen from {Path.cwd()})"
+        raise UserError(
+            f"{', '.join(map(str, gone))}: does not exist{seen}. Put it back, or type the command in the folder in "
+            f"which the run was begun."
+        )
     return {key: content_hash(file) for key, file in given.items()}
 
 

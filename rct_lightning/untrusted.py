@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from rct_lightning.config import as_override
 from rct_lightning.errors import UserError
 from rct_lightning.reading import parse, read_object, shown
 from rct_lightning.template import DialogueTemplate
@@ -58,7 +59,7 @@ def check_adapter(folder: Path) -> None:
     if not (folder / ADAPTER_FILE).is_file():
         raise UserError(
             f"{folder}: no {ADAPTER_FILE} here. A run that is not finished goes on with python train.py "
-            f"resume={folder.parent}; otherwise train anew."
+            f"{as_override('resume', str(folder.parent))}; otherwise train anew."
         )
     code = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in CODE)
     if code:

@@ -148,6 +148,11 @@ def _elsewhere(here: Path) -> None:
     (here / "data").unlink()
 
 
+def _split_off(run: Path) -> None:
+    _edit(run / "config.yaml", lambda text: text.replace(b"eval_file: data/relational/eval.jsonl", b"eval_file: null"))
+    _json(run / "environment.json", data={"data.train_file": "0"})
+
+
 CONFLICT = b"<<<<<<< HEAD\nlambda: 0.3\n=======\nlambda: 0.4\n>>>>>>> other"
 
 CONFIGS: tuple[Case, ...] = (
@@ -347,6 +352,8 @@ CONFIGS: tuple[Case, ...] = (
             "there is no whole checkpoint", "train anew", shown="state.json is another"),
     resumed("other data than it began with", lambda run: _json(run / "environment.json", data={"data.train_file": "0"}),
             "what data.train_file, data.eval_file names changed", "Put the former file back", shown="other hashes"),
+    resumed("typed elsewhere", lambda run: (run.parent / "data").unlink(), "data/relational/eval.jsonl: does not exist",
+            "as seen from", "type the command in the folder in which", shown="a folder without data/"),
     resumed("a note that is cut off", lambda run: write(run / "environment.json", b'{"data": '), "environment.json",
             "cannot be read", "Train anew", shown='{"data": '),
     resumed("a number of 6,000 digits in hexadecimal",
@@ -367,6 +374,9 @@ CONFIGS: tuple[Case, ...] = (
     evaluated("the best of a study", "study=a adapter=best", "adapter=best goes with run=DIR"),
     of_run("a run without an adapter", lambda run: shutil.rmtree(run / "adapter"), "no adapter_model.safetensors here",
            "train.py resume=", shown="adapter/ is gone"),
+    Case("a folder of two words without an adapter", ("evaluate.py", 'run="my run"'),
+         ("""python train.py 'resume="my run"'""",),
+         lambda here: shutil.rmtree(make_run(here / "my run") / "adapter"), shown="adapter/ is gone"),
     of_run("an adapter cut off", lambda run: write(run / "adapter/adapter_model.safetensors", TABLE[:5]),
            "adapter_model.safetensors is damaged", "Use another one", shown="5 bytes"),
     of_run("roles that are gone", lambda run: write(run / "adapter/dialogue_template.json", b"{}"),
@@ -375,6 +385,8 @@ CONFIGS: tuple[Case, ...] = (
            more="adapter=best", shown=""),
     of_run("a file for a report", lambda run: write(run / "there", b""), "output=run/there", "is no folder",
            more="output=run/there", shown=""),
+    of_run("rows split off a file that changed", _split_off, "data/relational/train.jsonl: this file changed since run",
+           "rows that were trained on can be among them", "Put the former file back", shown="another hash"),
     of_run("a corpus that has gone", lambda run: _edit(run / "config.yaml", lambda text: text.replace(b"relational/",
                                                                                                       b"gone/")),
            "data/gone/train.jsonl: does not exist", "Give a JSONL file", shown="train_file: data/gone/train.jsonl"),

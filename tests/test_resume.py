@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -251,9 +252,11 @@ def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_run_whose_time_is_over_ends_well_and_goes_on(
     whole: Any, corpus: Corpus, tmp_path: Path, slowly: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    straight, run = whole(*ACCUMULATION[1]), tmp_path / "run"
+    straight, run = whole(*ACCUMULATION[1]), tmp_path / "my run"
     with pytest.raises(Interrupted, match=r"max_time was over after step \d+. Go on with python train.py") as ended:
-        experiment.train(configured(corpus, run, *ACCUMULATION[1], BRIEFLY))
+        config = configured(corpus, tmp_path / "run", *ACCUMULATION[1], BRIEFLY)
+        experiment.train(config.model_copy(update={"run_dir": str(run)}))
+    assert shlex.split(str(ended.value))[-1] == f'resume="{run}"', "as Hydra reads it"
     assert ended.value.exit_code == 0 and RunDir(run).read_status()["state"] == "interrupted"
     monkeypatch.undo()  # the rest may be quick
     resume(run)

@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks import Checkpoint, Timer
 
 from rct_lightning import checkpoint, processes
 from rct_lightning.callbacks.common import StepCallback, run_of, write_event
+from rct_lightning.config import as_override
 from rct_lightning.errors import Interrupted
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name))
@@ -169,7 +170,8 @@ class Checkpointing(StepCallback, Checkpoint):
         if not found:
             return "There is no checkpoint, so it cannot go on."
         here = found[0].name == f"step-{trainer.global_step}"
-        return f"Go on{'' if here else f' from {found[0].name}'} with python train.py resume={run.root}"
+        command = f"python train.py {as_override('resume', str(run.root))}"
+        return f"Go on{'' if here else f' from {found[0].name}'} with {command}"
 
     def _asked_to_end(self, trainer: L.Trainer) -> _End | None:
         """Return why the run must end: a signal to any process, or trainer.max_time is over before the last step."""

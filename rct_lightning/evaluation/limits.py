@@ -70,11 +70,14 @@ def _of_the_data(report: Report, setting: Setting, told: Told) -> list[str]:
             f"Presence is scored on {bond} phrases of bond and {rupture} of rupture that nothing trains on. Bond "
             "language in replies is found by word lists: other wordings are not counted, and quoting counts."
         )
+    return [*found, *changes(setting, told)]
+
+
+def changes(setting: Setting, told: Told) -> list[str]:
+    """Return a sentence that names the corpus files that changed since the run was trained, if there are any."""
     then = told.environment.get("data")
     changed = [name for name, now in setting.data.items() if isinstance(then, dict) and then.get(name, now) != now]
-    if changed:
-        found.append(f"What {', '.join(changed)} names is not what it was when the run was trained.")
-    return found
+    return [f"What {', '.join(changed)} names is not what it was when the run was trained."] if changed else []
 
 
 def _of_the_model(report: Report, setting: Setting) -> list[str]:

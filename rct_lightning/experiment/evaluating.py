@@ -17,6 +17,7 @@ from rct_lightning.data import RelationalDataModule
 from rct_lightning.dialogue import content_hash
 from rct_lightning.evaluation.evaluator import Evaluator
 from rct_lightning.evaluation.kept import KeptBase, hash_of_file
+from rct_lightning.evaluation.limits import changes
 from rct_lightning.evaluation.metrics import read_endpoints, read_evaluated_on
 from rct_lightning.evaluation.report import Report, fingerprint, stands, write_report
 from rct_lightning.evaluation.setting import Setting, hash_of_rows
@@ -26,7 +27,7 @@ from rct_lightning.evaluation.study.pages import NAME, write_study
 from rct_lightning.evaluation.study.report import StudyReport
 from rct_lightning.evaluation.study.scores import Study
 from rct_lightning.evaluation.subject import Subject
-from rct_lightning.evaluation.told import kept
+from rct_lightning.evaluation.told import Told, kept
 from rct_lightning.experiment.parts import make_data, make_lexicon
 from rct_lightning.experiment.preparing import quiet_libraries
 from rct_lightning.experiment.record import environment, package_versions
@@ -118,10 +119,12 @@ def evaluate_run(config: EvaluateConfig, run: RunDir, before: Loaded | None = No
     report = Report(evaluator.compare(kept_base))
     folder = run.report if config.adapter == "last" else run.report_of_best
     folder = Path(config.output) if config.output and config.study is None else folder
-    page = write_report(report, run, folder, _setting(config, run, trained, data, evaluator))
+    setting = _setting(config, run, trained, data, evaluator)
+    page = write_report(report, run, folder, setting)
     if config.output is None:
         outcomes.show_endpoints(settings, run, folder / METRICS_FILE, config.adapter)
-    verdict = "\n".join(textwrap.fill(sentence.text, 110) for sentence in report.verdict)
+    said = [*(sentence.text for sentence in report.verdict), *changes(setting, Told.of(run))]
+    verdict = "\n".join(textwrap.fill(sentence, 110) for sentence in said)
     print(f"{report.table()}\n\n{verdict}\n\nReport: {page}")
     return Loaded(trained, data, rows)
 
