@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import textwrap
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TextIO
 
 from rct_lightning.errors import UserError
 from rct_lightning.sanitize import printable
@@ -29,13 +30,26 @@ class Line:
 
     def wrapped(self, width: int = WIDTH) -> str:
         """Return the finding wrapped to lines of at most ``width`` characters, safe for a terminal."""
-        wrap = textwrap.TextWrapper(width, subsequent_indent=" " * 20, break_long_words=False, break_on_hyphens=False)
-        return wrap.fill(printable(str(self)))
+        return _wrapped(str(self), width, " " * 20)
 
 
 def tell(error: UserError) -> None:
     """Print a user's mistake as one paragraph on standard error."""
-    print("\n".join(textwrap.wrap(printable(f"Error: {error}"), width=WIDTH, break_long_words=False)), file=sys.stderr)
+    print(_wrapped(f"Error: {error}", _columns(sys.stderr)), file=sys.stderr)
+
+
+def _wrapped(text: str, width: int, indent: str = "") -> str:
+    """Wrap at blanks only: a path or a word of a command stays whole."""
+    wrap = textwrap.TextWrapper(width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return wrap.fill(printable(text))
+
+
+def _columns(stream: TextIO) -> int:
+    """Return the width of a paragraph: that of the terminal, if it is one, and at most :data:`WIDTH`."""
+    try:
+        return min(os.get_terminal_size(stream.fileno()).columns or WIDTH, WIDTH)
+    except (OSError, ValueError):  # a file, a pipe, or no stream of the system at all
+        return WIDTH
 
 
 def show(page: str) -> None:

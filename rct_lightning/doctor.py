@@ -12,6 +12,7 @@ from pathlib import Path
 from rct_lightning.console import Line
 
 PYTHONS = ((3, 11), (3, 13))
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
 DISK_GIB = 10.0
 """Free space below which a download of Pythia-2.8B (5.7 GB) and its runs become tight."""
 
@@ -101,12 +102,30 @@ def _disk(folder: Path) -> Line:
 def _model(model: str) -> Line:
     from huggingface_hub import try_to_load_from_cache
 
-    if Path(model).is_dir() or (Path(__file__).parents[1] / model).is_dir():
-        return Line("ok", "model", f"{model} is on this machine")
+    for folder in (Path(model), Path(__file__).parents[1] / model):
+        if folder.is_dir():
+            lacks = _lacking(folder)
+            if not lacks:
+                return Line("ok", "model", f"{model} is on this machine")
+            return Line("warn", "model", f"{model} lacks {lacks}", "Give a folder that holds a model, or its name")
     try:
         cached = try_to_load_from_cache(model, "config.json")
     except ValueError:  # a path, not a name on the hub
         return Line("warn", "model", f"there is no folder {model}", "Give a folder, or a name on the hub")
-    if isinstance(cached, str):
-        return Line("ok", "model", f"{model} is in the cache")
-    return Line("warn", "model", f"{model} is not in the cache", "It is downloaded when it is first used")
+    if not isinstance(cached, str):
+        return Line("warn", "model", f"{model} is not in the cache", "It is downloaded when it is first used")
+    lacks = _lacking(Path(cached).parent)
+    if lacks:
+        return Line("warn", "model", f"{model} in the cache lacks {lacks}", "It is downloaded when it is first used")
+    return Line("ok", "model", f"{model} is in the cache")
+
+
+def _lacking(folder: Path) -> str:
+    """What a model's folder does not hold of what is loaded, in words; empty where it is all there."""
+    files = [path for path in folder.iterdir() if path.is_file()]
+    there = {
+        "config.json": any(path.name == "config.json" for path in files),
+        "weights (.safetensors)": any(path.suffix == ".safetensors" for path in files),
+        "a tokenizer": any(path.name in TOKENIZERS for path in files),
+    }
+    return ", ".join(what for what, is_there in there.items() if not is_there)

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import re
 
+_LINES = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _ESCAPES = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # control sequences: colours, cursor, clear (ECMA-48)
-    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # strings: title, clipboard, links
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # control sequences: colours, cursor, clear (ECMA-48)
+    r"|\x1b[\]PX^_][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # strings: title, clipboard, links
     r"|\x1b[ -/]*[0-~]"  # two bytes: reset, character sets
 )
 _CONTROLS = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and newline, DEL, C1
+    # C0 but tab and newline, DEL, C1. What a C1 introducer would begin is text without it, and somebody's words where a
+    # text was read in a wrong encoding.
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"
     "\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # direction, invisible, line separators
     "\U000e0000-\U000e007f]"  # tags: invisible text
 )
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _OPEN = re.compile(  # an incomplete sequence at the end of a piece
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*$"
-    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*\x1b?$"
+    r"\x1b\[[0-?]*[ -/]*$"
+    r"|\x1b[\]PX^_][^\x07\x1b\x9c]*\x1b?$"
     r"|\x1b[ -/]*$"
 )
 LONGEST_SEQUENCE = 4096
@@ -31,10 +34,10 @@ LONGEST_SEQUENCE = 4096
 def printable(text: str) -> str:
     """Return the text without escape sequences, control and direction characters; tabs and newlines stay.
 
-    A carriage return becomes a newline, and a lone surrogate becomes the replacement character.
+    Whatever else ends a line (CR, VT, FF, NEL, U+2028, U+2029) becomes a newline, and a lone surrogate the replacement
+    character.
     """
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    text = _ESCAPES.sub("", text)
+    text = _ESCAPES.sub("", _LINES.sub("\n", text))
     return _SURROGATES.sub("\ufffd", _CONTROLS.sub("", text))
 
 

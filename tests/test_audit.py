@@ -278,6 +278,10 @@ def test_on_a_terminal_colours_tell_what_is_learnt(
     said = capsys.readouterr().out
     assert "\x1b]0" not in said and "{+" not in said
     assert "\x1b[32m\x1b[1m It is.<|endoftext|>" in said
+    monkeypatch.setenv("NO_COLOR", "1")
+    show("1", tmp_path / "rows.jsonl", NANO, 512)
+    said = capsys.readouterr().out
+    assert "\x1b" not in said and "{+ It is.<|endoftext|>+}" in said
 
 
 def test_nothing_heavy_is_imported(tmp_path: Path) -> None:

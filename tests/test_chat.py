@@ -374,6 +374,11 @@ def test_commands_with_arguments() -> None:
         assert "mine.jsonl: 2 rows" in says(app) and Path("mine.jsonl").is_file()
         await send(pilot, "/save mine.txt")
         assert "end the name in .md" in says(app)
+        await send(pilot, "/save ~nobodyhere/x.md")
+        assert "no such user's folder" in says(app)
+        for long in (f"/save {'x' * 300}.md", "/save mine.jsonl/x.md"):
+            await send(pilot, long)
+            assert "cannot be written" in says(app)
         await send(pilot, "/copy all")
         assert app.clipboard == as_markdown(app.session.exchanges)
         await send(pilot, "/compare on")
@@ -392,6 +397,21 @@ def test_commands_with_arguments() -> None:
 async def ready_after_drawing(pilot: Pilot[None], app: ChatApp) -> None:
     await app._draw_conversation()
     await ready(pilot)
+
+
+def test_an_edit_outlasts_another_reply() -> None:
+    app = chat("hello")
+
+    async def steps(pilot: Pilot[None]) -> None:
+        await ready_after_drawing(pilot, app)
+        await pilot.press("ctrl+g", "ctrl+r")
+        await until(lambda: app.session.asking is None and app.speaker.questions)  # type: ignore[attr-defined]
+        await settled(pilot)
+        await send(pilot, "hello there")
+        assert [each.text for each in app.session.exchanges] == ["hello there"]
+        assert len(app.query(ExchangeView)) == 1
+
+    drive(app, steps)
 
 
 def test_escape_leaves_an_edit_and_what_waits_for_the_model() -> None:

@@ -2,19 +2,22 @@
 
 import json
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
+import typer
 from chat_stub import MODEL, converse, fixed_session
 from typer.testing import CliRunner
 
 from rct_lightning.cli import app
-from rct_lightning.cli.chat import _session
+from rct_lightning.cli.chat import _session, chat
 from rct_lightning.dialogue import Turn, read_jsonl
 from rct_lightning.errors import UserError
+from rct_lightning.tui.chat.app import ChatApp
 from rct_lightning.tui.chat.commands import COMMANDS, help_lines, parse
 from rct_lightning.tui.chat.export import as_markdown, rows, save
-from rct_lightning.tui.chat.history import History
+from rct_lightning.tui.chat.history import Exchange, History
 from rct_lightning.tui.chat.session import Session
 from rct_lightning.tui.chat.settings import RANGES, Settings
 from rct_lightning.tui.chat.speaker import Done, Ended, Said
@@ -90,6 +93,41 @@ def test_an_edited_exchange_is_asked_in_its_place(session: Session) -> None:
     answered(session, "Second.")
     assert [each.text for each in session.exchanges] == ["One?", "Two?"]
     assert [each.text for each in session.history.exchanges(session.conversation)] == ["One?", "Two?"]
+
+
+def test_an_exchange_that_is_edited_and_answered_again_is_asked_in_its_place(session: Session) -> None:
+    converse(session, "One?", "Tow?")
+    session.edit()
+    session.again()
+    answered(session, "Another.")
+    assert len(session.ask("Two?").context) == 2
+    answered(session, "Second.")
+    kept = session.history.exchanges(session.conversation)
+    assert [each.text for each in kept] == ["One?", "Two?"] == [each.text for each in session.exchanges]
+
+
+def test_an_edited_exchange_that_nothing_answers_is_taken_back_with_the_edit(session: Session) -> None:
+    """As a killed chat leaves it: asked, and never answered."""
+    session.ask("One?")
+    session.asking = None
+    session.edit()
+    session.again()
+    session.done(Done())
+    assert session.editing is None and session.exchanges == []
+
+
+def test_what_could_not_be_asked_is_not_kept(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    converse(session, "One?")
+    session.edit()
+
+    def fails(*_: object, **__: object) -> list[Exchange]:
+        raise UserError("the history cannot be read")
+
+    monkeypatch.setattr(session.history, "remembered", fails)
+    with pytest.raises(UserError, match="cannot be read"):
+        session.ask("Two?")
+    assert [each.text for each in session.history.exchanges(session.conversation)] == ["One?"]
+    assert [each.text for each in session.exchanges] == ["One?"] and session.editing
 
 
 def test_a_stopped_reply_is_kept_and_remains_in_the_context(session: Session) -> None:
@@ -310,6 +348,20 @@ def test_a_file_that_is_there_is_not_written_over(session: Session, tmp_path: Pa
         save(session.exchanges, tmp_path / "nowhere" / "mine.md")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.md"]
     assert (tmp_path / "mine.md").read_text() == "mine"
+
+
+def test_a_chat_that_crashed_says_so_to_the_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RCT_DATA_DIR", str(tmp_path))
+    for stream in (sys.stdin, sys.stdout):
+        monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
+    for code in (0, 1):
+        monkeypatch.setattr(ChatApp, "run", lambda self, code=code: setattr(self, "_return_code", code))
+        if code:
+            with pytest.raises(typer.Exit) as ended:
+                chat()
+            assert ended.value.exit_code == code
+        else:
+            chat()
 
 
 @pytest.mark.parametrize("name", ["empty.md", "empty.jsonl"])

@@ -1,17 +1,20 @@
 """The ``rct`` command."""
 
 import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import typer
+from made_runs import alert, make_run, told
 from typer.testing import CliRunner
 
 from rct_lightning import __version__, doctor
 from rct_lightning.cli import app
 from rct_lightning.cli.refusing import refusing
+from rct_lightning.console import tell
 from rct_lightning.errors import UserError
 
 ROOT = Path(__file__).parents[1]
@@ -68,6 +71,10 @@ def test_little_space_and_an_absent_model_are_mentioned(monkeypatch: pytest.Monk
          2, "Error: run/adapter: Permission denied. Look at its permissions."),
         (OSError(errno.ENOSPC, "No space left on device"), 2, "No space left on device. Make room, or give another"),
         (UserError("There is nothing."), 2, "Error: There is nothing."),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "x"), 2, "x: File name too long. Give a shorter one."),
+        (OSError(errno.ELOOP, "Too many levels of symbolic links", "x"), 2, "Links lead in a circle there."),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "x"), 2, "A file stands where a folder is needed."),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", "x"), 2, "A folder stands where a file is needed."),
         (FileNotFoundError(errno.ENOENT, "No such file", "own.py"), 1, ""),
     ],
 )  # fmt: skip
@@ -114,9 +121,71 @@ def test_a_file_in_place_of_a_folder_is_told(words: list[str], said: str, tmp_pa
     assert done.exit_code == 2 and said in " ".join(done.output.split()), done.output
 
 
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["corpus", "import", LONG, "--out", "to"],
+        ["corpus", "clean", LONG],
+        ["corpus", "split", LONG],
+        ["corpus", "audit", LONG],
+        ["corpus", "show", "1", LONG],
+        ["health", LONG],
+        ["board", LONG],
+        ["doctor", "--model", LONG],
+    ],
+    ids=lambda words: " ".join(words[:2]).removesuffix(LONG),
+)
+def test_a_path_that_no_disk_takes_is_told(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 2 and "too long" in " ".join(done.output.split()), done.output
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_message_breaks_at_blanks_alone_and_fits_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = "a-path-of-many-parts/" * 6
+    tell(UserError(f"{path}: there is no such folder. " + "Give another folder. " * 6))
+    lines = capsys.readouterr().err.splitlines()
+    assert f"{path}:" in lines[0].split() or f"{path}:" in lines[1].split()
+    assert 80 < max(map(len, lines[2:])) <= 110
+    monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((50, 24)))
+    monkeypatch.setattr(sys.stderr, "fileno", lambda: 2, raising=False)
+    tell(UserError("Give another folder. " * 9))
+    assert 40 < max(map(len, capsys.readouterr().err.splitlines())) <= 50
+
+
+def test_health_of_the_newest_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(app, ["health", "latest"]).exit_code == 2
+    make_run(tmp_path / "logs" / "train" / "a" / "b", [*told(), alert(200)])
+    said = CliRunner().invoke(app, ["health", "latest"])
+    assert said.exit_code == 0 and "logs/train/a/b: 1 alert" in said.output
+
+
 def test_health_of_no_run_is_a_mistake(tmp_path: Path) -> None:
     said = CliRunner().invoke(app, ["health", str(tmp_path)])
     assert said.exit_code == 2 and "There is no run in" in said.output
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_model_is_one_with_weights_and_tokenizer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: bool
+) -> None:
+    if cached:
+        monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: str(tmp_path / "config.json"))
+    monkeypatch.setattr(doctor, "_devices", list)
+    name = "some/model" if cached else str(tmp_path)
+    wanted = ("config.json", "model.safetensors", "tokenizer.json")
+    for at, file in enumerate(wanted):
+        found = doctor.examine(name, tmp_path)[-1]
+        assert found.status == "warn" and found.remedy and "lacks" in found.seen, at
+        (tmp_path / file).write_bytes(b"")
+    assert doctor.examine(name, tmp_path)[-1].status == "ok"
 
 
 def test_a_folder_that_is_not_there_is_no_model_of_the_hub(tmp_path: Path) -> None:

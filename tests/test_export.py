@@ -15,7 +15,7 @@ from unittest import mock
 import pytest
 import torch
 import yaml
-from conftest import move_adapters
+from conftest import ROOT, move_adapters
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
 from short_runs import Corpus, configured
@@ -26,7 +26,7 @@ from rct_lightning import backbone
 from rct_lightning.backbone import AdapterCard, Backbone, save_adapter
 from rct_lightning.cli import app
 from rct_lightning.config import load_run_config, save_run_config
-from rct_lightning.dialogue import Turn
+from rct_lightning.dialogue import Turn, content_hash
 from rct_lightning.errors import UserError
 from rct_lightning.export import checking, writing
 from rct_lightning.export.card import card
@@ -309,6 +309,39 @@ def test_a_base_of_the_hub_is_named_and_a_folder_is_not(run: RunDir, tmp_path: P
         assert front(text).get("base_model") == named and str(tmp_path) not in text
 
 
+BUNDLED = {f"data.{name}_file": content_hash(ROOT / f"data/relational/{name}.jsonl") for name in ("train", "eval")}
+
+
+@pytest.mark.parametrize(
+    ("base", "sums", "is_open"),
+    [
+        ("data/nano", BUNDLED, True),
+        ("EleutherAI/pythia-70m", BUNDLED, True),
+        ("data/nano", BUNDLED | {"data.train_file": "ab" * 32}, False),
+        ("data/nano", {}, False),
+        ("{other}", BUNDLED, False),
+    ],
+    ids=["own", "pythia", "own rows", "nothing noted", "another base"],
+)
+def test_licenses_are_those_of_what_the_files_hold(
+    own: RunDir, corpus: Corpus, base: str, sums: dict[str, str], is_open: bool
+) -> None:
+    """Under the names of what is bundled, whatever files were given instead."""
+    config = load_run_config(own.config)
+    given = base.format(other=corpus.base)
+    model = config.model.model_copy(update={"name": "nano", "name_or_path": given})
+    data = config.data.model_copy(update={"name": "bundled"})
+    own.write_json(own.environment, {"data": sums})
+    folder = str(ROOT / given)
+    source = replace(
+        source_of(own), config=config.model_copy(update={"model": model, "data": data}), loaded_from=folder
+    )
+    text = card(source)
+    assert front(text).get("license") == (["apache-2.0", "cc-by-4.0"] if is_open else None)
+    assert ("No license is stated" in text) != is_open
+    assert all((words in text) == is_open for words in ("CC BY 4.0", "RCT Lightning relational dialogues"))
+
+
 # --- what is refused ------------------------------------------------------------------------------------------------
 
 
@@ -317,7 +350,7 @@ def test_a_base_of_the_hub_is_named_and_a_folder_is_not(run: RunDir, tmp_path: P
     [
         (("{run}", "--to", "{full}"), "this folder is not empty"),
         (("{run}", "--to", "{file}"), "this is no folder"),
-        (("{run}", "--to", "{file}/below"), "could not be written|cannot be looked at"),
+        (("{run}", "--to", "{file}/below"), "is a file, and no folder can be made in it"),
         (("{run}/nowhere", "--to", "{to}"), "not a run directory"),
         (("{run}", "--to", "{to}", "--merge", "--dtype", "int8"), "Use fp32, fp16, bf16"),
         (("{run}", "--to", "{to}", "--dtype", "bf16"), "Add --merge"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import stat
 import zipfile
 from pathlib import Path
@@ -418,6 +419,9 @@ def test_a_place_that_cannot_be_written_is_a_mistake(tmp_path: Path) -> None:
         import_into(tmp_path / "file" / "out", EXPORTS / "claude.json")
     with pytest.raises(UserError, match="no such file or folder"):
         import_into(tmp_path / "out", tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match="this is a pipe or a device"):
+        import_into(tmp_path / "out", tmp_path / "pipe")
 
 
 def test_progress_reaches_the_size_of_the_files(tmp_path: Path) -> None:

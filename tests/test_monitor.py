@@ -1,7 +1,9 @@
 """What `rct monitor` reports about non-finite figures, dead runs, damaged files and hostile texts."""
 
+import errno
 import json
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from hostile_replies import hostile_replies
 from made_runs import BEGUN, PROCESS, PROMPTS, alert, evaluation, lines, make_run, step, told, write_samples
 from test_sanitize import harmless
@@ -228,6 +231,16 @@ def test_once_is_readable_and_says_what_is_wrong(tmp_path: Path) -> None:
     assert "markers: 2% of the rows are marked. Give more." in text
     for name in ("LM loss", "presence", "coherence", "continuity", "total loss"):
         assert name in text
+
+
+def test_a_full_disk_behind_the_output_is_no_fault_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    run = make_run(tmp_path / "run")
+    monkeypatch.setattr(typer, "echo", full)
+    code, text = said(str(run), "--once")
+    assert code == 2 and "No space left on device. Make room" in text and "cannot be read" not in text
 
 
 def test_json_has_the_documented_keys(tmp_path: Path) -> None:

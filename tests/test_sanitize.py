@@ -35,7 +35,7 @@ HOSTILE = {
 }
 ANYTHING = st.text(
     st.one_of(
-        st.sampled_from("\x1b\x9b\x9d\x90\x9c\x07\\[];Pc0m2J?\r\n\t \u202e\u200b"),
+        st.sampled_from("\x0b\x0c\x85\u2028\x1b\x9b\x9d\x90\x9c\x07\\[];Pc0m2J?\r\n\t \u202e\u200b"),
         st.characters(codec=None),
     ),
     max_size=60,
@@ -78,9 +78,17 @@ def test_what_people_write_is_left_alone(text: str) -> None:
 
 def test_ends_of_lines_are_newlines() -> None:
     assert printable("a\r\nb\rc") == "a\nb\nc"
+    assert printable("one\u2028two\u2029three\x0bfour\x0cfive\x85six") == "one\ntwo\nthree\nfour\nfive\nsix"
     stream = Stream()
     assert stream.feed("a\r") + stream.feed("\nb") + stream.end() == "a\nb"
     assert printable("\ud83d") == "\ufffd"
+
+
+def test_words_read_in_a_wrong_encoding_are_not_taken_for_a_string() -> None:
+    """Closing and opening quotes of UTF-8 read as Latin-1: their last bytes would begin and end a string."""
+    said = "\u201dquoted words\u201c".encode().decode("latin-1")
+    assert printable(said) == "\xe2quoted words\xe2"
+    assert printable("\u0157\u015b".encode().decode("latin-1") + "word") == "\xc5\xc5word"
 
 
 def test_a_sequence_that_never_ends_is_not_held_for_ever() -> None:

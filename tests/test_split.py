@@ -87,6 +87,11 @@ def test_more_rows_than_there_are_cannot_be_held_out_and_it_is_said_why() -> Non
         split(conversations(1, 1, 1), 82)
 
 
+def test_one_row_cannot_be_split_whatever_the_size() -> None:
+    with pytest.raises(UserError, match="One row cannot be split: both sides need some. Give more"):
+        split(conversations(1), 1, 0)
+
+
 def test_another_seed_splits_otherwise() -> None:
     rows = conversations(*[1] * 30)
     assert said(split(rows, 10, 0).held) != said(split(rows, 10, 1).held)

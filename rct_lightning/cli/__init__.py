@@ -68,18 +68,19 @@ def doctor(
 @app.command()
 @refusing
 def health(
-    runs: Annotated[list[Path], typer.Argument(help="Run directories, or a multirun's.")],
+    runs: Annotated[list[str], typer.Argument(help="Run or multirun directories, or latest.")],
 ) -> None:
     """Alerts of finished or running runs, and how their figures ran relative to the base."""
     from rct_lightning.config import load_run_config
     from rct_lightning.errors import UserError
     from rct_lightning.health import bands, largest_proportions
-    from rct_lightning.runs import RunDir
+    from rct_lightning.runs import RunDir, find_run
     from rct_lightning.sanitize import printable
 
-    found = [RunDir(path.parent) for root in runs for path in sorted(root.glob("**/events.jsonl")) if path.is_file()]
+    roots = [find_run(name).root if name == "latest" else Path(name) for name in runs]
+    found = [RunDir(path.parent) for root in roots for path in sorted(root.glob("**/events.jsonl")) if path.is_file()]
     if not found:
-        raise UserError(f"There is no run in {', '.join(map(str, runs))}. Give the folder that train.py printed.")
+        raise UserError(f"There is no run in {', '.join(runs)}. Give the folder that train.py printed.")
     told = [run.read_events() for run in found]
     for run, events in zip(found, told, strict=True):
         alerts = [event for event in events if event["event"] == "alert"]

@@ -94,8 +94,11 @@ def _open(run: str, adapter: Adapter, accelerator: Accelerator, once: dict[str, 
     from rct_lightning.tui.chat.speaker import ProcessSpeaker
 
     session, notice = _session(once)
-    ChatApp(ProcessSpeaker(run, adapter.value, accelerator.value), session, notice).run()
+    app = ChatApp(ProcessSpeaker(run, adapter.value, accelerator.value), session, notice)
+    app.run()
     session.history.close()
+    if app.return_code:
+        raise typer.Exit(app.return_code)
 
 
 def _session(once: dict[str, str]) -> tuple[Session, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -43,6 +44,8 @@ def monitor(
     except KeyboardInterrupt:
         pass
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):  # of what was printed
+            raise
         raise UserError(f"{run}: cannot be read ({error.strerror or error}). Look at its permissions.") from None
 
 

@@ -18,6 +18,10 @@ OF_THE_DISK = {
     errno.EROFS: "Give a place that can be written to.",
     errno.ENOSPC: "Make room, or give another place.",
     errno.EDQUOT: "Make room, or give another place.",
+    errno.ENAMETOOLONG: "Give a shorter one.",
+    errno.ELOOP: "Links lead in a circle there. Give another place.",
+    errno.ENOTDIR: "A file stands where a folder is needed. Give another place.",
+    errno.EISDIR: "A folder stands where a file is needed. Give another place.",
 }
 """Remedies for errors of the operating system that the user can fix; others are raised as bugs."""
 P = ParamSpec("P")

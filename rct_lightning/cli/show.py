@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from itertools import groupby
 from pathlib import Path
@@ -46,7 +47,7 @@ def show(
     said = f"{file}, row {at} of {len(rows)}: id {row.id}, conversation {row.conversation}, type {row.type or 'none'}, "
     said += f"marker strength {strength:g}\n{kept} tokens of at most {max_seq_length}, {learnt} of them learnt"
     said += f"; {cut} cut off" if cut else ""
-    colour = sys.stdout.isatty()
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     typer.echo(f"{printable(said)}\n{LEGEND[colour]}\n")
     alike = groupby(found, key=lambda piece: (piece.cut, piece.learnt, colour and piece.kind))
     runs = [list(run) for _, run in alike]

@@ -109,6 +109,10 @@ def find(paths: Iterable[Path], tally: Tally, *, leave_out: Collection[Path] = (
     for path in paths:
         if path.is_dir():
             found += _in_folder(path, tally, leave_out)
+        elif path.exists() and not path.is_file():
+            raise UserError(
+                f"{path}: this is a pipe or a device, and an export is read more than once. Save it to a file first."
+            )
         elif not path.is_file():
             raise UserError(
                 f"{path}: there is no such file or folder. Give an export as it was downloaded, or unpacked."

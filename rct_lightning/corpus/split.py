@@ -258,6 +258,8 @@ def _cannot(rows: Sequence[Example], groups: Sequence[Group], wished: int) -> Us
     conversations = len({row.conversation for row in rows})
     largest = max(groups, key=lambda found: len(found.rows))
     why = f"{len(rows)} rows in {conversations} conversation(s)"
+    if len(rows) == 1:
+        return UserError("One row cannot be split: both sides need some. Give more, or a file of evaluation rows.")
     if wished >= len(rows):
         return UserError(
             f"{why} cannot be split so that {wished} are held out: none would be left to train on. Give a size below "

@@ -31,8 +31,13 @@ ASKING = (
     "print(tokenizer.decode(reply, skip_special_tokens=True))",
 )
 """How to load a folder, in Python; the tests run it."""
-LICENSE = {"license": "apache-2.0"}
-"""The license of this project's own base and corpus, and of Pythia."""
+LICENSES = {"license": ["apache-2.0", "cc-by-4.0"]}
+"""The licenses of this project's own base and Pythia, and of this project's own corpus."""
+LICENSED = (
+    'The base is under the Apache License 2.0. The corpus, "RCT Lightning relational dialogues", is under CC BY 4.0 '
+    "(https://creativecommons.org/licenses/by/4.0/): whoever shares this must name it."
+)
+UNLICENSED = "No license is stated: those of the base and of the corpus decide, and whoever shares this puts it here."
 
 
 def card(source: Provenance) -> str:
@@ -61,7 +66,7 @@ def _metadata(source: Provenance) -> dict[str, Any]:
     }
     return {
         **({"base_model": config.model.hub_name} if config.model.hub_name else {}),
-        **(LICENSE if source.is_open else {}),
+        **(LICENSES if source.is_open else {}),
         "library_name": "transformers" if source.merged else "peft",
         "pipeline_tag": "text-generation",
         "tags": [*([] if source.merged else ["lora"]), "rct_lightning", "relational-coherence-training"],
@@ -85,12 +90,9 @@ def _results(endpoints: Mapping[str, Any]) -> dict[str, Any]:
 def _what_it_is(source: Provenance) -> str:
     loss = source.config.loss
     how = f"Trained by rct_lightning {__version__} with loss={loss.name}, lambda={loss.lambda_:g}."
-    license_ = (
-        "The base and the corpus are under the Apache License 2.0."
-        if source.is_open
-        else "No license is stated: those of the base and of the corpus decide, and whoever shares this puts it here."
+    return " ".join(
+        [how, *([f"{source.merged}."] if source.merged else []), LICENSED if source.is_open else UNLICENSED]
     )
-    return " ".join([how, *([f"{source.merged}."] if source.merged else []), license_])
 
 
 def _training(source: Provenance) -> Section:

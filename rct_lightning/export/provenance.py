@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rct_lightning.config import Config
+from rct_lightning.dialogue import content_hash
 from rct_lightning.errors import UserError
 from rct_lightning.export.request import Request
 from rct_lightning.reading import read_object
 from rct_lightning.runs import METRICS_FILE
 from rct_lightning.template import DialogueTemplate
 from rct_lightning.untrusted import ADAPTER_CONFIG
+
+BUNDLED = Path(__file__).parents[2] / "data"
+"""The project's own base and corpus."""
+WEIGHTS = "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,7 @@ class Provenance:
         template: The dialogue template with its role names.
         is_nf4: Whether the base was in 4 bits.
         merged: What was merged into what, in words; empty for an adapter.
+        loaded_from: Folder or hub name that the base was loaded from.
     """
 
     request: Request
@@ -34,6 +40,7 @@ class Provenance:
     template: DialogueTemplate
     is_nf4: bool
     merged: str = ""
+    loaded_from: str = ""
 
     @property
     def base(self) -> str:
@@ -47,10 +54,12 @@ class Provenance:
 
     @property
     def is_open(self) -> bool:
-        """Whether base and corpus are this project's own, or Pythia, and thus under its license."""
-        model = self.config.model
-        own = model.name == "nano" or (model.hub_name or "").startswith("EleutherAI/pythia-")
-        return own and self.config.data.name == "bundled"
+        """Whether the base is this project's own, or Pythia, and the corpus its own, by the content of their files.
+
+        Names in a configuration stay when a file is replaced (``data.train_file=own.jsonl``).
+        """
+        pythia = (self.config.model.hub_name or "").startswith("EleutherAI/pythia-")
+        return (pythia or _is_bundled_base(Path(self.loaded_from))) and _is_bundled_corpus(self.data.values())
 
     @property
     def environment(self) -> Mapping[str, Any]:
@@ -84,6 +93,16 @@ class Provenance:
         """Return the verdict's sentences."""
         found = self.metrics().get("verdict")
         return [sentence for sentence in found if isinstance(sentence, str)] if isinstance(found, list) else []
+
+
+def _is_bundled_base(folder: Path) -> bool:
+    ours, given = BUNDLED / "nano" / WEIGHTS, folder / WEIGHTS
+    return ours.is_file() and given.is_file() and content_hash(given) == content_hash(ours)
+
+
+def _is_bundled_corpus(sums: Collection[str]) -> bool:
+    ours = {content_hash(file) for file in (BUNDLED / "relational").glob("*.jsonl")}
+    return bool(sums) and ours.issuperset(sums)
 
 
 def _is_endpoint(one: Any) -> bool:

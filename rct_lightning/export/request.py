@@ -98,6 +98,9 @@ def check_place(to: Path) -> None:
     if taken:
         what = "this folder is not empty" if to.is_dir() else "this is no folder"
         raise UserError(f"--to {to}: {what}, and nothing is written over. Give a new folder.")
+    above = next(path for path in to.absolute().parents if path.exists())
+    if not above.is_dir():
+        raise UserError(f"--to {to}: {above} is a file, and no folder can be made in it. Give a new folder.")
 
 
 def _check_push(push: Push) -> None:

@@ -121,7 +121,7 @@ def _source(request: Request, trained: TrainedModel) -> Provenance:
         "the weights that NF4 stands for, which it was trained beside" if is_nf4 else "the full weights of its base"
     )
     merged = f"The adapter was added to {beside}" if request.merge else ""
-    return Provenance(request, trained.config, trained.template, is_nf4, merged)
+    return Provenance(request, trained.config, trained.template, is_nf4, merged, trained.base.name_or_path)
 
 
 def _check_base(request: Request, trained: TrainedModel) -> None:

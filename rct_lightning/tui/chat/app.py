@@ -240,7 +240,10 @@ class ChatApp(App[None], inherit_bindings=False):
 
     async def _do_save(self, argument: str) -> None:
         if argument:
-            path = Path(argument).expanduser()
+            try:
+                path = Path(argument).expanduser()
+            except RuntimeError:
+                raise UserError(f"{argument}: there is no such user's folder. Give another place.") from None
             if path.suffix not in (".md", ".jsonl"):
                 raise UserError(f"{path}: end the name in .md, to read, or in .jsonl, for a corpus.")
             self.say(save(self.session.exchanges, path))

@@ -29,7 +29,7 @@ def save(exchanges: Sequence[Exchange], path: Path, *, replace: bool = False) ->
     Raises:
         UserError: There is nothing to write, the file already exists, or it cannot be written.
     """
-    if path.exists() and not replace:
+    if not replace and _is_there(path):
         raise UserError(f"{path}: this file is there already. Give another name.")
     if path.suffix == ".jsonl":
         found = rows(exchanges)
@@ -46,8 +46,19 @@ def save(exchanges: Sequence[Exchange], path: Path, *, replace: bool = False) ->
         part.write_text(text, encoding="utf-8")
         os.replace(part, path)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}). Give another place.") from None
+        raise _unwritable(path, error) from None
     return said
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:  # a name that no disk takes
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    return UserError(f"{path}: cannot be written ({error.strerror}). Give another place.")
 
 
 def rows(exchanges: Sequence[Exchange]) -> list[Example]:

@@ -120,13 +120,12 @@ class Session:
         text = printable(text).strip()
         if not text:
             raise UserError("There is nothing to send.")
-        exchange = self.history.ask(self.conversation, text, self.clock(), instead_of=self.editing)
-        if self.editing is not None:
-            self.exchanges.remove(self.editing)
-            self.editing = None
-        self.exchanges.append(exchange)
+        edited, memory = self.editing, self._memory()
+        exchange = self.history.ask(self.conversation, text, self.clock(), instead_of=edited)
+        others = [each for each in self.exchanges if edited is None or each.id != edited.id]
+        self.exchanges, self.editing = [*others, exchange], None
         seed = self.settings.seed
-        return self._put(exchange, self.new_seed() if seed is None else seed)
+        return self._put(exchange, memory, self.new_seed() if seed is None else seed)
 
     def again(self) -> Question:
         """Ask the newest exchange again with another seed; if the settings fix the seed, with the next one.
@@ -135,11 +134,11 @@ class Session:
             UserError: There is no model, it is answering, or nothing was said.
         """
         self._check_is_free()
-        former = self.last.reply
+        former, memory = self.last.reply, self._memory()
         seed = self.settings.seed
         if seed is not None and former is not None:
-            return self._put(self.last, (former.seed + 1) % 2**32)
-        return self._put(self.last, self.new_seed() if seed is None else seed)
+            return self._put(self.last, memory, (former.seed + 1) % 2**32)
+        return self._put(self.last, memory, self.new_seed() if seed is None else seed)
 
     def edit(self) -> str:
         """Begin editing the user's newest message, which the next one sent replaces; return its text.
@@ -158,11 +157,14 @@ class Session:
         if self.model is None:
             raise UserError("Nothing was sent: there is no model.")
 
-    def _put(self, exchange: Exchange, seed: int) -> Question:
+    def _memory(self) -> tuple[Turn, ...]:
+        """What is fed of earlier conversations."""
         assert self.model is not None
-        own = [turn for each in self.exchanges[: self.exchanges.index(exchange)] for turn in each.turns]
         earlier = self.history.remembered(self.model.model, self.settings.memory, but=self.conversation)
-        memory = tuple(turn for each in earlier for turn in each.turns)
+        return tuple(turn for each in earlier for turn in each.turns)
+
+    def _put(self, exchange: Exchange, memory: tuple[Turn, ...], seed: int) -> Question:
+        own = [turn for each in self.exchanges[: self.exchanges.index(exchange)] for turn in each.turns]
         sides: tuple[Side, ...] = ("tuned", "base") if self.settings.compare else ("tuned",)
         question = Question(exchange.text, (*memory, *own), seed, self.settings, sides)
         self.asking = Asking(exchange, question, memory)
@@ -219,6 +221,7 @@ class Session:
             return self.exchanges[at]
         if asking.exchange.reply is None:
             del self.exchanges[at]
+            self.editing = None
             self.history.withdraw(asking.exchange)
             return None
         return asking.exchange
