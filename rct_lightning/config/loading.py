@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -51,7 +52,7 @@ def validate(cfg: DictConfig) -> Config:
     return config
 
 
-def check_typed(config: Config, hydra: DictConfig) -> None:
+def check_typed(config: Config, hydra: HydraConf | DictConfig) -> None:
     """Refuse settings of the command line that would be ignored.
 
     Args:

@@ -88,9 +88,10 @@ def _composed(text: str) -> str:
 
 
 def _places(text: str) -> dict[int, int]:
-    """Where the characters of the composed text, and its end, stand in the text as it is; none within a changed one."""
+    """Return the places in the text of the composed text's characters and its end; none within a changed one."""
     starts = [n for n, character in enumerate(text) if not n or not _goes_with_what_stands_before(character)]
-    places, at = {}, 0
+    places: dict[int, int] = {}
+    at = 0
     for start, end in pairwise([*starts, len(text)]):
         piece = _composed(text[start:end])
         places |= {at + n: start + n for n in (range(len(piece)) if piece == text[start:end] else (0,))}
