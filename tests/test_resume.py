@@ -171,13 +171,14 @@ def test_of_a_damaged_checkpoint_the_one_before_is_used(
     assert left_by(again) == left_by(straight)
 
 
-@pytest.mark.parametrize("place", ["on_train_end", "on_fit_end"])
+@pytest.mark.parametrize("place", [Events, RelationalModule])
 def test_a_signal_behind_the_last_step_ends_a_run(
-    place: str, whole: Any, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: type, whole: Any, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Lightning calls the callbacks at the end of training, this one last, and then the module."""
     straight, run = whole(*ACCUMULATION[1]), tmp_path / "run"
     before = {number: signal.getsignal(number) for number in SIGNALS}
-    monkeypatch.setattr(Events, place, lambda *given: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(place, "on_train_end", lambda *given: os.kill(os.getpid(), signal.SIGTERM))
     with pytest.raises(Interrupted, match=f"SIGTERM after step {STEPS}. Go on with python train.py") as ended:
         experiment.train(configured(corpus, run, *ACCUMULATION[1]))
     assert ended.value.exit_code == 128 + signal.SIGTERM and RunDir(run).read_status()["state"] == "interrupted"
