@@ -492,24 +492,24 @@ def leaning(model: Any, tokenizer: Any, strength: float, only_with: str = "") ->
         hook.remove()
 
 
-@pytest.mark.parametrize(("strength", "verdict"), [(2.0, "better"), (-2.0, "WORSE")])
+@pytest.mark.parametrize("strength", [2.0, -2.0])
 def test_a_model_that_leans_where_addressed_is_found_out(
     make_backbone: Callable[..., Any],
     evaluator: Callable[[Any], Evaluator],
     untouched: Comparison,
     tokenizer: Any,
     strength: float,
-    verdict: str,
 ) -> None:
     model = make_backbone(trained=False).model
     with leaning(model, tokenizer, strength, only_with="Aelara"):
         found = evaluator(model).compare()
     rows = {row[0]: row[-1] for row in Report(found).rows()}
-    assert rows["presence/specificity"] == verdict
+    assert rows["presence/specificity"] == "", "two pairs are too few for a word"
+    values = of(found)["presence/specificity"].values
+    assert (np.sign(strength) * (values["tuned"] - values["base"]) > 0.2).all()
     change = {key: endpoint.change() for key, endpoint in of(found).items()}
     assert np.sign(strength) * change["presence/D_marked"].mean > 0.2
-    assert change["presence/D_marked"].excludes_zero()
-    assert change["presence/D_unmarked"].mean == 0 and rows["continuity/recall"] == "no clear change"
+    assert change["presence/D_unmarked"].mean == 0
     for key, endpoint in of(untouched).items():
         assert np.array_equal(endpoint.values["base"], of(found)[key].values["base"]), "the base does not lean"
 
