@@ -305,7 +305,7 @@ def test_the_hypothesis_holds_only_where_everything_does(good: StudyReport) -> N
     assert StudyReport.of(made(GOOD, seeds=2)).answer == "cannot be told", "two seeds claim nothing"
     alone = StudyReport.of(made(but("lm_only", coherence__G_c=0.3)))
     assert {each.answer for each in alone.falsifiers} == {"holds"} and alone.answer == "fails"
-    assert "1 fail (coherence)" in as_text(page_of(alone))
+    assert "2 hold (presence, continuity), and 1 fails (coherence)" in as_text(page_of(alone))
     broken = StudyReport.of(made(but("rct", guardrail__eos_rate=0.5)))
     assert {each.answer for each in (*broken.falsifiers, *broken.claims)} == {"holds"} and broken.answer == "fails"
 

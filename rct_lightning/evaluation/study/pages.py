@@ -115,20 +115,22 @@ def _no_verdict(report: StudyReport, why: str) -> list[Block]:
 
 def _verdict(report: StudyReport) -> list[Block]:
     ways = [(each.name, each.answer) for each in report.falsifiers if each.answer != "holds"]
-    six = f"Of six ways in which it could fail, {_counted(ways, 'fail here') or 'none is seen'}."
-    terms = f"Of its three terms, {_counted([(each.term, each.answer) for each in report.claims], 'fail')}."
+    six = f"Of six ways in which it could fail, {_counted(ways, ' here') or 'none is seen'}."
+    terms = f"Of its three terms, {_counted([(each.term, each.answer) for each in report.claims])}."
     said = [f"{_capital(each.term)}: {each.answer}. {_capital(each.why)}." for each in report.claims]
     whole = Paragraph(f"{WHOLE[report.answer]} {terms} {six}", TONES[report.answer])
     return [Paragraph(ASKED), whole, Points([*said, _guarded(report), *_missing(report)])]
 
 
-def _counted(found: Sequence[tuple[str, Answer]], fail: str) -> str:
-    """How many have each answer, and their names; empty where there are none."""
-    words: dict[Answer, str] = {"holds": "hold", "fails": fail, "cannot be told": "cannot be told"}
-    named = {answer: [name for name, own in found if own == answer] for answer in words}
-    return ", and ".join(
-        f"{len(names)} {words[answer]} ({', '.join(names)})" for answer, names in named.items() if names
-    )
+def _counted(found: Sequence[tuple[str, Answer]], where: str = "") -> str:
+    """Return how many have each answer, and their names; empty if there are none."""
+    parts = []
+    for answer in ("holds", "fails", "cannot be told"):
+        names = [name for name, own in found if own == answer]
+        verb = answer.removesuffix("s") if len(names) > 1 and answer.endswith("s") else answer
+        if names:
+            parts.append(f"{len(names)} {verb}{where if answer == 'fails' else ''} ({', '.join(names)})")
+    return ", and ".join(parts)
 
 
 def _guarded(report: StudyReport) -> str:
