@@ -184,7 +184,7 @@ def test_a_reply_is_cut_at_eos_and_at_the_next_turn(tokenizer: Any) -> None:
     eos, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
     hello = tokenizer(" Hello.", add_special_tokens=False)["input_ids"]
     onward = tokenizer("\nHuman: And you?", add_special_tokens=False)["input_ids"]
-    width = len(hello) + len(onward) + 1
+    width = len(hello) + len(onward)  # a reply without EOS is never padded
 
     def filled(tokens: list[int]) -> list[int]:
         return tokens + [pad] * (width - len(tokens))

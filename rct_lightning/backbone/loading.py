@@ -124,9 +124,10 @@ def _check_complete(name_or_path: str, missing: Collection[str]) -> None:
     """Refuse a base whose files lack some of its weights: transformers draws them at random, and only warns."""
     if missing:
         first = ", ".join(sorted(missing)[:3])
+        more = f" and {len(missing) - 3} others" if len(missing) > 3 else ""
         raise UserError(
-            f"model.name_or_path={name_or_path}: its files lack {len(missing)} weights of the model ({first}), which "
-            f"would be random numbers. Give a whole causal LM: other kinds (classifiers, reward models, encoders) do "
+            f"model.name_or_path={name_or_path}: its files lack weights of the model, {first}{more}, which would be "
+            f"random numbers. Give a whole causal LM: other kinds (classifiers, reward models, encoders) do "
             f"not predict the next token."
         )
 
