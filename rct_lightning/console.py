@@ -30,17 +30,19 @@ class Line:
 
     def wrapped(self, width: int = WIDTH) -> str:
         """Return the finding wrapped to lines of at most ``width`` characters, safe for a terminal."""
-        return _wrapped(str(self), width, " " * 20)
+        return _wrapped(str(self), width, indent=" " * 20)
 
 
 def tell(error: UserError) -> None:
     """Print a user's mistake as one paragraph on standard error."""
-    print(_wrapped(f"Error: {error}", _columns(sys.stderr)), file=sys.stderr)
+    print(_wrapped(str(error), _columns(sys.stderr), begin="Error: "), file=sys.stderr)
 
 
-def _wrapped(text: str, width: int, indent: str = "") -> str:
-    """Wrap at blanks only: a path or a word of a command stays whole."""
-    wrap = textwrap.TextWrapper(width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+def _wrapped(text: str, width: int, *, begin: str = "", indent: str = "") -> str:
+    """Wrap at blanks only: a path or a word of a command stays whole, and on the line of the beginning."""
+    wrap = textwrap.TextWrapper(
+        width, initial_indent=begin, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
     return wrap.fill(printable(text))
 
 

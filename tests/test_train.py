@@ -715,7 +715,8 @@ def test_a_run_that_would_fool_its_owner_does_not_start(
 ) -> None:
     (tmp_path / "data").symlink_to(tiny_place.folder / "data", target_is_directory=True)
     rows = read(tiny_place.folder / "data" / "relational" / "train.jsonl")
-    near = [row | {"conversation": f"other-{i}", "output": f"{row['output']} Yes."} for i, row in enumerate(rows[:4])]
+    alone = [{key: row[key] for key in ("id", "input", "output")} for row in rows[:4]]  # a pair would be seen sooner
+    near = [row | {"conversation": f"other-{i}", "output": f"{row['output']} Yes."} for i, row in enumerate(alone)]
     leaked = write(tmp_path / "leaked.jsonl", near)
     said = type_in(tmp_path, "train.py", "data=jsonl", f"check={check}", f"data.eval_file={leaked}",
                    "data.train_file=data/relational/train.jsonl", "trainer.accelerator=cpu")  # fmt: skip
