@@ -514,6 +514,28 @@ def test_a_model_that_leans_where_addressed_is_found_out(
         assert np.array_equal(endpoint.values["base"], of(found)[key].values["base"]), "the base does not lean"
 
 
+@pytest.mark.parametrize(("strength", "verdict"), [(2.0, "better"), (-2.0, "WORSE")])
+def test_a_lean_over_enough_pairs_has_a_word(
+    make_backbone: Callable[..., Any], tokenizer: Any, tmp_path: Path, strength: float, verdict: str
+) -> None:
+    plain = ["How far is it?", "What time is it?", "Is it cold?", "Who is at the gate?", "Where is the flour?"]
+    twins = [
+        TWIN | {"id": f"{number}{side}", "pair": f"more-{number}", "input": text, "marked": side == "m"}
+        for number, asked in enumerate(plain)
+        for side, text in (("m", f"Aelara, {asked}"), ("u", asked))
+    ]
+    path = tmp_path / "probes.jsonl"
+    path.write_text("".join(json.dumps(probe) + "\n" for probe in [*PROBES, *twins]), encoding="utf-8")
+    model = make_backbone(trained=False).model
+    subject = Subject(model, tokenizer, DialogueTemplate(), "cpu", 256)
+    with leaning(model, tokenizer, strength, only_with="Aelara"):
+        found = Evaluator(subject, ROWS, path, Lexicon()).compare()
+    rows = {row[0]: row[-1] for row in Report(found).rows()}
+    assert rows["presence/specificity"] == verdict
+    assert of(found)["presence/D_marked"].change().excludes_zero()
+    assert of(found)["presence/D_unmarked"].change().mean == 0
+
+
 def test_a_model_that_leans_everywhere_gains_no_specificity(
     make_backbone: Callable[..., Any], evaluator: Callable[[Any], Evaluator], tokenizer: Any
 ) -> None:
