@@ -38,8 +38,9 @@ def alone_in(folder: Path) -> Iterator[bool]:
     try:
         yield alone
     finally:
-        _locked.discard(handle)
-        os.close(handle)
+        if handle in _locked:  # in a process forked within, it is closed already, and the number may be another file's
+            _locked.discard(handle)
+            os.close(handle)
 
 
 def _lock(folder: Path) -> tuple[int, bool]:

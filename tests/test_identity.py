@@ -19,8 +19,22 @@ from pathlib import Path
 from rct_lightning.identity import alone_in
 with alone_in(Path(sys.argv[1])) as alone:
     os.fork()
-    print(alone, flush=True)  # both: the child has left the lock then
+    os.write(1, b"in\\n")  # both, each line in one piece; the child has left the lock then
     time.sleep(60)
+"""
+FORKED = """
+import os, sys
+from pathlib import Path
+from rct_lightning.identity import alone_in
+with alone_in(Path(sys.argv[1])):
+    child = os.fork()
+    if child:
+        status = os.waitpid(child, 0)[1]
+    else:
+        taken = os.open(os.devnull, os.O_RDONLY)  # gets the number that the lock had
+if child:
+    sys.exit(os.waitstatus_to_exitcode(status))
+os.fstat(taken)  # raises if leaving the block closed it
 """
 ASLEEP = """
 import sys, time
@@ -87,14 +101,21 @@ def test_a_folder_is_locked_by_one_process_until_that_ends(tmp_path: Path) -> No
     folder = tmp_path / "runs" / "run"
     line = [sys.executable, "-c", LOCKED, str(folder)]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
-        assert process.stdout is not None and [process.stdout.readline() for _ in range(2)] == ["True\n"] * 2
-        with alone_in(folder) as alone:
-            assert not alone
-        process.kill()
-        process.wait()
-        with alone_in(folder) as alone:
-            assert alone
-        os.killpg(process.pid, signal.SIGKILL)
+        try:
+            assert process.stdout is not None and [process.stdout.readline() for _ in range(2)] == ["in\n"] * 2
+            with alone_in(folder) as alone:
+                assert not alone
+            process.kill()
+            process.wait()
+            with alone_in(folder) as alone:
+                assert alone
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
     folder.rmdir()
     with alone_in(folder) as alone:
         assert alone and folder.is_dir()
+
+
+def test_a_forked_process_closes_no_file_of_its_own_when_it_leaves_the_lock(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", FORKED, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
