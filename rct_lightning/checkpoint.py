@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 from rct_lightning.errors import UserError
 from rct_lightning.reading import read_object, shown
+from rct_lightning.replacing import replacing
 from rct_lightning.runs import STEP
 
 if TYPE_CHECKING:  # checkpoints are verified without importing torch
     import torch
 
 TENSORS, STATE, MANIFEST, MARKER = "tensors.safetensors", "state.json", "manifest.json", "COMMITTED"
-PART = ".part"
-"""Suffix of what is still being written."""
 FAULT = "RCT_FAULT_AT"
 """Environment variable set by tests: the point at which this process is killed, or the disk is full."""
 
@@ -50,32 +49,32 @@ def write(folder: Path, state: Mapping[str, Tree]) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    part = folder.with_name(f".{folder.name}{PART}")
     tensors: dict[str, torch.Tensor] = {}
     described = json.dumps(_describe(state, tensors)).encode()
     needed = len(described) + sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir()
-        _fault("begun")
-        save_file(tensors, part / TENSORS)
-        _fault("tensors")
-        (part / STATE).write_bytes(described)
-        _fault("state")
-        manifest = {name: _sum(part / name) for name in (TENSORS, STATE)}
-        (part / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-        for name in (TENSORS, STATE, MANIFEST):
-            _sync(part / name)
-        _sync(part)
-        _fault("written")
-        remove(folder)
-        os.replace(part, folder)
+        with replacing(folder) as part:
+            part.mkdir()
+            _fault("begun")
+            save_file(tensors, part / TENSORS)
+            _fault("tensors")
+            (part / STATE).write_bytes(described)
+            _fault("state")
+            manifest = {name: _sum(part / name) for name in (TENSORS, STATE)}
+            (part / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+            for name in (TENSORS, STATE, MANIFEST):
+                _sync(part / name)
+            _sync(part)
+            _fault("written")
+            remove(folder)
         _sync(folder.parent)
         _fault("moved")
-        _commit(folder)
+        with replacing(folder / MARKER) as marker:
+            marker.write_text(_sum(folder / MANIFEST) + "\n", encoding="ascii")
+            _sync(marker)
+        _sync(folder)
+        _fault("committed")
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(part, ignore_errors=True)
         if folder.is_dir() and not (folder / MARKER).is_file():
             shutil.rmtree(folder, ignore_errors=True)
         raise CheckpointError(
@@ -140,15 +139,6 @@ def remove(folder: Path) -> None:
     """Remove a checkpoint, its marker first, so that a partly removed one does not count."""
     (folder / MARKER).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _commit(folder: Path) -> None:
-    part = folder / f"{MARKER}{PART}"
-    part.write_text(_sum(folder / MANIFEST) + "\n", encoding="ascii")
-    _sync(part)
-    os.replace(part, folder / MARKER)
-    _sync(folder)
-    _fault("committed")
 
 
 def _describe(tree: Tree, tensors: dict[str, torch.Tensor]) -> Tree:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from rct_lightning.errors import UserError
 from rct_lightning.reading import read_object
+from rct_lightning.replacing import replacing
 
 LOGS = Path("logs") / "train"
 STEP = re.compile(r"(?:best-)?step-\d{1,18}")
@@ -204,10 +205,8 @@ class RunDir:
 
     def write_json(self, path: Path, value: Any) -> None:
         """Write JSON atomically: a reader sees either the old file or the new one."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.part")
-        part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(part, path)
+        with replacing(path) as part:
+            part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def check_is_free(root: Path) -> None:

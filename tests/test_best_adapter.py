@@ -54,7 +54,7 @@ def test_a_full_disk_leaves_the_former_best_until_there_is_room(
     def full(self: BestAdapter, trainer: L.Trainer, module: RelationalModule, found: float) -> bool:
         with monkeypatch.context() as patch:
             if trainer.global_step in full_at - {4}:
-                patch.setattr("rct_lightning.backbone.saving.os.replace", _no_space)
+                patch.setattr("rct_lightning.replacing.os.replace", _no_space)
             return keep(self, trainer, module, found)
 
     def judged(self: RelationalModule) -> None:

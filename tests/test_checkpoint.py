@@ -13,6 +13,7 @@ import torch
 
 from rct_lightning import checkpoint
 from rct_lightning.checkpoint import MANIFEST, MARKER, STATE, TENSORS, CheckpointError
+from rct_lightning.replacing import PART
 
 STATE_OF_ANYTHING: dict[str, Any] = {
     "optimizer": {"state": {0: {"step": torch.tensor(3.0), "moments": torch.randn(2, 3)}}, "groups": [{"lr": 1e-3}]},
@@ -157,7 +158,7 @@ def test_a_process_killed_while_it_writes_leaves_a_whole_one_or_none(place: str,
     assert checkpoint.read(newest)["number"] == int(newest.name[-1])
     checkpoint.write(tmp_path / "step-2", {"number": 2})  # leftovers of the dead process are not in the way
     assert checkpoint.read(checkpoint.committed(tmp_path)[0]) == {"number": 2}
-    assert not [path for path in tmp_path.iterdir() if path.name.endswith(checkpoint.PART)]
+    assert not [path for path in tmp_path.iterdir() if path.name.endswith(PART)]
 
 
 def test_the_newest_is_found_by_its_number(tmp_path: Path) -> None:

@@ -394,7 +394,7 @@ def test_a_full_disk_is_told_before_and_while_it_is_written(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("rct_lightning.export.writing.os.replace", full)
+        patch.setattr("rct_lightning.replacing.os.replace", full)
         done = typed(run.root, "--to", tmp_path / "to")
     assert done.exit_code == 2 and "No space left on device" in done.output
     assert list(tmp_path.iterdir()) == []

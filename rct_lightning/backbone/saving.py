@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import errno
 import json
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from rct_lightning.replacing import replacing
 from rct_lightning.template import DialogueTemplate
 from rct_lightning.untrusted import TEMPLATE_FILE
 
@@ -37,7 +36,7 @@ class AdapterCard:
 def save_adapter(
     model: nn.Module, tokenizer: Any, template: DialogueTemplate, folder: Path, card: AdapterCard, measured: str
 ) -> None:
-    """Write a PEFT folder (safetensors, tokenizer, template, model card) beside its destination, then move it there.
+    """Write a PEFT folder: safetensors, tokenizer, template, model card.
 
     Args:
         model: The PEFT model.
@@ -52,20 +51,14 @@ def save_adapter(
     """
     from safetensors import SafetensorError
 
-    part = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
     try:
-        part.mkdir(parents=True)
-        model.save_pretrained(str(part), safe_serialization=True, save_embedding_layers=False)  # type: ignore[operator]
-        config_file = part / "adapter_config.json"
-        config = json.loads(config_file.read_text(encoding="utf-8")) | {"base_model_name_or_path": card.base}
-        config_file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        tokenizer.save_pretrained(str(part))
-        (part / TEMPLATE_FILE).write_text(json.dumps(template.to_json(), indent=2) + "\n", encoding="utf-8")
-        (part / "README.md").write_text(card.text(measured), encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(part, folder)
+        with replacing(folder) as part:
+            model.save_pretrained(str(part), safe_serialization=True, save_embedding_layers=False)  # type: ignore[operator]
+            config_file = part / "adapter_config.json"
+            config = json.loads(config_file.read_text(encoding="utf-8")) | {"base_model_name_or_path": card.base}
+            config_file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+            tokenizer.save_pretrained(str(part))
+            (part / TEMPLATE_FILE).write_text(json.dumps(template.to_json(), indent=2) + "\n", encoding="utf-8")
+            (part / "README.md").write_text(card.text(measured), encoding="utf-8")
     except SafetensorError as error:  # how safetensors reports a full disk
         raise OSError(errno.EIO, str(error), str(folder)) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)  # it was moved, or is incomplete

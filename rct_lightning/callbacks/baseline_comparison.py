@@ -10,6 +10,7 @@ from rct_lightning.callbacks.common import as_markdown_table, run_of
 from rct_lightning.callbacks.tensorboard import board_of
 from rct_lightning.generation import GREEDY, SAMPLE_PROMPTS, Sampling, generate
 from rct_lightning.module import RelationalModule
+from rct_lightning.replacing import replacing
 from rct_lightning.scoring import base_model
 
 SHOWN = {
@@ -55,10 +56,9 @@ class BaselineComparison(L.Callback):
         with base_model(pl_module.model):
             self.base_replies = self._replies(pl_module)
         if trainer.is_global_zero:
-            path = run_of(trainer).baseline_generation
-            path.parent.mkdir(parents=True, exist_ok=True)
             pairs = zip(SAMPLE_PROMPTS, self.base_replies, strict=True)
-            path.write_text("\n".join(f"Prompt: {p}\nResponse: {r}\n" for p, r in pairs), encoding="utf-8")
+            with replacing(run_of(trainer).baseline_generation) as part:
+                part.write_text("\n".join(f"Prompt: {p}\nResponse: {r}\n" for p, r in pairs), encoding="utf-8")
 
     def compare(self, trainer: L.Trainer, module: RelationalModule) -> None:
         """Make the tables from the module's latest evaluation; call this after evaluating the trained model."""

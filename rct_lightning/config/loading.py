@@ -21,6 +21,7 @@ from rct_lightning.config.schema import CALLBACK_ARGUMENTS, LOGGER_ARGUMENTS, Co
 from rct_lightning.config.targets import ALLOWED_CALLBACKS, ALLOWED_LOGGERS, check_targets
 from rct_lightning.errors import UserError
 from rct_lightning.reading import shown
+from rct_lightning.replacing import replacing
 
 T = TypeVar("T", bound=BaseModel)
 MOST_BYTES = 2**20
@@ -212,10 +213,8 @@ def _texts(node: Any, place: str = "") -> Iterator[tuple[str, str]]:
 
 def save_run_config(config: Config, path: Path) -> None:
     """Write the resolved configuration atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    OmegaConf.save(OmegaConf.create(config.plain()), part)
-    os.replace(part, path)
+    with replacing(path) as part:
+        OmegaConf.save(OmegaConf.create(config.plain()), part)
 
 
 def _validate(cfg: DictConfig, schema: type[T]) -> T:

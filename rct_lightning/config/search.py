@@ -26,6 +26,7 @@ from rct_lightning.config.loading import validated
 from rct_lightning.config.schema import Section
 from rct_lightning.config.values import Count, Rows, Seed
 from rct_lightning.errors import UserError
+from rct_lightning.replacing import replacing
 
 BROKEN = 1000.0
 """Objectives of at least this value mean that guardrails were broken, and by how much."""
@@ -208,7 +209,8 @@ def _conclude(study: Any, folder: Path) -> None:
         for trial in study.trials
     ]
     judged = sorted((each for each in trials if each["objective"] is not None), key=lambda each: each["objective"])
-    (folder / RESULT).write_text(json.dumps({"best": judged[:1], "trials": trials}, indent=1) + "\n", encoding="utf-8")
+    with replacing(folder / RESULT) as part:
+        part.write_text(json.dumps({"best": judged[:1], "trials": trials}, indent=1) + "\n", encoding="utf-8")
     if not judged:
         print(f"\nNone of {len(trials)} trials came to an objective.")
         return

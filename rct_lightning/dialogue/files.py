@@ -13,6 +13,7 @@ from rct_lightning.dialogue.example import Example
 from rct_lightning.dialogue.row import Line, line_from_row, with_context
 from rct_lightning.errors import UserError
 from rct_lightning.reading import check_is_text, kind_of, parse
+from rct_lightning.replacing import replacing
 
 BEGINNING = 1 << 20
 """Number of bytes at the beginning of a file that are checked before its lines are read."""
@@ -86,7 +87,8 @@ def read_rows(path: Path, needed: str) -> Iterator[tuple[int, str, Any]]:
 
 def write_jsonl(path: Path, examples: Iterable[Example]) -> None:
     """Write rows as JSON lines in UTF-8."""
-    path.write_text(as_jsonl(examples), encoding="utf-8")
+    with replacing(path) as part:
+        part.write_text(as_jsonl(examples), encoding="utf-8")
 
 
 def as_jsonl(examples: Iterable[Example]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from rct_lightning.export.card import card
 from rct_lightning.export.provenance import Provenance
 from rct_lightning.export.request import Request, check_place
 from rct_lightning.reading import read_object
+from rct_lightning.replacing import replacing
 from rct_lightning.trained import TrainedModel, load_trained, trained_on
 from rct_lightning.untrusted import ADAPTER_CONFIG, ADAPTER_FILE, TEMPLATE_FILE
 
@@ -148,22 +148,18 @@ def _beside(to: Path) -> Iterator[Path]:
     """
     from safetensors import SafetensorError
 
-    part = to.with_name(f".{to.name}.part")
     try:
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        yield part
-        if to.is_dir():
-            to.rmdir()  # empty, as checked before
-        os.replace(part, to)
+        with replacing(to) as part:
+            part.mkdir()
+            yield part
+            if to.is_dir():
+                to.rmdir()  # empty, as checked before
     except (OSError, SafetensorError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise UserError(
             f"--to {to}: this folder could not be written ({reason}). Nothing of it is left. Free some space, or "
             f"write elsewhere."
         ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _check_space(to: Path, weights: int) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from rct_lightning.errors import UserError
 from rct_lightning.page.blocks import FIGURES, Page
 from rct_lightning.page.html import as_html
 from rct_lightning.page.markdown import as_markdown
+from rct_lightning.replacing import replacing
 
 
 def write_page(folder: Path, name: str, page: Page) -> None:
@@ -25,18 +24,14 @@ def write_page(folder: Path, name: str, page: Page) -> None:
 
 
 def write_files(contents: Mapping[Path, bytes]) -> None:
-    """Write files in order, each first to a temporary file next to its destination and moved there when complete.
+    """Write files in order, each replaced in one step.
 
     Raises:
         UserError: One of them cannot be written.
     """
     for path, content in contents.items():
-        part = path.with_name(f".{path.name}.part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(content)
-            os.replace(part, path)
+            with replacing(path) as part:
+                part.write_bytes(content)
         except OSError as error:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
             raise UserError(f"{path}: it cannot be written ({error.strerror or error}).") from None

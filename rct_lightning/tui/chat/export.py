@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from rct_lightning.dialogue import Example, Turn, as_jsonl, is_visible
 from rct_lightning.errors import UserError
+from rct_lightning.replacing import replacing
 from rct_lightning.tui.chat.history import Exchange, SavedReply
 
 NAMES = {"tuned": "Aelara", "base": "Base (adapter off)"}
@@ -41,10 +41,9 @@ def save(exchanges: Sequence[Exchange], path: Path, *, replace: bool = False) ->
         text, said = as_markdown(exchanges), f"{path}: {len(exchanges)} exchanges"
         if not exchanges:
             raise UserError(f"{path}: nothing to save, nothing was said in this conversation yet.")
-    part = path.with_name(f".{path.name}.part")
     try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
+        with replacing(path) as part:
+            part.write_text(text, encoding="utf-8")
     except OSError as error:
         raise _unwritable(path, error) from None
     return said

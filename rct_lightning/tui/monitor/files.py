@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from rct_lightning import checkpoint
+from rct_lightning.replacing import PART
 from rct_lightning.runs import STEP, RunDir
 from rct_lightning.sanitize import printable
 
@@ -124,7 +125,7 @@ def list_kept(run: RunDir) -> tuple[Kept, ...]:
         folders = [path for path in run.checkpoints.iterdir() if path.is_dir()]
     except OSError:
         return ()
-    named = [(path, path.name.removeprefix(".").removesuffix(checkpoint.PART)) for path in folders]
+    named = [(path, path.name.removeprefix(".").removesuffix(PART)) for path in folders]
     known = [(path, int(name.rpartition("-")[2])) for path, name in named if STEP.fullmatch(name)]
     known.sort(key=lambda pair: (pair[1], pair[0].name), reverse=True)
     return tuple(_kept(path) for path, _ in known)
