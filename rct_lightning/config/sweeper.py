@@ -35,53 +35,63 @@ class CheckingSweeper(_HydrasSweeper):
     """
 
     def split_arguments(self, overrides: Sequence[Any], max_batch_size: int | None) -> list[list[list[str]]]:
-        """Split a sweep into batches of jobs, as Hydra does; compose every job, validate it and keep its folder apart.
+        """Split a sweep into batches of jobs, as Hydra does; validate every job and keep its folder apart.
 
         Raises:
             UserError: The settings of a job are not valid; the message lists each mistake once.
         """
         batches: list[list[list[str]]] = super().split_arguments(overrides, max_batch_size)
-        mistakes: list[str] = []
-        in_folder: dict[str, list[list[str]]] = defaultdict(list)
-        for settings in itertools.chain(*batches):
-            job = self.hydra_context.config_loader.load_sweep_config(self.config, list(settings))
-            with suppress(OmegaConfBaseException):  # named by the job's number, say, which is not known yet
-                in_folder[job.hydra.sweep.subdir].append(settings)
-            hydra = job.hydra
-            try:
-                check_typed(validate(_own_settings(job)), hydra)
-            except UserError as error:
-                if not any(known in str(error) for known in mistakes):
-                    mistakes.append(str(error))
-        if mistakes:
-            raise UserError(" ".join([*mistakes, "No job was begun."]))
-        for folder, jobs in in_folder.items():
-            _keep_apart(folder, jobs)
+        compose = self.hydra_context.config_loader.load_sweep_config
+        jobs = [(settings, compose(self.config, list(settings))) for settings in itertools.chain(*batches)]
+        _refuse_mistakes([job for _, job in jobs])
+        _keep_apart(jobs)
         return batches
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """Do nothing: :meth:`split_arguments` has composed every job."""
+        """Do nothing: Hydra would compose every job of the batch, as :meth:`split_arguments` has done."""
 
 
-def _keep_apart(folder: str, jobs: Sequence[list[str]]) -> None:
+def _refuse_mistakes(jobs: Sequence[DictConfig]) -> None:
+    mistakes: list[str] = []
+    for job in jobs:
+        try:
+            check_typed(validate(_own_settings(job)), job.hydra)
+        except UserError as error:
+            if not any(known in str(error) for known in mistakes):
+                mistakes.append(str(error))
+    if mistakes:
+        raise UserError(" ".join([*mistakes, "No job was begun."]))
+
+
+def _own_settings(job: DictConfig) -> DictConfig:
+    """Return a composed job without Hydra's section and with a placeholder for ``run_dir``, unknown until it runs."""
+    own = job.copy()
+    with open_dict(own):
+        own.pop("hydra")
+        own.run_dir = "job"
+    return own
+
+
+def _keep_apart(jobs: Sequence[tuple[list[str], DictConfig]]) -> None:
     """Append to the folder of jobs that would share it the settings in which they differ.
 
     A folder that is named by some of the keys, as those of a study, knows no others that are varied.
+
+    Args:
+        jobs: The settings of each job, to which a folder may be appended, and what is composed of them.
     """
-    for job, own in [(job, [given for given in job if any(given not in other for other in jobs)]) for job in jobs]:
-        if own:
-            job.append(f"hydra.sweep.subdir='{folder}_{job_directory(','.join(own))}'")
+    in_folder: dict[str, list[list[str]]] = defaultdict(list)
+    for settings, job in jobs:
+        with suppress(OmegaConfBaseException):  # named by the job's number, say, which is not known yet
+            in_folder[job.hydra.sweep.subdir].append(settings)
+    for folder, sharing in in_folder.items():
+        differing = [[given for given in own if any(given not in other for other in sharing)] for own in sharing]
+        for settings, own in zip(sharing, differing, strict=True):
+            if own:
+                settings.append(f"hydra.sweep.subdir='{folder}_{job_directory(','.join(own))}'")
 
 
 def register_sweepers() -> None:
     """Register the sweepers with Hydra: the one of a search, and :class:`CheckingSweeper` in place of Hydra's own."""
     _known[SWEEPER] = OptunaSweeper
     _known[HYDRAS_SWEEPER] = CheckingSweeper
-
-
-def _own_settings(job: DictConfig) -> DictConfig:
-    """Return a composed job without Hydra's section and with a placeholder for ``run_dir``, unknown until it runs."""
-    with open_dict(job):
-        job.pop("hydra")
-        job.run_dir = "job"
-    return job
