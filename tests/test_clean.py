@@ -120,6 +120,25 @@ def test_no_secret_and_no_name_is_left_in_any_file(tmp_path: Path) -> None:
     assert lines(out / "quarantine.jsonl")["a-1"]["title"] == "[NAME_1], [EMAIL_1]"
 
 
+def test_no_number_is_left_where_a_chat_keeps_what_was_said_before(tmp_path: Path) -> None:
+    number = "+49 171 2345678"
+    memory = [{"role": "human", "content": f"My number is {number}."}]
+    rows = [
+        row("a-1", "Good morning.", "Good morning.", title=f"Call {number}", memory=memory, seen=number),
+        row("b-1", f"Call {number} for me, please.", "I cannot call anyone."),
+    ]
+    write(tmp_path, rows)
+    before = CliRunner().invoke(app, ["corpus", "audit", str(tmp_path), "--no-files"]).output
+    assert "phone in 2 rows" in before, "the audit looks where cleaning does"
+    clean, _ = cleaned(tmp_path, rows)
+    assert clean["a-1"]["memory"][0]["content"] == "My number is [PHONE_1]."
+    assert clean["a-1"]["title"] == "Call [PHONE_1]" and clean["a-1"]["scrubbed"] == {"PHONE": 2}
+    assert clean["b-1"]["input"] == "Call [PHONE_1] for me, please.", "one placeholder for one value"
+    assert clean["a-1"]["seen"] == number, "ids and times of other fields resemble numbers"
+    after = CliRunner().invoke(app, ["corpus", "audit", str(tmp_path), "--no-files"]).output
+    assert "nothing that looks like personal data" in after
+
+
 def test_a_row_in_quarantine_can_be_moved_back(tmp_path: Path) -> None:
     rows = [*talk("a", *TURNS[:2]), row("b-1", "Hm?", LEAK, tags=["kept"], type="general")]
     _, quarantine = cleaned(tmp_path, rows)

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,11 +27,9 @@ from rct_lightning.corpus.duplicates import Fingerprint, Fingerprints, repetitio
 from rct_lightning.corpus.exchange import Exchange
 from rct_lightning.corpus.lengths import TOO_LONG
 from rct_lightning.corpus.rules import EXCHANGE_RULES
-from rct_lightning.corpus.scrub import REMEMBERED, Place, Scrubber, texts_in, with_texts
+from rct_lightning.corpus.scrub import REMEMBERED, SPOKEN, Place, Scrubber, other_fields, other_texts, with_texts
 from rct_lightning.dialogue import Example, Line, Turn, after, read_lines
 
-RECORDS = ("scrubbed", "context_cut", "quarantined")
-"""Fields that cleaning adds to rows."""
 Verdict = tuple[str, str]
 """Name of a rule, and what it found."""
 
@@ -83,8 +81,7 @@ class Cleaning:
             place = (_time(example), before, example.id if "id" not in line.absent else _digest(example))
             spoken = (*(turn.content for turn in example.context), example.input, example.output)
             found = sum(self._scrubber.survey(text, place) for text in spoken)
-            for text in texts_in([example.source, _others(example)]):
-                found += self._scrubber.survey(text, place, True)
+            found += sum(self._scrubber.survey(text, place, fields) for text, fields in other_texts(example))
             self._places.append(place)
             self._personal.append(found > 0)
         self._scrubber.number()
@@ -178,13 +175,17 @@ class Cleaning:
             return text
 
         example = line.example
+        others = {
+            name: with_texts(value, partial(scrub, fields=name not in SPOKEN))
+            for name, value in other_fields(example).items()
+        }
         return replace(
             example,
             context=tuple(Turn(turn.role, scrub(turn.content)) for turn in example.context),
             input=scrub(example.input),
             output=scrub(example.output),
             source=None if example.source is None else scrub(example.source, True),
-            extra=dict(example.extra) | with_texts(_others(example), lambda text: scrub(text, True)),
+            extra=dict(example.extra) | others,
         ), tuple(labels)
 
     def _cut(self, context: Sequence[Turn]) -> int:
@@ -199,11 +200,6 @@ class Cleaning:
                 return end
             end = start
         return 0
-
-
-def _others(example: Example) -> dict[str, Any]:
-    """Return the extra fields that are searched for personal data: all but cleaning's own records."""
-    return {name: value for name, value in example.extra.items() if name not in RECORDS}
 
 
 def _with_records(row: Prepared) -> dict[str, Any]:

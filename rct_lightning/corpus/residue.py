@@ -7,13 +7,15 @@ from functools import lru_cache
 from rct_lightning.corpus.exchange import Exchange
 from rct_lightning.corpus.pii import KINDS
 from rct_lightning.corpus.rules import EXCHANGE_RULES
+from rct_lightning.corpus.scrub import other_texts
 from rct_lightning.dialogue import Example
 
 
 def personal(row: Example) -> list[str]:
-    """Return the kinds of personal data in a row, its history included; names cannot be detected."""
-    texts = (row.input, row.output, *(turn.content for turn in row.context))
-    return sorted({kind for text in texts for kind in _personal_in(text)})
+    """Return the kinds of personal data in a row, its history and other fields included; names cannot be detected."""
+    spoken = (row.input, row.output, *(turn.content for turn in row.context))
+    texts = [*((text, False) for text in spoken), *other_texts(row)]
+    return sorted({kind for text, fields in texts for kind in _personal_in(text, fields)})
 
 
 def artefacts(row: Example) -> list[str]:
@@ -23,5 +25,6 @@ def artefacts(row: Example) -> list[str]:
 
 
 @lru_cache(maxsize=1 << 14)  # the rows of a conversation share their history
-def _personal_in(text: str) -> tuple[str, ...]:
-    return tuple(kind.name for kind in KINDS if next(kind.find(text), None) is not None)
+def _personal_in(text: str, fields: bool) -> tuple[str, ...]:
+    kinds = (kind for kind in KINDS if kind.in_fields or not fields)
+    return tuple(kind.name for kind in kinds if next(kind.find(text), None) is not None)

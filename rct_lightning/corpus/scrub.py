@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rct_lightning.corpus.pii import KINDS, Kind
+from rct_lightning.dialogue import Example
 from rct_lightning.errors import UserError
 
 PLACEHOLDER = re.compile(r"\[([A-Z]{2,10})_(\d{1,9})\]")
@@ -26,6 +27,10 @@ ROUNDS = 8
 """Maximum number of times a text is searched: a replacement can uncover further personal data."""
 REMEMBERED = 2048
 """Number of texts whose result is cached: turns recur in the contexts of the rows that follow."""
+RECORDS = ("scrubbed", "context_cut", "quarantined")
+"""Fields that cleaning adds to rows; they are not searched."""
+SPOKEN = ("title", "memory")
+"""Other fields of a row that hold what was said: numbers are found there too."""
 _WORD = re.compile(r"\w+")
 Place = tuple[float, int, str]
 """Sort key of a row among all rows, independent of the order of the file."""
@@ -271,16 +276,28 @@ def _spans(text: str, kinds: Sequence[Kind]) -> list[tuple[int, int, Kind]]:
     return sorted(found, key=lambda span: span[:2])
 
 
-def texts_in(value: Any) -> Iterator[str]:
+def other_fields(example: Example) -> dict[str, Any]:
+    """Return the extra fields of a row that are searched."""
+    return {name: value for name, value in example.extra.items() if name not in RECORDS}
+
+
+def other_texts(example: Example) -> Iterator[tuple[str, bool]]:
+    """Yield every text of a row beside its utterances, and whether numbers in it are left alone."""
+    for name, value in {"source": example.source, **other_fields(example)}.items():
+        for text in _texts_in(value):
+            yield text, name not in SPOKEN
+
+
+def _texts_in(value: Any) -> Iterator[str]:
     """Yield every string in a field of a row, at any depth."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for inner in value.values():
-            yield from texts_in(inner)
+            yield from _texts_in(inner)
     elif isinstance(value, list):
         for inner in value:
-            yield from texts_in(inner)
+            yield from _texts_in(inner)
 
 
 def with_texts(value: Any, change: Callable[[str], str]) -> Any:
