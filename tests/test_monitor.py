@@ -325,6 +325,11 @@ def test_plain_follows_a_run_until_it_has_ended(tmp_path: Path) -> None:
     assert all(line.isprintable() for line in found)
 
 
+def test_plain_says_every_figure_in_four_digits() -> None:
+    event = {"time": 0.0, "step": 6, "event": "replies", "repetition": 0.14976738052395946, "most_tokens": 80}
+    assert plain.line_of(event).endswith("step 6  replies  repetition: 0.1498  most_tokens: 80")
+
+
 def test_a_reader_that_has_seen_enough_ends_it(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", [step(at) for at in range(1, 3000)], state="finished")
     line = [sys.executable, "-c", f"from rct_lightning.cli import app; app(['monitor', r'{run}', '--plain'])"]

@@ -275,7 +275,9 @@ def said(value: float | None, digits: str = ".4g") -> str:
 
 
 def as_text(value: Any) -> str:
-    """Return a text of an event, safe to show, or a number in digits; otherwise an empty string."""
+    """Return a text of an event, safe to show, or a number; otherwise an empty string."""
     if isinstance(value, str):
         return printable(value)[:LONGEST_TEXT]
-    return str(value) if isinstance(value, float | bool) or (isinstance(value, int) and abs(value) < 1e15) else ""
+    if isinstance(value, float):
+        return said(value)
+    return str(value) if isinstance(value, int) and abs(value) < 1e15 else ""
