@@ -378,7 +378,7 @@ def test_own_rules_come_first_and_own_markers_count(tmp_path: Path) -> None:
     assert labels.type_of(said_to("Good morning, Aelara.")) == "reunion", "not a marker any more"
     filled = labels.fill([said_to("Mira, listen.")])[0]
     assert filled.has_presence is True
-    own.write_text("builtin = false\n")
+    own.write_text("\ufeffbuiltin = false\n", encoding="utf-8")  # with the mark that Windows' Notepad writes
     assert labels_of(own).type_of(said_to("Good morning.")) == "general"
 
 

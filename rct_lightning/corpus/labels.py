@@ -90,7 +90,7 @@ def labels_of(own: Path | None = None) -> Labels:
     if own is None:
         return Labels(rules, Lexicon())
     try:
-        read = tomllib.loads(own.read_text(encoding="utf-8"))
+        read = tomllib.loads(own.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UserError(f"{own}: cannot be read ({error.strerror}). Give a TOML file with rules.") from None
     except ValueError as error:  # not UTF-8, or not TOML; both messages give the place
