@@ -136,5 +136,5 @@ def _check_is_of_lines(content: bytes, path: Path) -> None:
         return
     raise UserError(
         f"{path}: this is {what}, and here each row has one line (JSON lines). Write each with json.dumps(row) and a "
-        f"newline."
+        f"newline; of a chat export, rct corpus import FILE --out DIR makes rows."
     )
