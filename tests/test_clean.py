@@ -349,6 +349,16 @@ def test_what_is_there_is_replaced_only_with_force_and_never_the_rows_that_are_r
     assert done.exit_code == 2 and "write over the rows it reads" in " ".join(done.stderr.split())
 
 
+def test_rows_that_were_split_off_before_are_said_to_be_old(tmp_path: Path) -> None:
+    write(tmp_path, [row("a-1", "I am Ana.", "Hello, Ana."), row("b-1", "Who are you?", "I am here for you.")])
+    (tmp_path / "names.txt").write_text("Ana\n")
+    assert "earlier split" not in run(tmp_path).output
+    assert CliRunner().invoke(app, ["corpus", "split", str(tmp_path)]).exit_code == 0
+    done = run(tmp_path, "--names", tmp_path / "names.txt", "--force")
+    assert done.exit_code == 0 and "Ana" not in (tmp_path / "clean.jsonl").read_text()
+    assert f"train.jsonl is of an earlier split, as it was: rct corpus split {tmp_path} --force" in done.output
+
+
 def test_a_failure_while_writing_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = talk("a", *TURNS)
     cleaned(tmp_path, rows)

@@ -28,6 +28,7 @@ def clean(
     from rct_lightning.corpus.clean_report import Settings, account, explanation
     from rct_lightning.corpus.scrub import read_names
     from rct_lightning.errors import UserError
+    from rct_lightning.sanitize import printable
 
     settings = Settings(check_names(off or ()), None if names is None else read_names(names), max_tokens, tokenizer)
     if explain:
@@ -39,3 +40,6 @@ def clean(
     with telling() as tell:
         report = clean_corpus(rows, folder, settings, force=force, tell=tell)
     typer.echo(account(report, settings, folder))
+    if folder.train.is_file():
+        again = f"rct corpus split {folder.root} --force"
+        typer.echo(printable(f"{folder.train} is of an earlier split, as it was: {again}"))
