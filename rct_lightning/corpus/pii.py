@@ -170,8 +170,9 @@ _BEFORE = _BLANKS + "("
 _DATE = re.compile(r"(?:\d{1,2}[./-]\d{1,2}[./-](?:19|20)?\d\d|(?:19|20)\d\d[./-]\d{1,2}[./-]\d{1,2})(?!\d|[./-]\d)")
 _PHONE_WORDS = re.compile(
     r"(?:\b(?:tele?(?:phone|fon)?|phone|mobile|mobil|handy|cell|call|text|whatsapp|signal|ring|fax|dial|sms|"
-    r"reach (?:me|us|him|her|them)|my (?:new |old |private )?number)\b|☎|📞)"
-    r"(?:\W{0,3}\b(?:me|us|him|her|them|is|at|on|under|number|no|nr|or)\b){0,3}\W{0,3}$",
+    r"reach (?:me|us|him|her|them)|my (?:new |old |private )?number|"
+    r"ruft?|meine (?:neue |alte |private )?nummer)\b|☎|📞)"
+    r"(?:\W{0,3}\b(?:me|us|him|her|them|is|at|on|under|number|no|nr|or|mich|uns|an|ist|unter|nummer)\b){0,3}\W{0,3}$",
     re.I,
 )
 _OTHER_WORDS = re.compile(
