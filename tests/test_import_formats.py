@@ -174,6 +174,18 @@ def test_plain_text_is_taken_where_all_blocks_are_empty_texts(tmp_path: Path) ->
     assert rows[0].output == "So."
 
 
+# Messages
+
+
+def test_parts_of_the_responses_api_are_text_too(tmp_path: Path) -> None:
+    asked = [{"type": "input_text", "text": "What is this?"}, {"type": "input_image", "image_url": "x"}]
+    answered = [{"type": "output_text", "text": "A tree."}]
+    record = {"messages": [{"role": "user", "content": asked}, {"role": "assistant", "content": answered}]}
+    report, rows = import_into(tmp_path / "out", write_json(tmp_path / "x.json", [record]))
+    assert [(row.input, row.output) for row in rows] == [("What is this?", "A tree.")]
+    assert counts(report) == {PICTURES: 1}
+
+
 # Gemini
 
 

@@ -11,6 +11,8 @@ from rct_lightning.corpus.fields import instant, mapping, role, sequence, text
 IDS = ("id", "conversation_id", "conversation", "uuid")
 TIMES = ("timestamp", "create_time", "created_at", "time")
 TITLES = ("title", "name")
+SPOKEN = ("text", "input_text", "output_text")
+"""Types of the parts that are text; the last two as in OpenAI's Responses API."""
 
 
 def conversation(
@@ -37,7 +39,7 @@ def utterances(turns: Any, who: str, what: str, tally: Tally, where: str) -> tup
     Args:
         turns: A list of objects.
         who: The key of the role.
-        what: The key of the text: a string, or a list of strings and of ``{"type": "text", "text": …}``.
+        what: The key of the text: a string, or a list of strings and of objects of a type in :data:`SPOKEN`.
         tally: Where turns of other roles are counted.
         where: The conversation, for the report.
     """
@@ -59,7 +61,7 @@ def plain(content: Any, tally: Tally, where: str) -> str:
     spoken = []
     for part in sequence(content):
         words = part if isinstance(part, str) else mapping(part).get("text")
-        if isinstance(words, str) and mapping(part).get("type", "text") == "text":
+        if isinstance(words, str) and mapping(part).get("type", "text") in SPOKEN:
             spoken.append(words)
         else:
             tally.drop("pictures, sounds and files inside messages", where)
