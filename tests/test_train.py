@@ -402,6 +402,19 @@ def test_evaluation_is_what_the_model_itself_says(run: RunDir) -> None:
         assert (row["input"], row["target"]) == (texts[row["row"]]["input"], texts[row["row"]]["output"])
 
 
+def test_what_sixteen_bits_round_off_a_short_reply_is_no_disagreement(corpus: Corpus, tmp_path: Path) -> None:
+    held = tmp_path / "held.jsonl"
+    rows = [row | {"output": row["output"].split()[0]} for row in read(corpus.held)]
+    held.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    settings = ("trainer.precision=bf16-mixed", "trainer.max_steps=1", "callbacks.eval_sanity.num_samples=6")
+    run = RunDir(tmp_path / "run")
+    experiment.train(configured(replace(corpus, held=held, base=ROOT / "data" / "nano"), run.root, *settings))
+    records = [record for record in read(run.eval_sanity) if "row" in record]
+    apart = [abs(record["loss"] - record["logged_loss"]) / record["loss"] for record in records]
+    assert 1e-3 < max(apart) < 0.02, "more than in float32, and far less than any fault"
+    assert all(record["agrees"] for record in records)
+
+
 def test_events_tell_the_story(run: RunDir) -> None:
     events = read(run.events)
     kinds = [event["event"] for event in events]
