@@ -14,6 +14,7 @@ from rct_lightning.callbacks.common import write_event
 from rct_lightning.data.batch import Totals
 from rct_lightning.identity import own_identity, presence
 from rct_lightning.module import RelationalModule
+from rct_lightning.module.optimizer import warmup_cosine
 from rct_lightning.runs import RunDir, event_of
 from rct_lightning.tui.monitor.view import whole_view
 
@@ -52,7 +53,9 @@ def test_a_run_says_whose_it_is_and_that_it_lives(
         event for event in map(event_of, run.events.read_bytes().splitlines()) if event and event["event"] == "step"
     ]
     assert [event["step"] for event in steps] == [3, 4, 6], "every third, and the fourth, whose gradients were measured"
-    assert all(event["lr"] >= 0 and 0 <= event["activity/coherence"] <= 1 for event in steps)
+    rate = warmup_cosine(total_steps=6, warmup_ratio=0.03)
+    assert [event["lr"] for event in steps] == pytest.approx([2e-4 * rate(step) for step in (2, 3, 5)]), "of this step"
+    assert all(0 <= event["activity/coherence"] <= 1 for event in steps)
     assert "grad/lm_norm" in steps[1]
     assert whole_view(run).verdict.condition == "finished"
 

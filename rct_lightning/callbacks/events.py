@@ -82,7 +82,6 @@ class Events(StepCallback):
         if pl_module.device.type == "cuda":
             speed["perf/peak_device_memory_mib"] = torch.cuda.max_memory_allocated(pl_module.device) / 2**20
         self.tokens, self.since = 0, now
-        figures["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
         figures |= {f"activity/{term}": share for term, share in batch.totals.activity().items()}
         log_scalars(trainer, speed, trainer.global_step)
         write_event(trainer, "step", **figures, **speed)

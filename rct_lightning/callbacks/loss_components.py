@@ -59,7 +59,6 @@ class LossComponents(StepCallback):
         record = pl_module.record
         if trainer.global_step % self.every_n_steps == 0 or record.gradients:
             (values,) = pl_module.figures_of([record])
-            values["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
             values |= {f"{term}/activity": share for term, share in batch.totals.activity().items()}
             log_scalars(trainer, {_train_metric(n): v for n, v in values.items()}, trainer.global_step)
             if trainer.global_step % self.every_n_steps == 0:

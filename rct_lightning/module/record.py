@@ -18,13 +18,15 @@ class StepRecord:
     """Terms and figures of one optimizer step: sums over its micro-batches, still on the device.
 
     ``terms`` are values (sums of contributions), ``figures`` are (sum, count), ``gradients`` are filled on diagnostic
-    steps only; ``skipped`` means that the gradient was not finite, so that no update was made.
+    steps only; ``lr`` is the learning rate of the update; ``skipped`` means that the gradient was not finite, so that
+    no update was made.
     """
 
     step: int = 0
     terms: dict[str, Tensor] = field(default_factory=dict)
     figures: dict[str, Figure] = field(default_factory=dict)
     gradients: dict[str, float] = field(default_factory=dict)
+    lr: float = 0.0
     skipped: bool = False
 
     def add(self, outcome: Outcome, batch: Batch) -> None:
@@ -62,9 +64,9 @@ class StepRecord:
         return whole
 
     def values(self, settings: LossSettings) -> dict[str, float]:
-        """Return numbers to log: every term, the total, and every figure with a count above zero."""
+        """Return numbers to log: every term, the total, the learning rate, and every figure with a count above zero."""
         terms = {name: float(value) for name, value in self.terms.items()}
-        result = {**terms, "total": weighted_total(terms, settings)}
+        result = {**terms, "total": weighted_total(terms, settings), "lr": self.lr}
         result |= {name: float(total / count) for name, (total, count) in self.figures.items() if count > 0}
         return result | self.gradients | ({"skipped": 1.0} if self.skipped else {})
 

@@ -197,7 +197,11 @@ class RelationalModule(L.LightningModule):
             torch.cuda.empty_cache()
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Drop a gradient that is not finite: without one, AdamW leaves weights and moments unchanged."""
+        """Note the learning rate, and drop a gradient that is not finite.
+
+        Without a gradient, AdamW leaves weights and moments unchanged.
+        """
+        self.record.lr = float(optimizer.param_groups[0]["lr"])
         gradients = [parameter.grad for parameter in self.learning if parameter.grad is not None]
         if not bool(torch.nn.utils.get_total_norm(gradients).isfinite()):
             self.record.skipped = True
