@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import pytest
 import torch
 from conftest import ROWS
@@ -18,7 +19,7 @@ from rct_lightning.backbone import adapter_state, load_tokenizer
 from rct_lightning.config import load_run_config, save_run_config, validate
 from rct_lightning.data import Counterfactual
 from rct_lightning.experiment.parts import make_data
-from rct_lightning.losses import LossSettings, PositivesLoss, SeedLoss, TokenWeightedLoss
+from rct_lightning.losses import TERMS, LossSettings, PositivesLoss, SeedLoss, TokenWeightedLoss
 from rct_lightning.scoring import score_phrases
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -350,6 +351,19 @@ def test_guards_let_an_arm_pass(arm: str, corpus: Corpus, tmp_path: Path, capsys
     config = configured(corpus, tmp_path / "run", f"arm={arm}", "check=true")
     experiment.inspect(config, experiment.prepare(config))
     assert ("goes on all the same" in capsys.readouterr().out) == (arm == "original_v2")
+
+
+@pytest.mark.parametrize(
+    ("arm", "absent"),
+    [("positives_only", {"coherence", "continuity"}), ("original_v2", {"continuity"}), ("original_v1", set())],
+)
+def test_an_evaluation_holds_the_terms_that_were_computed(
+    arm: str, absent: set[str], prepared: Callable[..., experiment.Prepared]
+) -> None:
+    run = prepared(arm)
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    L.Trainer(accelerator="cpu", **quiet).validate(run.module, run.data, verbose=False)  # type: ignore[arg-type]
+    assert set(TERMS) - run.module.eval_values.keys() == absent
 
 
 @pytest.mark.parametrize("which", ["second version", "first version", "relational"])

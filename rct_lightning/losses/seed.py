@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from rct_lightning.data import IGNORE, Batch
 from rct_lightning.losses.language import language_loss
-from rct_lightning.losses.relational import LossSettings, Outcome, sum_by_row
+from rct_lightning.losses.relational import TERMS, LossSettings, Outcome, sum_by_row
 from rct_lightning.scoring import hidden_states, logits_at, reply_log_probs
 
 BOND_SUBSTRINGS = ("here", "with", "see", "love", "our", "bond")
@@ -65,7 +65,7 @@ class SeedLoss:
 
     def counts(self, batch: Batch) -> dict[str, int]:
         """Return the counts; the constants are means over rows."""
-        return {"lm": batch.own.reply_tokens, "presence": batch.own.rows, "coherence": batch.own.rows}
+        return {"lm": batch.own.reply_tokens} | dict.fromkeys(TERMS, batch.own.rows)
 
     def _presence(self, batch: Batch) -> float:
         values = []

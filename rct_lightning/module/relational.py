@@ -239,7 +239,9 @@ class RelationalModule(L.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log the evaluation under ``eval/``: terms, total, perplexity and figures."""
         values = {name: float(mean.compute()) for name, mean in self.eval_means.items()}
-        values["continuity"] = sum(values.get(f"continuity/{part}_loss", 0.0) for part in ("recall", "false_memory"))
+        parts = [f"continuity/{part}_loss" for part in ("recall", "false_memory")]
+        if any(part in values for part in parts):
+            values["continuity"] = sum(values.get(part, 0.0) for part in parts)
         values["total"] = weighted_total(values, self.objective.settings)
         nll, tokens = (sum(column) for column in zip(*self.eval_rows.values(), strict=True))
         values["next_token"] = nll / tokens
