@@ -79,6 +79,26 @@ def test_a_measurement_that_does_not_fit_is_left_out(
     assert all(torch.equal(states[1][name], tensor) for name, tensor in states[0].items())
 
 
+def test_a_step_that_is_cut_midway_has_no_measurement_of_its_beginning(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true, calls = RelationalLoss.__call__, []
+
+    def scarce(self: RelationalLoss, model: Any, batch: Any, step: int) -> Any:
+        calls.append(len(batch))
+        if len(calls) == 3:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return true(self, model, batch, step)
+
+    monkeypatch.setattr(RelationalLoss, "__call__", scarce)
+    run = RunDir(tmp_path / "run")
+    settings = (*ACCUMULATION[4], "trainer.max_steps=1", "trainer.log_every_n_steps=1", "diagnostics_every_n_steps=1")
+    experiment.train(configured(corpus, run.root, *settings))
+    assert calls[:5] == [2, 2, 2, 1, 1], "the third micro-batch was cut"
+    (step,) = [event for event in run.read_events() if event["event"] == "step"]
+    assert "grad/lm_norm" not in step
+
+
 def test_where_not_even_a_row_fits_the_run_says_what_to_do(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

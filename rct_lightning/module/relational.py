@@ -170,6 +170,9 @@ class RelationalModule(L.LightningModule):
 
     def _measure(self, outcome: Outcome) -> None:
         """Measure each term's gradient over the step so far; on out-of-memory, measure nothing at this step."""
+        if self.parts > 1:  # this micro-batch has no gradient per term, and without it the others' are not the step's
+            self.gradients, self.record.gradients = {}, {}
+            return
         try:
             add_gradients_of_terms(self.gradients, outcome.terms, self.learning)
         except RuntimeError as error:
