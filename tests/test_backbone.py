@@ -133,6 +133,12 @@ def test_an_evaluation_in_between_does_not_change_what_nf4_learns(make_backbone:
     torch.testing.assert_close(found[1], found[0], atol=1e-6, rtol=0)
 
 
+@pytest.mark.skipif(not Path("/proc/meminfo").is_file(), reason="tells what a system without /proc does not")
+def test_memory_that_caches_files_is_free() -> None:
+    (available,) = re.findall(r"MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text(encoding="ascii"))
+    assert devices.free_memory("cpu") == pytest.approx(int(available) * 1024, rel=0.1)
+
+
 @needs_nf4
 def test_auto_says_what_it_chose_and_why(make_backbone: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     fits = make_backbone(quantization="auto", dequantize="auto").precision.line()

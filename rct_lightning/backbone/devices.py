@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
+import psutil
 import torch
 
 from rct_lightning.errors import UserError
@@ -48,6 +47,4 @@ def free_memory(device: str) -> int:
         return int(torch.cuda.mem_get_info(device)[0])
     if device == "mps":
         return int(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
-    names = os.sysconf_names
-    available = "SC_AVPHYS_PAGES" if "SC_AVPHYS_PAGES" in names else "SC_PHYS_PAGES"
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf(available)
+    return int(psutil.virtual_memory().available)  # the cache of files counts: it gives way
