@@ -30,7 +30,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from typer.testing import CliRunner
 
 from rct_lightning import experiment
-from rct_lightning.backbone import available_accelerators
+from rct_lightning.backbone import available_accelerators, nf4_problem
 from rct_lightning.cli import app
 from rct_lightning.config import Config, as_override, load_run_config, validate
 from rct_lightning.config.command import job_directory
@@ -699,6 +699,17 @@ def test_check_only_asks_and_trains_nothing(tiny_place: Place, type_in: Callable
     assert said.code == 0, said.err
     assert "checks before step 0:" in said.out and "gradients" in said.out and "Nothing was trained" in said.out
     assert files_in_logs(tiny_place.folder) == before
+
+
+@pytest.mark.skipif(nf4_problem("cpu") is not None, reason=f"NF4: {nf4_problem('cpu')}")
+def test_weights_in_four_bits_are_counted_as_what_they_stand_for(
+    corpus: Corpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    experiment.check(configured(corpus, tmp_path / "run", "model.quantization=nf4", "model.dequantize=never"))
+    ((trainable, everything),) = re.findall(r"adapters: ([\d,]+) trainable of ([\d,]+)", capsys.readouterr().out)
+    with safe_open(corpus.base / "model.safetensors", "pt") as weights:
+        base = sum(weights.get_tensor(name).numel() for name in weights.keys())
+    assert int(everything.replace(",", "")) == base + int(trainable.replace(",", ""))
 
 
 def test_the_originals_formulas_are_named_and_run_all_the_same(

@@ -89,7 +89,7 @@ def _announce(config: Config, prepared: Prepared) -> None:
     print(base.precision.line())
     print(prepared.step_memory.line())
     trainable = sum(p.numel() for p in backbone.adapter_state(base.model).values())
-    everything = sum(p.numel() for p in base.model.parameters())
+    everything = trainable + backbone.parameters_of_base(base.model)
     print(f"adapters: {trainable:,} trainable of {everything:,} parameters; loss: {config.loss.name}, "
           f"lambda {config.loss.lambda_:g}", flush=True)  # fmt: skip
 
