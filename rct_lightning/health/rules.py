@@ -282,8 +282,8 @@ RULES = (
          _says_the_same,
          "One phrase has become the answer to everything.", "Lower loss.weights.presence, or give more varied rows."),
     Rule("warm to everybody", "replies",
-         f"at the end, bond language where nobody addressed it is over {WARM:.0%} commoner than with the base",
-         _warm_to_everybody, "Presence is not told from its absence.",
+         f"at the end, bond language where nobody addressed it is over {100 * WARM:.0f} points commoner than with the "
+         "base", _warm_to_everybody, "Presence is not told from its absence.",
          "Raise loss.weights.presence, or give more rows without markers."),
     Rule("mixed phases", "end",
          "loss_components.csv calls two rows of a step train, or holds more or fewer evaluations than were made",
