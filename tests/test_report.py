@@ -15,6 +15,7 @@ from rct_lightning.data import TruncationReport
 from rct_lightning.evaluation.endpoints import GROUPS, MEANINGS, PRIMARY, SIDES, Comparison, Measurements, group_of
 from rct_lightning.evaluation.examples import chosen, middles
 from rct_lightning.evaluation.limits import limits
+from rct_lightning.evaluation.pictures import changes
 from rct_lightning.evaluation.report import Report
 from rct_lightning.evaluation.setting import Setting
 from rct_lightning.evaluation.statistics import Estimate
@@ -134,6 +135,13 @@ def test_a_verdict_knows_the_good_direction() -> None:
     assert word("presence/D_marked", low, high) == "", "neither direction is good by itself"
     assert word("continuity/recall", [0.1], [0.9]) == "", "one item has no interval"
     assert word("continuity/recall", low[:5], high[:5]) == "", "five may all go one way by chance"
+
+
+def test_the_picture_calls_nothing_unchanged_that_was_not_judged() -> None:
+    """Four groups give an interval and no word, wherever the interval lies."""
+    picture = changes(Report(compared(items=8)).judged)
+    assert "language/eval_lm_loss: not judged, change -" in picture.alt and "no interval" not in picture.alt
+    assert "Hollow: no clear change, the interval holds zero; or not judged." in picture.caption
 
 
 def test_two_sentences_say_what_got_better_and_what_got_worse() -> None:

@@ -36,10 +36,10 @@ def changes(found: Sequence[Judged]) -> Figure:
         axis.set_ylim(-0.6, max(len(shown), 1) - 0.4)
         axis.set_xlabel("worse  \N{LEFTWARDS ARROW}  standard deviations  \N{RIGHTWARDS ARROW}  better")
 
-    alt = "; ".join(f"{each.key}: {each.word or 'no interval'}, change {each.change}" for each in shown)
+    alt = "; ".join(f"{each.key}: {each.word or 'not judged'}, change {each.change}" for each in shown)
     caption = (
         "Change from base to tuned with its 95% interval, in the better direction, in standard deviations over items. "
-        "Filled circle: better. Cross: worse. Hollow: no clear change, the interval holds zero."
+        "Filled circle: better. Cross: worse. Hollow: no clear change, the interval holds zero; or not judged."
     )
     return drawn("endpoints", draw, 0.27 * len(shown) + 0.9, f"Changes of the endpoints. {alt or 'None'}.", caption)
 
