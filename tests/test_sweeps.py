@@ -18,7 +18,8 @@ from rct_lightning.config.search import BROKEN
 from rct_lightning.config.targets import PLUGINS
 from rct_lightning.errors import UserError
 from rct_lightning.evaluation.endpoints import Comparison, Endpoint
-from rct_lightning.evaluation.objective import GUARDRAILS, JUDGED, objective_of
+from rct_lightning.evaluation.objective import GUARDRAILS, objective_of
+from rct_lightning.evaluation.study.claims import TERMS
 from rct_lightning.runs import RunDir
 
 CONF = ROOT / "conf"
@@ -38,10 +39,10 @@ def measured(**changes: float) -> Comparison:
     """Return endpoints whose tuned side is the base's plus a change (dots and slashes as in the keys), with spread."""
     spread = np.array([-0.1, 0.1, -0.1, 0.1])
     endpoints = []
-    for key in [*JUDGED, *(guardrail.endpoint for guardrail in GUARDRAILS)]:
+    for key in [*TERMS.values(), *(guardrail.endpoint for guardrail in GUARDRAILS)]:
         base = np.full(4, 0.96 if key.endswith("eos_rate") else 0.0)
         change = changes.get(key.rpartition("/")[2], 0.0)
-        tuned = base + change + (spread if key in JUDGED else 0.0)
+        tuned = base + change + (spread if key in TERMS.values() else 0.0)
         endpoints.append(Endpoint(key, list("abcd"), None, {"base": base, "tuned": tuned}))
     return Comparison(endpoints, [])
 

@@ -14,10 +14,8 @@ import numpy as np
 
 from rct_lightning.config.search import BROKEN
 from rct_lightning.evaluation.endpoints import Comparison, Endpoint
+from rct_lightning.evaluation.study.claims import TERMS
 from rct_lightning.evaluation.study.guardrails import BOUNDS, Bound
-
-JUDGED = ("presence/specificity", "coherence/G_c", "continuity/G_t")
-
 
 GUARDRAILS = (
     Bound("language/eval_lm_loss", "LM loss: at most the base's", 0.0, over_base=True, at_most=True),
@@ -41,11 +39,11 @@ def objective_of(comparison: Comparison) -> float:
     """
     found = {endpoint.key: endpoint for endpoint in comparison.endpoints}
     guarded = [guardrail for guardrail in GUARDRAILS if guardrail.endpoint in found]
-    needed = [*JUDGED, *(guardrail.endpoint for guardrail in guarded)]
+    needed = [*TERMS.values(), *(guardrail.endpoint for guardrail in guarded)]
     if not all(key in found and np.isfinite(list(found[key].values.values())).all() for key in needed):
         return math.inf
     broken = sum(excess(guardrail, found[guardrail.endpoint]) for guardrail in guarded)
-    return BROKEN + broken if broken > 0 else -min(_standardised(found[key]) for key in JUDGED)
+    return BROKEN + broken if broken > 0 else -min(_standardised(found[key]) for key in TERMS.values())
 
 
 def _standardised(endpoint: Endpoint) -> float:
