@@ -91,25 +91,26 @@ def crossed_inference(
         seed: Seed of the bootstrap.
     """
     values = np.asarray(values, dtype=float)
+    items = values.shape[1]
     if not np.isfinite(values).all():
-        return Inference(Estimate(float("nan"), float("nan"), float("nan"), len(values)), float("nan"))
+        return Inference(Estimate(float("nan"), float("nan"), float("nan"), items), float("nan"))
     cells = Cells(*sums_by_group(values, weights, groups))
     (seeds, number), mean = cells.sums.shape, cells.mean
     if seeds < 2 or number < 2:
-        return Inference(Estimate(mean, float("nan"), float("nan"), seeds), float("nan"))
+        return Inference(Estimate(mean, float("nan"), float("nan"), items), float("nan"))
     apart = cells.apart()
     error = float(_standard_error(*_mean_squares(apart), seeds, number))
     if error <= TINY * np.abs(cells.sums).max():  # all equal: nothing to resample
-        return Inference(Estimate(mean, mean, mean, seeds), float(mean == 0))
+        return Inference(Estimate(mean, mean, mean, items), float(mean == 0))
     if min(seeds, number) < FEWEST_TO_RESAMPLE:
-        return _student(apart, mean, error)
+        return _student(apart, mean, error, items)
     drawn = np.sort(_studentised(cells, samples, seed, LEAST_ERROR * error))
     if np.isinf(drawn).mean() > EMPTY_SAMPLES:
-        return _student(apart, mean, error)
+        return _student(apart, mean, error, items)
     beyond_either = int((samples + 1) * (1 - LEVEL) / 2)
     low, high = mean - float(drawn[-beyond_either]) * error, mean - float(drawn[beyond_either - 1]) * error
     beyond = min(np.sum(drawn >= mean / error), np.sum(drawn <= mean / error))
-    return Inference(Estimate(mean, low, high, seeds), min(1.0, 2 * float(beyond + 1) / (samples + 1)))
+    return Inference(Estimate(mean, low, high, items), min(1.0, 2 * float(beyond + 1) / (samples + 1)))
 
 
 def _mean_squares(apart: np.ndarray) -> tuple[float, float, float]:
@@ -131,7 +132,7 @@ def _standard_error(of_seeds: np.ndarray | float, of_groups: np.ndarray | float,
     return np.sqrt(variance / (seeds * groups))
 
 
-def _student(apart: np.ndarray, mean: float, error: float) -> Inference:
+def _student(apart: np.ndarray, mean: float, error: float, items: int) -> Inference:
     """Infer with Student's t and the degrees of freedom of a sum of mean squares (Satterthwaite 1946)."""
     seeds, groups = apart.shape
     of_seeds, of_groups, left = _mean_squares(apart)
@@ -141,7 +142,7 @@ def _student(apart: np.ndarray, mean: float, error: float) -> Inference:
     freedom = max(1.0, (error**2 * seeds * groups) ** 2 / sum(square**2 / free for square, free in parts))
     half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * error
     p = 2 * float(stats.t.sf(abs(mean) / error, freedom))
-    return Inference(Estimate(mean, mean - half, mean + half, seeds), p)
+    return Inference(Estimate(mean, mean - half, mean + half, items), p)
 
 
 def _studentised(cells: Cells, samples: int, seed: int, least: float) -> np.ndarray:

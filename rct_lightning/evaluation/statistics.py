@@ -13,7 +13,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its 95% interval; the interval is NaN if there are fewer than two groups."""
+    """A mean over items with its 95% interval, whose ends are NaN if there are fewer than two groups."""
 
     mean: float
     low: float

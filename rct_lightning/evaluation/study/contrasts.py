@@ -95,7 +95,7 @@ def contrast(study: Study, arm: str, reference: str, endpoint: str) -> Contrast:
         found = study.infer(scores)
         difference, p = found.estimate, found.p
     except NotThere:
-        difference, p = Estimate(float(np.mean(by_seed)), float("nan"), float("nan"), len(by_seed)), float("nan")
+        difference, p = Estimate(float(np.mean(by_seed)), float("nan"), float("nan"), len(scores.groups)), float("nan")
     shared = study.sum([Part(1, arm, endpoint), Part(0, other.arm, endpoint, other.side)])
     mean = float(np.mean(shared.by_seed()))
     return Contrast(
