@@ -84,6 +84,17 @@ def test_every_shipped_file_of_a_group_composes_and_validates(file: Path) -> Non
             assert _at(config.plain(), name) == value, f"{name} of {file} has no effect"
 
 
+@pytest.mark.parametrize(
+    "file",
+    [f for f in GROUP_FILES if f.parts[0] in ("experiment", "hparams_search") and f.stem != "base"],
+    ids=str,
+)
+def test_an_experiment_says_its_command_how_long_it_takes_and_what_to_expect(file: Path) -> None:
+    head = "".join(line for line in (CONF / file).read_text(encoding="utf-8").splitlines() if line.startswith("#"))
+    assert re.search(rf"python train\.py (-m )?{file.parent.name}={re.escape(file.stem)}", head)
+    assert "How long: " in head and "Expect" in head
+
+
 def test_every_file_of_every_group_is_looked_at() -> None:
     assert {file.parts[0] for file in GROUP_FILES} == {path.name for path in CONF.iterdir() if path.is_dir()}
     assert len(GROUP_FILES) >= 18
