@@ -198,6 +198,9 @@ def test_only_shared_seeds_count() -> None:
     study = made({"lm_only": {}, "rct": {"continuity/recall": 0.5}})
     study = replace(study, runs=[run for run in study.runs if run.arm.name == "lm_only" or run.seed in (1, 3)])
     assert contrast(study, "rct", "lm_only", "continuity/recall").seeds == (1, 3)
+    other_way = contrast(study, "lm_only", "rct", "continuity/recall")
+    shared = study.sum([Part(1, "lm_only", "continuity/recall")]).by_seed()
+    assert other_way.seeds == (1, 3) and other_way.arm_mean == pytest.approx((shared[1] + shared[3]) / 2)
     apart = replace(study, runs=[run for run in study.runs if (run.arm.name == "rct") == (run.seed == 1)])
     with pytest.raises(NotThere, match="share no seed"):
         contrast(apart, "rct", "lm_only", "continuity/recall")
@@ -247,7 +250,8 @@ def test_a_hypothesis_that_holds_gets_past_all_six(good: StudyReport) -> None:
     assert [each.answer for each in good.falsifiers] == ["holds"] * 6 and good.answer == "holds"
     assert [claim.answer for claim in good.claims] == ["holds"] * 3
     assert [finding.answer for finding in good.placebo] == ["holds", "holds"]
-    assert all(claim.p <= 0.05 for claim in good.claims)
+    exact = 2 / 2**8  # the largest p of each term, its sign-flip test's, which Holm multiplies by three
+    assert [claim.p for claim in good.claims] == pytest.approx([3 * exact] * 3)
 
 
 @pytest.mark.parametrize(
@@ -268,6 +272,19 @@ def test_a_hypothesis_that_holds_gets_past_all_six(good: StudyReport) -> None:
 )
 def test_each_of_the_six_fires_where_it_is_to(number: int, effects: Effects) -> None:
     assert answers(effects)[number] == "fails"
+
+
+def test_what_rises_everywhere_without_the_terms_is_not_held_against_them() -> None:
+    lm = ENDING | {"presence/D_marked": 0.5, "presence/D_unmarked": 0.5}
+    rct = GAINS | {"presence/D_marked": 1.0, "presence/D_unmarked": 0.5}
+    assert answers({**GOOD, "lm_only": lm, "rct": rct})[2] == "holds"
+
+
+def test_a_base_that_tells_them_apart_already_leaves_little_to_gain() -> None:
+    study = made(GOOD)
+    for each in study.of("rct").values():  # in the base's replies, 80 points fewer where nobody addressed it
+        each.endpoints["presence/bond_rate_difference"]["base"]["values"] = [0.8] * ITEMS
+    assert falsifiers(study)[2].answer == "fails", "elsewhere it rises as much as where it is addressed"
 
 
 @pytest.mark.parametrize(
@@ -305,9 +322,15 @@ def test_the_hypothesis_holds_only_where_everything_does(good: StudyReport) -> N
     assert StudyReport.of(made(GOOD, seeds=2)).answer == "cannot be told", "two seeds claim nothing"
     alone = StudyReport.of(made(but("lm_only", coherence__G_c=0.3)))
     assert {each.answer for each in alone.falsifiers} == {"holds"} and alone.answer == "fails"
-    assert "2 hold (presence, continuity), and 1 fails (coherence)" in as_text(page_of(alone))
+    forgetful = replace(alone, falsifiers=falsifiers(made(but("rct", continuity__recall=0.0))))
+    said = as_text(page_of(forgetful))
+    assert "2 hold (presence, continuity), and 1 fails (coherence)" in said
+    assert "six ways in which it could fail, it fails in 1 (no better memory)." in said
     broken = StudyReport.of(made(but("rct", guardrail__eos_rate=0.5)))
     assert {each.answer for each in (*broken.falsifiers, *broken.claims)} == {"holds"} and broken.answer == "fails"
+    elsewhere = replace(good, guarded=guarded(made(but("positives_only", guardrail__eos_rate=0.5))))
+    assert "broken" in {each.answer for each in elsewhere.guarded}
+    assert elsewhere.answer == "holds", "the guardrails of other arms are their own"
 
 
 @pytest.mark.parametrize("placebo", ["positives_only", "shuffled_markers"])
@@ -412,7 +435,8 @@ def test_what_is_missing_stands_above_the_rest(tmp_path: Path) -> None:
     assert "This study does not settle it" in lead and "rct_9 (rct, seed 9: it is not finished (failed))" in lead
     assert "Arms that are missing: positives_only" in lead and "Seeds that" not in lead and "holds" not in lead
     plain = json.loads((tmp_path / "study.json").read_text(encoding="utf-8"))
-    assert plain["contrasts"][0]["difference"]["low"] is None and plain["absent"][0]["run"] == "x/rct_9"
+    assert plain["contrasts"][0]["difference"]["low"] is None and plain["contrasts"][0]["difference"]["items"] == ITEMS
+    assert plain["absent"][0]["run"] == "x/rct_9"
 
 
 def test_seeds_that_an_arm_lacks_are_told(tmp_path: Path) -> None:

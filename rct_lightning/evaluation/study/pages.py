@@ -114,22 +114,30 @@ def _no_verdict(report: StudyReport, why: str) -> list[Block]:
 
 
 def _verdict(report: StudyReport) -> list[Block]:
-    ways = [(each.name, each.answer) for each in report.falsifiers if each.answer != "holds"]
-    six = f"Of six ways in which it could fail, {_counted(ways, ' here') or 'none is seen'}."
+    six = f"Of six ways in which it could fail, {_ways(report)}."
     terms = f"Of its three terms, {_counted([(each.term, each.answer) for each in report.claims])}."
     said = [f"{_capital(each.term)}: {each.answer}. {_capital(each.why)}." for each in report.claims]
     whole = Paragraph(f"{WHOLE[report.answer]} {terms} {six}", TONES[report.answer])
     return [Paragraph(ASKED), whole, Points([*said, _guarded(report), *_missing(report)])]
 
 
-def _counted(found: Sequence[tuple[str, Answer]], where: str = "") -> str:
-    """Return how many have each answer, and their names; empty if there are none."""
+def _ways(report: StudyReport) -> str:
+    """Return in how many of the six ways the hypothesis fails or may fail, and their names."""
+    parts = []
+    for answer, said in (("fails", "it fails in {} ({})"), ("cannot be told", "{} cannot be told ({})")):
+        names = [each.name for each in report.falsifiers if each.answer == answer]
+        parts += [said.format(len(names), ", ".join(names))] if names else []
+    return ", and ".join(parts) or "none is seen"
+
+
+def _counted(found: Sequence[tuple[str, Answer]]) -> str:
+    """Return how many have each answer, and their names."""
     parts = []
     for answer in ("holds", "fails", "cannot be told"):
         names = [name for name, own in found if own == answer]
         verb = answer.removesuffix("s") if len(names) > 1 and answer.endswith("s") else answer
         if names:
-            parts.append(f"{len(names)} {verb}{where if answer == 'fails' else ''} ({', '.join(names)})")
+            parts.append(f"{len(names)} {verb} ({', '.join(names)})")
     return ", and ".join(parts)
 
 
