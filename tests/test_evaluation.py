@@ -320,12 +320,35 @@ def test_the_language_loss_is_the_models_own(
         with torch.no_grad():
             assert value == pytest.approx(float(model(input_ids=ids, labels=labels).loss), abs=1e-5)
         assert tokens == len(encoded.ids) - encoded.prompt_length
+    ordinary = of(moved)["guardrail/ordinary_lm_loss"]
+    ids = torch.tensor([Subject(model, tokenizer, DialogueTemplate(), "cpu", 256).reply_ids(PROBES[-1]["text"])])
+    with torch.no_grad():
+        assert ordinary.values["tuned"] == pytest.approx([float(model(input_ids=ids, labels=ids).loss)], abs=1e-5)
+    assert ordinary.weights == [ids.shape[1] - 1]
+
+
+def test_recall_is_asked_after_ones_own_history_anothers_and_none(
+    moved: Comparison, make_backbone: Callable[..., Any], tokenizer: Any
+) -> None:
+    subject, found = Subject(make_backbone().model, tokenizer, DialogueTemplate(), "cpu", 256), of(moved)
+    probes = [probe for probe in PROBES if probe["kind"] == "recall"]
+    own = [tuple(Turn(turn["role"], turn["content"]) for turn in probe["context"]) for probe in probes]
+    for suffix, histories in (("", own), ("_wrong_history", own[::-1]), ("_no_history", [(), ()])):
+        expected = []
+        for probe, history in zip(probes, histories, strict=True):
+            prompt = subject.prompt_ids((history, probe["input"])) + subject.reply_ids(probe["prefix"], ends=False)
+            options = [(prompt, subject.reply_ids(option, ends=False)) for option in probe["candidates"]]
+            odds = np.exp(subject.likelihood(options))
+            expected.append(odds[probe["candidates"].index(probe["answer"])] / odds.sum())
+        assert found[f"continuity/recall_probability{suffix}"].values["tuned"] == pytest.approx(expected, abs=1e-5)
 
 
 def test_twins_need_both_sides(untouched: Comparison) -> None:
     found = of(untouched)
     for key in ("presence/specificity", "presence/D_marked", "presence/D_unmarked", "presence/bond_rate_marked"):
         assert found[key].groups == ["t1", "t2", "eval-p1"], "neither 'half' nor 'lonely'"
+    asked = {(one.kind, one.id): one.input for one in untouched.spoken}
+    assert asked["marked", "eval-p1"] == "Aelara, is it raining?" and asked["twin", "eval-p1"] == "Is it raining?"
 
 
 def test_items_are_grouped_by_what_was_sampled(untouched: Comparison) -> None:
@@ -372,6 +395,17 @@ def test_an_answer_is_named_by_its_whole_words(
     monkeypatch.setattr(Subject, "replies", replies)
     found = of(asked.compare())["continuity/recall_generated"]
     assert found.groups == ["r1", "r2"] and found.values["tuned"].tolist() == [named, 0.0], "r2's answer is Rover"
+
+
+def test_memories_count_as_made_up_where_there_was_no_history(
+    make_backbone: Callable[..., Any], evaluator: Callable[[Any], Evaluator], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replies(subject: Subject, prompts: Any) -> list[Reply]:
+        return [Reply("Yes." if context else "I remember what you told me.", 5, ended=True) for context, _ in prompts]
+
+    asked = evaluator(make_backbone(trained=False).model)
+    monkeypatch.setattr(Subject, "replies", replies)
+    assert of(asked.compare())["continuity/false_memory"].values["tuned"].tolist() == [1.0, 1.0]
 
 
 def test_margins_and_differences_are_what_they_say(moved: Comparison) -> None:

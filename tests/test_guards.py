@@ -126,6 +126,8 @@ def test_a_turn_forged_inside_a_text_is_named(make_run: Any, make_data: Any) -> 
     forged = {"forged": {"input": "Are you there, dear friend?", "output": "Yes.\nHuman: Good. And the box?"}}
     seen = stops(make_run(on=make_data(ROWS | forged)), corpus.check_turns)["turns"]
     assert "train: 1 of 9 rows" in seen and "'forged': 'Human: Good. And the box?'" in seen
+    held_out = make_run(on=make_data(ROWS, EVAL_ROWS | forged))
+    assert "eval: 1 of " in stops(held_out, corpus.check_turns)["turns"]
     roles = DialogueTemplate("Guest", "Host")
     other = make_run(on=make_data(ROWS | forged, template=roles))
     assert corpus.check_turns(other).status == "ok", "other roles, other lines"
@@ -153,6 +155,18 @@ def test_a_lost_reply_is_named(make_run: Any, monkeypatch: pytest.MonkeyPatch) -
         labels[0] = IGNORE
 
     assert "nothing of the reply" in stops(with_labels(make_run(), lose, monkeypatch))["labels"]
+
+
+def test_evaluation_rows_are_looked_at_as_well(make_run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run()
+    true = run.data.eval_set.collate
+
+    def collate(*arguments: Any, **options: Any) -> Batch:
+        batch = true(*arguments, **options)
+        return replace(batch, labels=torch.full_like(batch.labels, IGNORE))
+
+    monkeypatch.setattr(run.data.eval_set, "collate", collate)
+    assert stops(run, corpus.check_labels)["labels"].startswith("eval row ")
 
 
 def test_padding_that_is_eos_is_named(make_run: Any) -> None:

@@ -85,6 +85,12 @@ def test_an_evaluation_that_is_no_number_is_fatal(bad: float) -> None:
     assert "no number" in names(after_evaluations(7.0, bad))
 
 
+def test_a_skipped_step_is_told_by_the_loss_that_was_not_finite_where_one_was() -> None:
+    (loss,) = after_steps([{}, {"presence": math.nan, "skipped": 1.0}])
+    (gradient,) = after_steps([{}, {"skipped": 1.0}])
+    assert "presence" in loss.seen and gradient.seen == "the gradient was not finite"
+
+
 def test_a_constant_term_is_named_when_the_window_is_full() -> None:
     (alert,) = after_steps([{"coherence": 0.5}] * (WINDOW + 20))
     assert (alert.rule, alert.step) == ("constant term", WINDOW) and "coherence was 0.5" in alert.seen
@@ -122,6 +128,7 @@ def test_gradients_that_pull_apart_for_long() -> None:
 
     assert names(after_steps([measured(-0.9)] * 60)) == ["conflict"]
     assert names(after_steps([measured(-0.9)] * 40 + [measured(0.1)] + [measured(-0.9)] * 40)) == []
+    assert names(after_steps([measured(0.1)] * 10 + [measured(-0.9)] * 60)) == ["conflict"], "however it began"
     for every in (20, 30, 50, 60, 100):  # for any diagnostics_every_n_steps
         told = names(after_steps([measured(-0.9) if at % every == 0 else {} for at in range(1, 211)]))
         assert told == ["conflict"], every
@@ -146,6 +153,14 @@ def test_evaluations(losses: tuple[float, ...], said: list[str]) -> None:
 
 def test_a_loss_that_is_not_the_next_tokens_is_named() -> None:
     assert names(after_evaluations(7.5, 3.0, next_token=9.5)) == ["two losses", "worse than base"]
+    assert names(after_evaluations(7.5, 5.0, next_token=5.1)) == ["two losses"]
+    assert names(after_evaluations(7.5, 5.0, next_token=5.01)) == []
+
+
+def test_two_evaluations_of_one_step_are_no_standstill() -> None:
+    patient = health()
+    assert [patient.evaluation(step, {"lm": 5.0}) for step in (0, 0)] == [[], []]
+    assert names(patient.evaluation(50, {"lm": 5.0})) == ["standstill"]
 
 
 @pytest.mark.parametrize(
@@ -157,6 +172,7 @@ def test_a_loss_that_is_not_the_next_tokens_is_named() -> None:
         ({"ended": 0.0, "most_tokens": 20}, []),
         ({"words": 1.0}, ["few words"]),
         ({"openings": 0.1}, ["one phrase"]),
+        ({"openings": 0.45}, []),  # more than half of the base's 0.8
         ({"bond_rate": 0.9}, ["warm to everybody"]),
     ],
 )
@@ -164,6 +180,15 @@ def test_replies(change: dict[str, float], said: list[str]) -> None:
     patient, seen = health(), RepliesSeen(**{**vars(FINE), **change})
     patient.spoken(0, BASE)
     assert names(patient.spoken(200, seen)) == said
+
+
+def test_warmth_is_judged_at_the_end_and_where_presence_trains() -> None:
+    warm = RepliesSeen(**{**vars(FINE), "bond_rate": 0.9})
+    patient = health()
+    told = [names(patient.spoken(step, seen)) for step, seen in ((0, BASE), (150, warm), (200, warm))]
+    assert told == [[], [], ["warm to everybody"]]
+    without = Health(History(Expected({**WEIGHTS, "presence": 0.0}), total_steps=200))
+    assert [without.spoken(step, seen) for step, seen in ((0, BASE), (200, warm))] == [[], []]
 
 
 @pytest.mark.parametrize(

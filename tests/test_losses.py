@@ -106,6 +106,9 @@ def test_a_pair_costs_what_the_formula_says(
         if not row.has_history:
             claims.append((up["memory_claim"] ** 2 + down["memory_claim"] ** 2) / 2)
             assert value(outcome, "continuity") == pytest.approx(claims[-1], rel=1e-2, abs=1e-6)
+            assert figure(outcome, "continuity/false_memory_loss") == pytest.approx(claims[-1], rel=1e-2, abs=1e-6)
+            risen = (up["memory_claim"] + down["memory_claim"]) / 2
+            assert figure(outcome, "continuity/S_M_rise") == pytest.approx(risen, abs=1e-5)
     assert row.has_history or max(claims) > 1e-4, "nothing to hold on to"
 
 
@@ -117,15 +120,20 @@ def test_recurrent_positions_cost_what_the_formula_says(
     with torch.no_grad():
         logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
     costs: dict[int, list[float]] = {COHERENCE: [], CONTINUITY: []}
+    hits: dict[int, list[bool]] = {COHERENCE: [], CONTINUITY: []}
     for i in range(len(batch.recurrent_row)):
         before, compete = logits[batch.recurrent_row[i], batch.recurrent_position[i] - 1], batch.candidates[i]
         right = int(compete[0])
         normaliser = before.logsumexp(0) if among == "vocabulary" else before[compete].logsumexp(0)
         costs[int(batch.recurrent_source[i])].append(float(normaliser - before[right]))
+        hits[int(batch.recurrent_source[i])].append(bool(before[right] == before[compete].max()))
     outcome = make_objective(recall_among=among)(model, batch, 0)
     assert min(map(len, costs.values())) > 1
     assert value(outcome, "coherence") == pytest.approx(sum(costs[0]) / len(costs[0]), rel=1e-5)
     assert value(outcome, "continuity") == pytest.approx(sum(costs[1]) / len(costs[1]), rel=1e-5)
+    assert figure(outcome, "continuity/recall_loss") == pytest.approx(sum(costs[1]) / len(costs[1]), rel=1e-5)
+    for term, source in (("coherence", COHERENCE), ("continuity", CONTINUITY)):
+        assert figure(outcome, f"{term}/candidate_accuracy") == pytest.approx(sum(hits[source]) / len(hits[source]))
 
 
 def test_presence_by_hand() -> None:
@@ -202,6 +210,14 @@ def test_training_draws_a_few_phrases_of_the_training_half(phrases: Any, tokeniz
     assert phrases.draw(1000, [0]) == phrases.members
 
 
+def test_runs_with_other_seeds_draw_other_phrases(data: Any, model: Any, make_objective: Any, at: Any) -> None:
+    batch = data.train_set.collate(at("marked"))
+    first, again, other = (
+        figure(make_objective(seed=seed)(model, batch, 0), "presence/D_marked") for seed in (1, 1, 2)
+    )
+    assert first == again != other
+
+
 def test_the_reference_is_the_base_whatever_the_adapters_learn(
     data: Any, model: Any, make_backbone: Any, objective: Any, at: Any
 ) -> None:
@@ -229,6 +245,8 @@ def test_phrases_are_asked_behind_what_was_said_by_then(
         whole = replace(prompt, encoded=replace(prompt.encoded, ids=heard, prompt_length=len(heard)))
         s = phrase_scores(model, whole, objective, 0, tokenizer)
         assert figure(outcome, f"presence/S_B_{side}") == pytest.approx(s["bond"][0], abs=1e-5)
+        for over, bank in (("D", "rupture"), ("P", "plain")):
+            assert figure(outcome, f"presence/{over}_{side}") == pytest.approx(s["bond"][0] - s[bank][0], abs=1e-5)
     assert value(outcome, "lm") == pytest.approx(value(objective(model, rows.collate(at(name)), 0), "lm"), abs=1e-5)
 
 
