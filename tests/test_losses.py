@@ -193,6 +193,17 @@ def test_what_is_smoothed_is_the_training_batch_with_and_without_a_gradient(
     assert watched[0] == watched[1], "what is watched is not smoothed"
 
 
+def test_without_weight_on_presence_memories_are_still_kept_from_being_made_up(
+    data: Any, model: Any, make_objective: Any, at: Any
+) -> None:
+    batch = data.train_set.collate(at("unmarked"))  # no history: this part of continuity alone
+    weights = {"presence": 0.0, "coherence": 1.0, "continuity": 2.0}
+    alone, beside = (
+        value(each(model, batch, 0), "continuity") for each in (make_objective(weights=weights), make_objective())
+    )
+    assert alone == pytest.approx(beside) and alone > 0
+
+
 def test_the_total_is_the_weighted_sum(data: Any, model: Any, make_objective: Any) -> None:
     weights = {"presence": 0.5, "coherence": 2.0, "continuity": 0.25}
     outcome = make_objective(lambda_=0.7, weights=weights)(model, data.train_set.collate(ALL), 0)
