@@ -326,7 +326,10 @@ def test_the_originals_second_version_weighs_pieces_of_words_and_rupture_more(
 
     weights = {"presence": 0.5, "coherence": 1 / 3, "continuity": 1 / 3}
     objective = TokenWeightedLoss(LossSettings(lambda_=0.3, weights=weights), tokenize)
+    assert len(objective.rupture) > 3, "pieces of the words, not the words"
     batch = data.train_set.collate(at("both_marked", "marked", "both"))
+    said = sorted(set(batch.labels[batch.strength > 0].flatten().tolist()) - {-100})
+    objective.bond, objective.rupture = torch.tensor(said[:2]), torch.tensor(said[1:4])  # one is a piece of both
     outcome = objective(model, batch, 0)
     with torch.no_grad():
         logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits.log_softmax(-1)
@@ -342,7 +345,6 @@ def test_the_originals_second_version_weighs_pieces_of_words_and_rupture_more(
     assert float(outcome.total.detach()) == pytest.approx(total / count, rel=1e-5)
     alone = objective(model, data.train_set.collate(at("both")), 0)
     assert float(alone.total.detach()) == float(alone.terms["lm"].detach()), "nobody is addressed: the LM loss"
-    assert len(objective.rupture) > 3, "pieces of the words, not the words"
 
 
 @pytest.mark.parametrize("arm", ["positives_only", "shuffled_markers", "wrong_history", "original_v2"])
