@@ -27,9 +27,19 @@ def place_on_machine() -> int:
     return int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", 0)))
 
 
-def number() -> int:
-    """Return the rank of this process among all, as far as its environment tells."""
-    return next((int(os.environ[name]) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID") if name in os.environ), 0)
+def number(on_each_machine: int = 1) -> int:
+    """Return the rank of this process among all, as far as its environment tells.
+
+    Args:
+        on_each_machine: Number of processes on each machine. Lightning's own launcher tells a process only its machine
+            and its rank there.
+    """
+    told = os.environ
+    if "RANK" in told:
+        return int(told["RANK"])
+    if "SLURM_PROCID" in told and "LOCAL_RANK" not in told:
+        return int(told["SLURM_PROCID"])
+    return int(told.get("NODE_RANK", 0)) * on_each_machine + int(told.get("LOCAL_RANK", 0))
 
 
 def are_several() -> bool:

@@ -107,6 +107,28 @@ def test_fewer_rows_than_processes_are_refused() -> None:
         LengthBucketedSampler(np.array([3]), 1, processes=2)
 
 
+@pytest.mark.parametrize(
+    ("told", "number"),
+    [
+        ({}, 0),
+        ({"RANK": "5", "LOCAL_RANK": "1", "SLURM_PROCID": "1"}, 5),  # torchrun, one per machine by srun
+        ({"SLURM_PROCID": "6"}, 6),
+        ({"LOCAL_RANK": "3", "SLURM_PROCID": "0"}, 3),  # Lightning's launcher within one task
+        ({"NODE_RANK": "1"}, 4),  # Lightning's launcher on a second machine: the process that was typed there
+        ({"NODE_RANK": "1", "LOCAL_RANK": "2"}, 6),
+    ],
+)
+def test_each_process_has_a_number_of_its_own(
+    told: dict[str, str], number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By it they seed their dropout, which must differ between them."""
+    for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    assert processes.number(on_each_machine=4) == number
+
+
 def test_a_run_of_one_process_speaks_whatever_number_a_cluster_gives_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Independent jobs that are started side by side are numbered, too."""
     monkeypatch.setenv("SLURM_PROCID", "1")

@@ -65,7 +65,7 @@ def prepare(config: Config) -> Prepared:
     if step_memory.footprint.checkpointing:
         backbone.checkpoint_activations(base.model)
     if not processes.is_first(config.trainer.processes):  # dropout must differ between them
-        torch.manual_seed(config.seed + processes.number())
+        torch.manual_seed(config.seed + processes.number(config.trainer.devices))
     return Prepared(accelerator, device, data, base, step_memory, module)
 
 
