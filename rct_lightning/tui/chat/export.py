@@ -31,6 +31,8 @@ def save(exchanges: Sequence[Exchange], path: Path, *, replace: bool = False) ->
     """
     if not replace and _is_there(path):
         raise UserError(f"{path}: this file is there already. Give another name.")
+    if not _is_there(path.parent):  # rather a slip than the wish for a new folder
+        raise UserError(f"{path}: cannot be written (there is no folder {path.parent}). Give another place.")
     if path.suffix == ".jsonl":
         found = rows(exchanges)
         text, left_out = as_jsonl(found), len(exchanges) - len(found)
