@@ -30,7 +30,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises:
         OSError: It could not be written. As after any other exception in the block, nothing of the new is left, and
-            what was at ``path`` is unchanged.
+            what was at ``path`` is unchanged, except for an old folder that could be removed only in part.
     """
     part = part_of(path)
     _remove(part)

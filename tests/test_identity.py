@@ -19,7 +19,7 @@ from pathlib import Path
 from rct_lightning.identity import alone_in
 with alone_in(Path(sys.argv[1])) as alone:
     os.fork()
-    os.write(1, b"in\\n")  # both, each line in one piece; the child has left the lock then
+    os.write(1, f"{alone}\\n".encode())  # both, each line in one piece; the child has left the lock then
     time.sleep(60)
 """
 FORKED = """
@@ -102,7 +102,7 @@ def test_a_folder_is_locked_by_one_process_until_that_ends(tmp_path: Path) -> No
     line = [sys.executable, "-c", LOCKED, str(folder)]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         try:
-            assert process.stdout is not None and [process.stdout.readline() for _ in range(2)] == ["in\n"] * 2
+            assert process.stdout is not None and [process.stdout.readline() for _ in range(2)] == ["True\n"] * 2
             with alone_in(folder) as alone:
                 assert not alone
             process.kill()
