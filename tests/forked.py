@@ -74,6 +74,8 @@ def _run(cwd: str, arguments: list[str], before: str) -> None:
         runpy.run_path(sys.argv[0], run_name="__main__")
     except SystemExit as ended:
         code = ended.code or 0
+        if isinstance(code, str):
+            print(code, file=sys.stderr)
     except BaseException:
         import traceback
 

@@ -80,6 +80,11 @@ def begin_or_go_on(corpus: Corpus, run: Path, settings: tuple[str, ...]) -> None
         experiment.train(configured(corpus, run, *settings))
 
 
+def is_finished(run: Path) -> bool:
+    """Return whether a run says that it is finished."""
+    return RunDir(run).read_status().get("state") == "finished"
+
+
 def sum_of(run: Path) -> str:
     """Return the SHA-256 of the adapter and of every growing file except for times."""
     files = RunDir(run)
@@ -105,7 +110,9 @@ def survive(corpus: Corpus, folder: Path, kills: int, seed: int, overrides: tupl
             if not killed_after(in_a_process(work, log), draw.uniform(0.0, 0.8 * length)):
                 break
             done += 1
-        if RunDir(run).read_status().get("state") != "finished":
+            if is_finished(run):  # it was killed between its last line and its exit: a finished run is not resumed
+                break
+        if not is_finished(run):
             _ended_well(os.waitpid(in_a_process(work, log), 0)[1])
         left = [path.name for path in (run / "checkpoints").iterdir() if path.name.startswith(".")]
         if sum_of(run) != wanted or left:
@@ -129,9 +136,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         base = make_base(Path(folder) / "base", load_tokenizer(str(ROOT / "data" / "nano")))
         corpus = make_corpus(Path(folder), base)
-        ended, wrong = survive(corpus, Path(folder), given.kills, given.seed, overrides)
-        if wrong:
-            print((Path(folder) / "log.txt").read_text()[-2000:])
+        ended, wrong = 0, ["a process failed"]
+        try:
+            ended, wrong = survive(corpus, Path(folder), given.kills, given.seed, overrides)
+        finally:
+            if wrong:
+                print((Path(folder) / "log.txt").read_text(encoding="utf-8")[-2000:])
     print(f"{given.kills} kills, {ended} runs came to their end, {len(wrong)} of them otherwise than without: {wrong}")
     sys.exit(bool(wrong))
 
