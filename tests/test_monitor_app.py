@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -47,11 +48,12 @@ def watched(
 
 async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> bool:
     """Wait until the effect of a key is on the screen: painting comes after it."""
-    for _ in range(100):
-        if holds():
-            return True
+    end = time.monotonic() + 60
+    while not holds():
+        if time.monotonic() > end:
+            return False
         await pilot.pause(0.02)
-    return False
+    return True
 
 
 async def check(app: Monitor, pilot: Pilot[None], name: str, size: tuple[int, int]) -> None:

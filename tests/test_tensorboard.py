@@ -254,7 +254,7 @@ def test_it_serves_the_runs_that_were_named_until_it_is_ended(runs: list[RunDir]
 
 def _get_when_there(address: str, count: int) -> list[str]:
     """Return what is served, once that much has been read."""
-    for _ in range(100):
+    for _ in range(600):
         with urllib.request.urlopen(address) as answer:
             found = json.load(answer)
         if len(found) >= count:
