@@ -17,6 +17,7 @@ ASKED = "Can you tell me what the tide does tonight?"
 REPLY = "It turns at nine, and you will hear it from the porch."
 HOME, USERS, AT = "/" + "home", "/" + "Users", "@"
 CARD = "4539 5787 6362 1486"  # a valid check digit, nobody's card
+IBAN = "DE89 3704 0044 0532 0130 00"  # the register's own example
 KEY = "sk-" + "a1B2" * 10
 
 
@@ -122,6 +123,10 @@ def test_an_excerpt_is_one_safe_line() -> None:
         ("Meine neue Nummer ist 01713920014.", "Meine neue Nummer ist [PHONE_1]."),
         (f"pay with {CARD} 12/27", "pay with [CARD_1] 12/27"),
         (f"{CARD.replace(' ', '-')} is {CARD}", "[CARD_1] is [CARD_1]"),
+        (f"to {IBAN}, BIC COBADEFF", "to [IBAN_1], BIC COBADEFF"),
+        (f"{IBAN.replace(' ', '')} or {IBAN.replace(' ', '-').lower()}", "[IBAN_1] or [IBAN_1]"),
+        ("ES91 2100 0418 4502 0005 1332 BIC, NO93 8601 1117 947.", "[IBAN_1] BIC, [IBAN_2]."),
+        ("MT84 MALT 0110 0001 2345 MTLC AST0 01S and GB82WEST12345698765432", "[IBAN_1] and [IBAN_2]"),
         (f"the key is {KEY}!", "the key is [KEY_1]!"),
         ("from 83.140.25.17:8080 to 2001:db8::25:1a", "from [IP_1]:8080 to [IP_2]"),
         (f"it is in {HOME}/mberg/notes and {USERS}/m.berg", "it is in [HOME_1]/notes and [HOME_2]"),
@@ -153,6 +158,23 @@ def test_personal_data_is_replaced(text: str, clean: str) -> None:
 )
 def test_other_numbers_and_paths_are_not(text: str) -> None:
     assert scrubbed(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{IBAN[:-1]}1",  # wrong check digits
+        f"{IBAN}0",
+        IBAN[:-1],
+        f"{IBAN}a",
+        f"x{IBAN}",
+        IBAN.replace("DE", "QX"),
+        IBAN.replace(" 37", "-37"),  # separators of two kinds
+        IBAN[:9],
+    ],
+)
+def test_what_is_no_account_number(text: str) -> None:
+    assert list(pii.ibans(IBAN)) == [(0, len(IBAN))] and not list(pii.ibans(text))
 
 
 def test_a_kind_that_is_off_is_left() -> None:

@@ -1,8 +1,8 @@
 """Finds personal data that has a fixed form. :mod:`rct_lightning.corpus.scrub` replaces it.
 
 Numbers are the hard part, because most are not personal: a run of digits counts as a phone number only by its shape or
-by the words before it, and as a card number only by issuer, length and check digit. Names have no fixed form, so a
-pattern cannot find them.
+by the words before it, as a card number only by issuer, length and check digit, and as an account number only by
+country, length and check digits. Names have no fixed form, so a pattern cannot find them.
 """
 
 from __future__ import annotations
@@ -207,6 +207,52 @@ def cards(text: str) -> Iterator[Span]:
     return _numbers(text, _is_card, least=13, most=19)
 
 
+_CHECK_DIGITS = re.compile(r"[0-9]{2}(?<=[A-Za-z]{2}[0-9]{2})(?<![^\W_][A-Za-z]{2}[0-9]{2})")
+"""What follows the country of an account number; digits are rare, so a search that begins with them is fast."""
+_COUNTRIES_BY_LENGTH = {
+    15: "NO",
+    16: "BE",
+    18: "DK FI FK FO GL NL SD",
+    19: "MK SI",
+    20: "AT BA EE KZ LT LU MN XK",
+    21: "CH HR LI LV",
+    22: "BG BH CR DE GB GE IE ME RS VA",
+    23: "AE GI IL IQ OM SO TL",
+    24: "AD CZ ES MD PK RO SA SE SK TN VG",
+    25: "LY PT ST",
+    26: "IS TR",
+    27: "BI DJ FR GR IT MC MR SM",
+    28: "AL AZ BY CY DO GT HN HU LB NI PL SV",
+    29: "BR EG PS QA UA",
+    30: "JO KW MU YE",
+    31: "MT SC",
+    32: "LC",
+    33: "RU",
+}
+IBAN_LENGTHS = {name: length for length, names in _COUNTRIES_BY_LENGTH.items() for name in names.split()}
+"""Characters of an account number by country, from the register of the IBAN (ISO 13616)."""
+
+
+def ibans(text: str) -> Iterator[Span]:
+    """Find account numbers: a country's length, in one piece or in groups of four, right check digits (ISO 7064)."""
+    for digits in _CHECK_DIGITS.finditer(text):
+        begin = digits.start() - 2
+        length = IBAN_LENGTHS.get(text[begin : digits.start()].upper())
+        found = _iban(length).match(text, begin) if length else None
+        if found:
+            compact = "".join(filter(str.isalnum, found.group()))
+            if int("".join(str(int(character, 36)) for character in compact[4:] + compact[:4])) % 97 == 1:
+                yield found.span()
+
+
+@functools.cache
+def _iban(length: int) -> re.Pattern[str]:
+    """Return the pattern of an account number with so many characters; what separates its groups is always the same."""
+    groups, rest = divmod(length, 4)
+    pieces = [r"[A-Za-z0-9]{4}([ \u00a0-]?)[A-Za-z0-9]{4}", *["[A-Za-z0-9]{4}"] * (groups - 2)]
+    return re.compile(r"\1".join(pieces + [f"[A-Za-z0-9]{{{rest}}}"] * (rest > 0)) + r"(?![^\W_])")
+
+
 def _numbers(text: str, accepts: Accepts, least: int, most: int) -> Iterator[Span]:
     """Yield the longest accepted sequences of digit groups with ``least`` to ``most`` digits, left to right, no dates.
 
@@ -309,9 +355,14 @@ def _digits(value: str) -> str:
     return re.sub(r"\D", "", value)
 
 
+def _letters_and_digits(value: str) -> str:
+    return re.sub(r"[^A-Z0-9]", "", value.upper())
+
+
 KINDS = (
     Kind("key", "KEY", "API keys and tokens by their issuers' prefixes, private keys", keys, same=str),
     Kind("email", "EMAIL", "e-mail addresses", emails),
+    Kind("iban", "IBAN", "account numbers (IBAN) with right check digits", ibans, same=_letters_and_digits),
     Kind("card", "CARD", "card numbers with a right check digit", cards, same=_digits, in_fields=False),
     Kind("ip", "IP", "IP addresses (not loopback, not version numbers)", network_addresses, in_fields=False),
     Kind("home", "HOME", "home folders, up to the user's name", homes),

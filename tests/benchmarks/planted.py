@@ -21,10 +21,10 @@ from typing import Any
 
 import to_plant
 
-from rct_lightning.corpus.clean_report import RULES
+from rct_lightning.corpus.clean_report import RULES, SCRUBS
 
 ROOT = Path(__file__).parents[2]
-LABELS = {"EMAIL": "email", "PHONE": "phone", "KEY": "key", "CARD": "card", "IP": "ip", "HOME": "home", "NAME": "name"}
+LABELS = {kind.label: kind.name for kind in SCRUBS}
 
 
 @dataclass
@@ -44,7 +44,9 @@ class Outcome:
             "| rule | planted | found | by another | wrongly | precision | recall |",
             "|---|--:|--:|--:|--:|--:|--:|",
         ]
-        for rule in [rule.name for rule in RULES if self.planted[rule.name]] + list(LABELS.values()):
+        for rule in [*(rule.name for rule in RULES), *LABELS.values()]:
+            if not self.planted[rule] and not self.wrong[rule]:
+                continue
             planted, found, wrong = self.planted[rule], self.found[rule], self.wrong[rule]
             precision = f"{found / (found + wrong):.1%}" if found + wrong else "-"
             recall = f"{found / planted:.1%}" if planted else "-"
