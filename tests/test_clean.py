@@ -120,6 +120,20 @@ def test_no_secret_and_no_name_is_left_in_any_file(tmp_path: Path) -> None:
     assert lines(out / "quarantine.jsonl")["a-1"]["title"] == "[NAME_1], [EMAIL_1]"
 
 
+def test_names_in_ids_are_counted_and_left(tmp_path: Path) -> None:
+    source = write(
+        tmp_path, [*talk("with-ana-berg", *TURNS), *talk("b", ("Is Ana well?", "I hope so, and you can ask."))]
+    )
+    (tmp_path / "names.txt").write_text("Ana\n")
+    rows = len(TURNS)
+    for options, expected in (([], 0), (["--names", str(tmp_path / "names.txt")], rows), (["--off", "name"], 0)):
+        done = run(source, *options, "--force")
+        assert done.exit_code == 0, done.output
+        assert json.loads((tmp_path / "clean.json").read_text())["ids_with_names"] == expected
+        assert (f"ids or conversation names, {rows} rows" in " ".join(done.output.split())) == bool(expected)
+    assert list(lines(tmp_path / "clean.jsonl"))[0] == "with-ana-berg-1"
+
+
 def test_no_number_is_left_where_a_chat_keeps_what_was_said_before(tmp_path: Path) -> None:
     number = "+49 171 2345678"
     memory = [{"role": "human", "content": f"My number is {number}."}]

@@ -227,6 +227,14 @@ def test_it_makes_no_difference_how_accents_are_stored() -> None:
     assert scrubbed(text, names) == "[NAME_1], [NAME_1], [NAME_2]; man\u0303ana, Ana\u0301, [NAME_3]."
 
 
+def test_a_name_in_an_id_is_seen_as_a_word_in_either_case() -> None:
+    names = Names({"Ann Lee": None, "José": "Max", "王伟": None})
+    for found in ("chat-with-ann_lee-3", "JOSE\u0301.txt#1", "聊天王伟-ab12", "Ann Lee"):
+        assert names.in_id(found), found
+    for other in ("chat-with-ann-4", "joanne-lee", "josé2", "planning-1"):
+        assert not names.in_id(other), other
+
+
 def test_a_list_of_names_is_read(tmp_path: Path) -> None:
     file = tmp_path / "names.txt"
     file.write_bytes("\ufeffAnn # my sister\n\n# nobody\nTom Lee = Max\n".encode())

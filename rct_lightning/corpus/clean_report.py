@@ -25,6 +25,10 @@ LIMITS = (
     "anonymisation. Read what you publish."
 )
 WITHOUT_NAMES = "No list of names was given: names are left as they are. --names FILE replaces those you list."
+IDS_WITH_NAMES = (
+    "Listed names occur in ids or conversation names, {:,} rows in all. These stay as they are: to have others, rename "
+    "the files or chats they come from, and import again."
+)
 
 
 RULES: tuple[Rule, ...] = (*EXCHANGE_RULES, TOO_LONG, *COMPARING_RULES)
@@ -73,6 +77,7 @@ class Report:
         scrubbed_rows: Rows in which something was replaced, by kind of personal data.
         scrubbed_places: Number of replacements, contexts included, by kind.
         values: Distinct values, by kind.
+        ids_with_names: Rows with a listed name in their id or in the name of their conversation; these are not changed.
         cut_rows: Rows whose context was cut.
         cut_turns: Turns that these rows lost.
     """
@@ -83,6 +88,7 @@ class Report:
     scrubbed_rows: Counter[str] = field(default_factory=Counter)
     scrubbed_places: Counter[str] = field(default_factory=Counter)
     values: Counter[str] = field(default_factory=Counter)
+    ids_with_names: int = 0
     cut_rows: int = 0
     cut_turns: int = 0
 
@@ -102,6 +108,7 @@ class Report:
                 for kind in SCRUBS
                 if kind.name not in settings.off
             },
+            "ids_with_names": self.ids_with_names,
             "context_cut": {"rows": self.cut_rows, "turns": self.cut_turns},
             "settings": {
                 "off": sorted(settings.off),
@@ -156,6 +163,8 @@ def account(report: Report, settings: Settings, folder: CorpusDir) -> str:
     lines.append(("context", f"{report.cut_rows:,}", f"cut behind an unfit exchange, {report.cut_turns:,} turns"))
     lines.append(("read", f"{report.rows:,}", f"{report.clean:,} clean, {report.rows - report.clean:,} quarantined"))
     notes = [LIMITS] if settings.names or NAME.name in settings.off else [LIMITS, WITHOUT_NAMES]
+    if report.ids_with_names:
+        notes.insert(0, IDS_WITH_NAMES.format(report.ids_with_names))
     written = ", ".join(path.name for path in (folder.clean, folder.quarantine, folder.clean_report))
     return "\n".join([*_columns(lines), "", *(line for note in notes for line in textwrap.wrap(note, WIDTH)), "",
                       printable(f"{folder.root}: {written}")])  # fmt: skip

@@ -82,6 +82,8 @@ class Cleaning:
             spoken = (*(turn.content for turn in example.context), example.input, example.output)
             found = sum(self._scrubber.survey(text, place) for text in spoken)
             found += sum(self._scrubber.survey(text, place, fields) for text, fields in other_texts(example))
+            names = self._scrubber.names
+            self.report.ids_with_names += bool(names and names.in_id(f"{example.id} {example.conversation}"))
             self._places.append(place)
             self._personal.append(found > 0)
         self._scrubber.number()

@@ -31,7 +31,7 @@ RECORDS = ("scrubbed", "context_cut", "quarantined")
 """Fields that cleaning adds to rows; they are not searched."""
 SPOKEN = ("title", "memory")
 """Other fields of a row that hold what was said: numbers are found there too."""
-_WORD = re.compile(r"\w+")
+_WORD, _WORD_OF_ID = re.compile(r"\w+"), re.compile(r"[^\W_]+")
 Place = tuple[float, int, str]
 """Sort key of a row among all rows, independent of the order of the file."""
 
@@ -52,6 +52,8 @@ class Names:
             for form in (_composed(name), _composed(name.upper())):
                 self._name_of.setdefault(form, name)
         self._by_word: defaultdict[str, list[str]] = defaultdict(list)
+        spaced = {name: f" {_words_of_id(name)} " for name in replacements}
+        self._in_ids = {words.strip() if _without_spaces(name[0]) else words for name, words in spaced.items()}
         self._anywhere: list[str] = []  # found inside words too: scripts without spaces, a leading apostrophe
         for form in sorted(self._name_of, key=lambda form: (-len(form), form)):
             word = _WORD.match(form)
@@ -83,9 +85,18 @@ class Names:
                     yield at, at + len(form)
                 at = text.find(form, at + 1)
 
+    def in_id(self, text: str) -> bool:
+        """Return whether an id holds a name, in letters of either case, as in ``chat-with-ann_lee``."""
+        words = f" {_words_of_id(text)} "
+        return any(name in words for name in self._in_ids)
+
     def name_of(self, found: str) -> str:
         """The name of the list that was found."""
         return self._name_of[_composed(found)]
+
+
+def _words_of_id(text: str) -> str:
+    return " ".join(_WORD_OF_ID.findall(_composed(text).casefold()))
 
 
 def _composed(text: str) -> str:
@@ -167,15 +178,19 @@ class Scrubber:
     Args:
         off: Names of kinds that are turned off.
         names: The user's list, or None.
+
+    Attributes:
+        names: The list, unless it is turned off.
     """
 
     def __init__(self, off: Iterable[str] = (), names: Names | None = None) -> None:
         out = set(off)
         self.kinds = [kind for kind in KINDS if kind.name not in out]
         self._replacements: Mapping[str, str] = {}
-        if names is not None and "name" not in out:
-            self._replacements = {name: new for name, new in names.replacements.items() if new}
-            self.kinds.append(replace(NAME, find=names.find, same=names.name_of))
+        self.names = names if "name" not in out else None
+        if self.names:
+            self._replacements = {name: new for name, new in self.names.replacements.items() if new}
+            self.kinds.append(replace(NAME, find=self.names.find, same=self.names.name_of))
         self.first: dict[tuple[str, str], tuple[Place, int]] = {}
         """First occurrence of each value, by (label, value)."""
         self._taken: Counter[str] = Counter()  # the highest number in use so far, by label

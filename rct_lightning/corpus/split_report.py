@@ -50,7 +50,8 @@ def _ties(found: Split) -> list[Line]:
     largest = max(joined, key=lambda group: len(group.rows), default=None)
     if largest and len(largest.rows) > LARGEST_GROUP * found.rows:
         seen = f"one of these groups holds {len(largest.rows)} of {found.rows} rows; what is held out is of the rest"
-        told.append(Line("warn", "ties", seen, "Rows that repeat each other tie it together; `rct corpus clean` first"))
+        remedy = "Rows that repeat each other tie it together; `rct corpus clean` takes copies out"
+        told.append(Line("warn", "ties", seen, remedy))
     if found.loosened:
         seen = "passages, histories and short user texts that conversations share were not kept on one side"
         told.append(Line("warn", "ties", seen, "With them no such split exists; `rct corpus audit` counts them"))
