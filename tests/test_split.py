@@ -1,5 +1,6 @@
 """``rct corpus split``: whole conversations, ties, exact sizes, the mix, and independence of order and names."""
 
+import json
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from rct_lightning.corpus.leakage import leakage, ties
 from rct_lightning.corpus.near import NEARLY_THE_SAME, WINDOW, Likeness, alike
 from rct_lightning.corpus.overlap import Passage, overlaps, words
 from rct_lightning.corpus.split import group, split
-from rct_lightning.dialogue import Example, Turn, read_jsonl, write_jsonl
+from rct_lightning.dialogue import Example, Turn, content_hash, read_jsonl, write_jsonl
 from rct_lightning.errors import UserError
 from rct_lightning.markers import Lexicon
 
@@ -279,6 +280,24 @@ def test_clean_rows_of_an_earlier_import_are_refused(tmp_path: Path) -> None:
     clean_corpus(folder.imported, folder, Settings(), force=True)
     folder.clean.write_text(folder.clean.read_text().replace("c1-0", "by-hand"))
     assert command(tmp_path, "--eval-size", 3, "--out", tmp_path / "c")[0] == 0, "rows changed by hand are fine"
+
+
+def test_rows_that_were_split_off_others_are_seen_by_the_audit(tmp_path: Path) -> None:
+    folder = CorpusDir(tmp_path)
+
+    def said() -> str:
+        return " ".join(CliRunner().invoke(app, ["corpus", "audit", str(tmp_path), "--no-files"]).output.split())
+
+    write_jsonl(folder.clean, conversations(*[1] * 12))
+    assert command(tmp_path, "--eval-size", 3, "--seed", 4)[0] == 0
+    report = json.loads(folder.split_report.read_text())
+    assert report.pop("sha256") == content_hash(folder.clean)
+    assert report == {"source": "clean.jsonl", "rows": 12, "held_out": 3, "eval_size": 3, "seed": 4}
+    old = "are of other rows than clean.jsonl holds now"
+    assert "Rows by type" in said() and old not in said()
+    write_jsonl(folder.clean, conversations(*[1] * 13))
+    assert old in said() and f"split {tmp_path} --force` splits those" in said()
+    assert command(tmp_path, "--eval-size", 3, "--force")[0] == 0 and old not in said()
 
 
 def test_types_and_markers_are_filled_in_and_what_is_said_stays(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ def audit(
 ) -> None:
     """Whether a corpus is fit to learn from and to measure with. Exit code 1: a line fails."""
     from rct_lightning.corpus.audit import audit as ask
+    from rct_lightning.corpus.audit import old_split
     from rct_lightning.corpus.audit_page import figures, page
     from rct_lightning.corpus.folder import CorpusDir
     from rct_lightning.corpus.labels import labels_of
@@ -46,6 +47,8 @@ def audit(
         DialogueTemplate(),
     )
     found = ask(Sides(train, held, labels_of(rules), lengths))
+    if whole == folder.train and (source := folder.source_of_other_split()):
+        found = found.preceded_by(old_split(source))
     for line in found.lines:
         typer.echo(line.wrapped())
     typer.echo(printable("\n" + render(found.tables)), nl=False)

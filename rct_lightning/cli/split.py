@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +31,7 @@ def split(
     from rct_lightning.corpus.split_report import lines, table
     from rct_lightning.corpus.tables import aligned
     from rct_lightning.corpus.together import put
-    from rct_lightning.dialogue import as_jsonl, read_jsonl
+    from rct_lightning.dialogue import as_jsonl, content_hash, read_jsonl
     from rct_lightning.errors import UserError
     from rct_lightning.sanitize import printable
 
@@ -45,7 +46,9 @@ def split(
     rows = labels.fill(read_jsonl(source))
     held_out = min(82, max(1, len(rows) // 8)) if eval_size is None else eval_size
     found = split_rows(rows, held_out, seed, labels.lexicon)
-    put({folder.train: as_jsonl(found.train), folder.eval: as_jsonl(found.held)})
+    report = {"source": source.name, "sha256": content_hash(source), "rows": found.rows, "held_out": len(found.held)}
+    whole = json.dumps(report | {"eval_size": held_out, "seed": seed}, indent=1) + "\n"
+    put({folder.train: as_jsonl(found.train), folder.eval: as_jsonl(found.held), folder.split_report: whole})
     typer.echo(printable(aligned(table(found, labels.lexicon))) + "\n")
     for line in lines(found):
         typer.echo(line.wrapped())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from rct_lightning.console import Line
 from rct_lightning.corpus import measures as measure
@@ -30,6 +31,16 @@ class Audit:
     def failed(self) -> bool:
         """Whether a line has the status ``fail``."""
         return any(line.status == "fail" for line in self.lines)
+
+    def preceded_by(self, line: Line) -> Audit:
+        """Return the audit with a further line before the others."""
+        return replace(self, lines=[line, *self.lines])
+
+
+def old_split(source: Path) -> Line:
+    """Return the line for rows that were split off what ``source`` held before."""
+    seen = f"train.jsonl and eval.jsonl are of other rows than {source.name} holds now"
+    return Line("warn", "split", seen, f"`rct corpus split {source.parent} --force` splits those")
 
 
 def audit(sides: Sides) -> Audit:

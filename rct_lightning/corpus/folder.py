@@ -55,6 +55,11 @@ class CorpusDir:
         return self.root / "eval.jsonl"
 
     @property
+    def split_report(self) -> Path:
+        """Report of the split: of which rows, and how they were split."""
+        return self.root / "split.json"
+
+    @property
     def audit(self) -> Path:
         """The audit's page as ``.md``; the ``.html`` is beside it."""
         return self.root / "audit.md"
@@ -70,6 +75,7 @@ class CorpusDir:
             self.clean_report,
             self.train,
             self.eval,
+            self.split_report,
             self.audit,
         )
 
@@ -90,15 +96,24 @@ class CorpusDir:
         names, where = " or ".join(path.name for path in candidates), self.root
         raise UserError(f"{where}: the folder holds no {names}. `rct corpus import PATH --out {where}` begins one.")
 
+    def source_of_other_split(self) -> Path | None:
+        """Return the file whose rows were split, if it has other rows since; None if not, or if that is not known."""
+        return next((path for path in (self.clean, self.imported) if self._has_changed(path, self.split_report)), None)
+
     def _check_clean(self) -> None:
         """Clean rows are of those that are imported, as far as their account can tell."""
-        try:
-            account = json.loads(self.clean_report.read_bytes())
-            known = account["source"] == self.imported.name and account["sha256"]
-        except (OSError, ValueError, TypeError, KeyError, RecursionError):
-            return
-        if known and self.imported.is_file() and content_hash(self.imported) != known:
+        if self._has_changed(self.imported, self.clean_report):
             raise UserError(
                 f"{self.clean}: it was made of other rows than {self.imported.name} holds now. `rct corpus clean "
                 f"{self.root} --force` cleans those; to go on with the old ones, move {self.imported.name} away."
             )
+
+    @staticmethod
+    def _has_changed(source: Path, report: Path) -> bool:
+        """Return whether a report was made of this file, and of other content than it has now."""
+        try:
+            account = json.loads(report.read_bytes())
+            known = account["source"] == source.name and account["sha256"]
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            return False
+        return bool(known) and source.is_file() and content_hash(source) != known
