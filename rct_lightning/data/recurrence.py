@@ -6,8 +6,8 @@ with the piece "l", but it does that both contain "lantern". The loss applies to
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,10 +34,40 @@ class Recurrence:
     seed: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """Which conversations used what, by numbers: int32 [N] each, without repetition and in the order of both.
+
+    Attributes:
+        owner: Conversations.
+        item: Words, or first pieces of words.
+    """
+
+    owner: np.ndarray
+    item: np.ndarray
+
+    @classmethod
+    def of(cls, owner: np.ndarray, item: np.ndarray) -> Uses:
+        """Sort pairs and leave out those that are there already."""
+        items = int(item.max(initial=0)) + 1
+        ordered = np.unique(owner.astype(np.int64) * items + item)
+        return cls((ordered // items).astype(np.int32), (ordered % items).astype(np.int32))
+
+    def where(self, chosen: np.ndarray) -> Uses:
+        """Return some of the pairs: bool [N]."""
+        return Uses(self.owner[chosen], self.item[chosen])
+
+    def draw(self, count: int, random: np.random.Generator) -> Iterable[tuple[int, int]]:
+        """Draw so many pairs, with replacement."""
+        at = random.integers(len(self.item), size=count)
+        return zip(self.owner[at].tolist(), self.item[at].tolist(), strict=True)
+
+
 class ContentVocabulary:
     """The content words that each role used in each conversation.
 
-    A content word occurs in few training conversations. A word is the tuple of its token ids.
+    A content word occurs in few training conversations. A word is the tuple of its token ids. Words and conversations
+    are kept as numbers: as objects they would take more memory than the rows.
     """
 
     def __init__(
@@ -45,26 +75,40 @@ class ContentVocabulary:
     ) -> None:
         self.recurrence = recurrence
         self.begins, self.continues, self.capital = _word_pieces(tokenizer)
-        seen: dict[Word, set[str]] = defaultdict(set)
-        by_role: dict[str, set[tuple[str, Word]]] = {"human": set(), "assistant": set()}
+        names = sorted({example.conversation for example in examples})
+        self._number_of = {name: number for number, name in enumerate(names)}
+        used = self._uses(examples, encoded)
+        both = Uses.of(*np.concatenate([[uses.owner, uses.item] for uses in used.values()], axis=1))
+        limit = max(1.0, recurrence.max_document_frequency * len(names))
+        is_common = np.bincount(both.item, minlength=len(self._words)) > limit
+        self._common = {self._words[number] for number in np.flatnonzero(is_common)}
+        first = np.array([word[0] for word in self._words], dtype=np.int64)
+        length = np.array([len(word) for word in self._words], dtype=np.int64)
+        self._pool: dict[str, Uses] = {}
+        self._alike: dict[tuple[str, int, bool], Uses] = {}
+        for role, uses in used.items():
+            content = uses.where(~is_common[uses.item])
+            self._pool[role] = Uses.of(content.owner, first[content.item])
+            for pieces in np.unique(length[content.item]).tolist():
+                for capital in (False, True):
+                    alike = (length[content.item] == pieces) & (self.capital[first[content.item]] == capital)
+                    self._alike[role, pieces, capital] = content.where(alike)
+
+    def _uses(self, examples: Sequence[Example], encoded: Sequence[Encoded]) -> dict[str, Uses]:
+        """Number the words of all rows, in their order; return by role which conversation used which of them."""
+        numbers: dict[Word, int] = {}
+        said = {"human": array("i"), "assistant": array("i")}  # conversation, word, conversation, word ...
         for example, row in zip(examples, encoded, strict=True):
+            owner = self._number_of[example.conversation]
             for span in row.spans:
-                role = _ROLE_OF_SPAN.get(span.kind)
-                if role is not None:
+                if (role := _ROLE_OF_SPAN.get(span.kind)) is not None:
                     for _, word in self.words(row, span):
-                        seen[word].add(example.conversation)
-                        by_role[role].add((example.conversation, word))
-        limit = max(1.0, recurrence.max_document_frequency * len({example.conversation for example in examples}))
-        self._common = {word for word, conversations in seen.items() if len(conversations) > limit}
-        self._pool = {
-            role: sorted({(owner, word[0]) for owner, word in used if self.is_content(word)})
-            for role, used in by_role.items()
-        }
-        self._alike: dict[tuple[str, int, bool], list[tuple[str, Word]]] = defaultdict(list)
-        for role, used in by_role.items():
-            for owner, word in sorted(used):
-                if self.is_content(word):
-                    self._alike[role, len(word), bool(self.capital[word[0]])].append((owner, word))
+                        said[role].extend((owner, numbers.setdefault(word, len(numbers))))
+        self._words = sorted(numbers)
+        rank = np.empty(len(numbers), dtype=np.int64)
+        rank[[numbers[word] for word in self._words]] = np.arange(len(numbers))
+        pairs = {role: np.array(found, dtype=np.int32).reshape(-1, 2) for role, found in said.items()}
+        return {role: Uses.of(found[:, 0], rank[found[:, 1]]) for role, found in pairs.items()}
 
     def words(self, encoded: Encoded, span: Span) -> Iterator[tuple[int, Word]]:
         """Yield the words of a span: the position of their first piece, and their pieces."""
@@ -96,13 +140,12 @@ class ContentVocabulary:
         Returns:
             int64 [num_candidates], or None if too few were found.
         """
-        pool, wanted = self._pool[role], self.recurrence.num_candidates
+        pool, wanted, own = self._pool[role], self.recurrence.num_candidates, self._number_of.get(conversation)
         random = np.random.default_rng(seed)
         chosen: dict[int, None] = {}
-        for _ in range(8 if pool else 0):
-            for at in random.integers(len(pool), size=2 * wanted):
-                owner, token = pool[at]
-                if owner != conversation and token not in excluded:
+        for _ in range(8 if len(pool.item) else 0):
+            for owner, token in pool.draw(2 * wanted, random):
+                if owner != own and token not in excluded:
                     chosen[token] = None
                     if len(chosen) == wanted:
                         return np.fromiter(chosen, dtype=np.int64)
@@ -116,11 +159,10 @@ class ContentVocabulary:
         Returns:
             Its pieces, or None if a few draws find none.
         """
-        alike = self._alike[role, len(word), bool(self.capital[word[0]])]
-        for at in random.integers(len(alike), size=16) if alike else ():
-            owner, found = alike[at]
-            if owner != conversation and taken.isdisjoint(found):
-                return found
+        alike, own = self._alike.get((role, len(word), bool(self.capital[word[0]]))), self._number_of.get(conversation)
+        for owner, number in alike.draw(16, random) if alike is not None and len(alike.item) else ():
+            if owner != own and taken.isdisjoint(self._words[number]):
+                return self._words[number]
         return None
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from array import array
 from contextlib import suppress
 from hashlib import blake2b
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -30,20 +32,22 @@ class RememberedTokens:
 
     def __init__(self, tokenizer: Any, folder: Path | None = None, corpus: str = "") -> None:
         self._tokenizer = tokenizer
-        self._read: dict[str, list[int]] = {}
+        self._read: dict[bytes, array[int]] = {}
+        self._numbers: dict[int, int] = {}
         self._file = folder and folder / f"{_hash(corpus).hex()}-{_fingerprint(tokenizer).hex()}.npz"
         self._known = _load(self._file, tokenizer) if self._file else {}
         self._new = 0
 
     def __call__(self, text: str, *, add_special_tokens: bool) -> dict[str, list[int]]:
-        """Return the text's tokens as ``input_ids``."""
-        if text not in self._read:
-            ids = self._known.get(_hash(text))
+        """Return the text's tokens as ``input_ids``; equal tokens are one object, which saves most of their memory."""
+        key = _hash(text)
+        if key not in self._read:
+            ids = self._known.get(key)
             if ids is None:
-                ids = self._tokenizer(text, add_special_tokens=add_special_tokens)["input_ids"]
+                ids = array("i", self._tokenizer(text, add_special_tokens=add_special_tokens)["input_ids"])
                 self._new += 1
-            self._read[text] = ids
-        return {"input_ids": self._read[text]}
+            self._read[key] = ids
+        return {"input_ids": [self._numbers.setdefault(token, token) for token in self._read[key]]}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._tokenizer, name)
@@ -54,7 +58,7 @@ class RememberedTokens:
             return
         ends = np.cumsum([len(ids) for ids in self._read.values()])
         ids = np.fromiter((token for ids in self._read.values() for token in ids), dtype=np.int32)
-        keys = np.frombuffer(b"".join(map(_hash, self._read)), dtype=np.uint8).reshape(-1, KEY_BYTES)
+        keys = np.frombuffer(b"".join(self._read), dtype=np.uint8).reshape(-1, KEY_BYTES)
         unfinished = self._file.with_name(f"{self._file.name}.{os.getpid()}")
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -67,31 +71,30 @@ class RememberedTokens:
         self._new = 0
 
 
-def _fit(keys: bytes, ends: list[Any], ids: list[Any], vocabulary: int) -> bool:
+def _fit(keys: bytes, ends: np.ndarray, ids: np.ndarray, vocabulary: int) -> bool:
     """Return whether the contents of a cache file are valid: a key for each text, and token ids of this tokenizer."""
-    in_order = all(type(end) is int for end in ends) and [0, *ends] == sorted([0, *ends])
+    if not (ends.ndim == ids.ndim == 1 and ends.dtype.kind in "iu" and ids.dtype.kind in "iu"):
+        return False
+    lengths = np.diff(ends.astype(np.int64), prepend=0)
     return (
-        in_order
-        and len(keys) == KEY_BYTES * len(ends)
-        and (ends[-1] if ends else 0) == len(ids)
-        and all(type(token) is int for token in (*ids[:1], *ids[-1:]))
-        and (not ids or (0 <= min(ids) and max(ids) < vocabulary))
+        len(keys) == KEY_BYTES * len(ends)
+        and bool((lengths >= 0).all())
+        and int(lengths.sum()) == len(ids)
+        and (not len(ids) or (int(ids.min()) >= 0 and int(ids.max()) < vocabulary))
     )
 
 
-def _load(file: Path, tokenizer: Any) -> dict[bytes, list[int]]:
+def _load(file: Path, tokenizer: Any) -> dict[bytes, array[int]]:
     try:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as kept:
-            keys, ends, ids = kept["keys"].tobytes(), kept["ends"].tolist(), kept["ids"].tolist()
+            keys, ends, ids = kept["keys"].tobytes(), kept["ends"], kept["ids"]
         if not _fit(keys, ends, ids, 1 + max(tokenizer.get_vocab().values())):
             return {}
-    except (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, BadZipFile):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, MemoryError, BadZipFile):
         return {}
-    starts = [0, *ends[:-1]]
-    return {
-        keys[KEY_BYTES * at : KEY_BYTES * (at + 1)]: ids[start:end]
-        for at, (start, end) in enumerate(zip(starts, ends, strict=True))
-    }
+    whole = array("i", ids.astype(np.intc).tobytes())
+    places = enumerate(pairwise([0, *ends.tolist()]))
+    return {keys[KEY_BYTES * at : KEY_BYTES * (at + 1)]: whole[start:end] for at, (start, end) in places}
 
 
 def _hash(text: str) -> bytes:
