@@ -20,10 +20,13 @@ from rct_lightning.data import (
     RelationalDataset,
 )
 from rct_lightning.data.batch import Totals
+from rct_lightning.data.recurrence import ContentVocabulary
 from rct_lightning.data.row import Recurrent, Row
 from rct_lightning.data.sampler import LengthBucketedSampler, TokenBudgetSampler
+from rct_lightning.dialogue import read_jsonl
 from rct_lightning.errors import UserError
 from rct_lightning.markers import Lexicon
+from rct_lightning.template import DialogueTemplate
 
 ALL = range(len(ROWS))
 
@@ -177,6 +180,70 @@ def test_rows_without_history_have_no_recurrent_positions(data: Any, at: Any) ->
 def test_common_words_are_not_content(data: Any, tokenizer: Any) -> None:
     assert not data.vocabulary.is_content(whole_word("the", tokenizer)), "it is in most conversations"
     assert data.vocabulary.is_content(whole_word("lantern", tokenizer))
+
+
+class PlainVocabulary(ContentVocabulary):
+    """The straightforward implementation: sorted lists of words and names instead of numbers."""
+
+    def __init__(self, examples: Any, encoded: Any, tokenizer: Any, recurrence: Recurrence) -> None:
+        super().__init__(examples, encoded, tokenizer, recurrence)
+        self.used: dict[str, set[tuple[str, Any]]] = {"human": set(), "assistant": set()}
+        for example, row in zip(examples, encoded, strict=True):
+            for span in row.spans:
+                role = {"input": "human", "reply": "assistant"}.get(span.kind, span.kind)
+                if role in self.used:
+                    self.used[role] |= {(example.conversation, word) for _, word in self.words(row, span)}
+        among = Counter(word for _, word in set.union(*self.used.values()))
+        most = max(1.0, recurrence.max_document_frequency * len({example.conversation for example in examples}))
+        self.common = {word for word, count in among.items() if count > most}
+
+    def is_content(self, word: Any) -> bool:
+        return word not in self.common
+
+    def draw(self, role: str, conversation: str, excluded: set[int], seed: int) -> Any:
+        pool = sorted({(owner, word[0]) for owner, word in self.used[role] if self.is_content(word)})
+        random, chosen = np.random.default_rng(seed), dict[int, None]()
+        for _ in range(8):
+            for at in random.integers(len(pool), size=2 * self.recurrence.num_candidates):
+                if pool[at][0] != conversation and pool[at][1] not in excluded:
+                    chosen[pool[at][1]] = None
+                    if len(chosen) == self.recurrence.num_candidates:
+                        return np.array(list(chosen))
+        return None
+
+    def substitute(self, word: Any, role: str, conversation: str, taken: set[int], random: Any) -> Any:
+        def kind(other: Any) -> tuple[int, bool]:
+            return len(other), bool(self.capital[other[0]])
+
+        alike = sorted(use for use in self.used[role] if self.is_content(use[1]) and kind(use[1]) == kind(word))
+        places = random.integers(len(alike), size=16) if alike else ()
+        fits = (alike[at][1] for at in places if alike[at][0] != conversation and taken.isdisjoint(alike[at][1]))
+        return next(fits, None)
+
+
+def test_numbers_draw_what_words_and_names_do(tokenizer: Any) -> None:
+    examples = read_jsonl(Path(__file__).parents[1] / "data" / "relational" / "train.jsonl")[:200]
+    encoded = [DialogueTemplate().encode(example, tokenizer, 512) for example in examples]
+    substituted = 0
+    for frequency in (0.02, 0.2):
+        ways = [
+            kind(examples, encoded, tokenizer, Recurrence(frequency)) for kind in (ContentVocabulary, PlainVocabulary)
+        ]
+        numbers, plain = ways
+        words = [word for _, word in sorted(plain.used["human"])[::97]] + [(7, 7, 7, 7, 7, 7, 7)]
+        assert {numbers.is_content(word) for word in words} == {True, False}
+        for seed, (word, example) in enumerate(zip(words, examples[:: 200 // len(words)], strict=False)):
+            for role in ("human", "assistant"):
+                for owner in (example.conversation, "another"):
+                    assert numbers.is_content(word) == plain.is_content(word)
+                    drawn = [way.draw(role, owner, {word[0]}, seed).tolist() for way in ways]
+                    assert drawn[0] == drawn[1] and len(set(drawn[0])) == 31
+                    given = word, role, owner, set(word)
+                    new = [way.substitute(*given, np.random.default_rng(seed)) for way in ways]
+                    assert new[0] == new[1]
+                    substituted += new[0] is not None
+    assert substituted > 20
+    assert numbers.substitute(words[-1], "human", "another", set(), np.random.default_rng(0)) is None
 
 
 def test_words_are_found_whole(data: Any, tokenizer: Any) -> None:
