@@ -201,14 +201,19 @@ def _texts(node: Any, place: str = "") -> Iterator[tuple[str, str]]:
     """Yield every string of a configuration, keys included, each after its place."""
     if isinstance(node, dict):
         for key, value in node.items():
-            name = key if isinstance(key, str) else shown(key)
-            yield place, name
+            name = _named(key)
+            yield place, key if isinstance(key, str) else name
             yield from _texts(value, f"{place}.{name}" if place else name)
     elif isinstance(node, list):
         for each in node:
             yield from _texts(each, place)
     elif isinstance(node, str):
         yield place, node
+
+
+def _named(key: Any) -> str:
+    """Return a key as it is written in a message; one that would break its line in quotes."""
+    return key if isinstance(key, str) and key.isprintable() else shown(key)
 
 
 def save_run_config(config: Config, path: Path) -> None:
@@ -238,7 +243,7 @@ def _check_keys(node: Any, place: str = "") -> None:
                     f"{place}{shown(key)}: keys are words, and this one is read as {type(key).__name__}. Correct the "
                     f"line of the file in conf/ that it comes from."
                 )
-            _check_keys(value, f"{place}{key}.")
+            _check_keys(value, f"{place}{_named(key)}.")
     elif isinstance(node, list):
         for index, each in enumerate(node):
             _check_keys(each, f"{place}{index}.")
@@ -260,7 +265,7 @@ def validated(plain: Any, schema: type[T], above: tuple[str, ...] = ()) -> T:
 def _problem(item: Mapping[str, Any], schema: type[BaseModel], above: tuple[str, ...]) -> str:
     """Describe one validation error of pydantic; ``above`` is the path of the section."""
     place, found, kind = item["loc"], item["input"], item["type"]
-    key = ".".join(str(part) for part in (*above, *place))
+    key = ".".join(_named(part) for part in (*above, *place))
     message = str(item["msg"]).removeprefix("Value error, ")
     if kind == "extra_forbidden" and key in ("experiment", "debug"):
         return (
