@@ -18,6 +18,7 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # required by deter
 import pytest
 import torch
 from forked import Forker
+from hypothesis import settings
 from hypothesis.configuration import set_hypothesis_home_dir
 from short_runs import Corpus, make_base, make_corpus
 from transformers.utils.logging import disable_progress_bar
@@ -41,6 +42,9 @@ LONGEST = (
 
 def pytest_configure(config: pytest.Config) -> None:
     set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "rct_lightning_hypothesis")  # not in the checkout
+    settings.register_profile("the same in every run", derandomize=True)
+    if config.option.markexpr.startswith("not long"):  # the long part looks for new examples, the short one repeats
+        settings.load_profile("the same in every run")
     config.addinivalue_line("filterwarnings", r"error:::rct_lightning(\.|$)")
 
 
