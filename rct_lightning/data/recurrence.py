@@ -77,7 +77,7 @@ class ContentVocabulary:
         self.begins, self.continues, self.capital = _word_pieces(tokenizer)
         names = sorted({example.conversation for example in examples})
         self._number_of = {name: number for number, name in enumerate(names)}
-        used = self._uses(examples, encoded)
+        self._words, used = self._uses(examples, encoded)
         both = Uses.of(*np.concatenate([[uses.owner, uses.item] for uses in used.values()], axis=1))
         limit = max(1.0, recurrence.max_document_frequency * len(names))
         is_common = np.bincount(both.item, minlength=len(self._words)) > limit
@@ -94,8 +94,8 @@ class ContentVocabulary:
                     alike = (length[content.item] == pieces) & (self.capital[first[content.item]] == capital)
                     self._alike[role, pieces, capital] = content.where(alike)
 
-    def _uses(self, examples: Sequence[Example], encoded: Sequence[Encoded]) -> dict[str, Uses]:
-        """Number the words of all rows, in their order; return by role which conversation used which of them."""
+    def _uses(self, examples: Sequence[Example], encoded: Sequence[Encoded]) -> tuple[list[Word], dict[str, Uses]]:
+        """Return the words of all rows in order, and by role which conversation used which of them."""
         numbers: dict[Word, int] = {}
         said = {"human": array("i"), "assistant": array("i")}  # conversation, word, conversation, word ...
         for example, row in zip(examples, encoded, strict=True):
@@ -104,11 +104,11 @@ class ContentVocabulary:
                 if (role := _ROLE_OF_SPAN.get(span.kind)) is not None:
                     for _, word in self.words(row, span):
                         said[role].extend((owner, numbers.setdefault(word, len(numbers))))
-        self._words = sorted(numbers)
-        rank = np.empty(len(numbers), dtype=np.int64)
-        rank[[numbers[word] for word in self._words]] = np.arange(len(numbers))
+        words = sorted(numbers)
+        rank = np.empty(len(words), dtype=np.int64)
+        rank[[numbers[word] for word in words]] = np.arange(len(words))
         pairs = {role: np.array(found, dtype=np.int32).reshape(-1, 2) for role, found in said.items()}
-        return {role: Uses.of(found[:, 0], rank[found[:, 1]]) for role, found in pairs.items()}
+        return words, {role: Uses.of(found[:, 0], rank[found[:, 1]]) for role, found in pairs.items()}
 
     def words(self, encoded: Encoded, span: Span) -> Iterator[tuple[int, Word]]:
         """Yield the words of a span: the position of their first piece, and their pieces."""
