@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def evaluate_in_parts(evaluate: Evaluate, model: nn.Module, batch: Batch, parts: int) -> Outcome:
+def evaluate_in_parts(
+    evaluate: Evaluate, model: nn.Module, batch: Batch, parts: int, loss_scale: float = 1.0
+) -> Outcome:
     """Evaluate a batch in parts, computing each part's gradient before the next part is evaluated.
 
     The terms of a step are sums divided by counts of the whole step, so the parts add up to it. Only one part's
@@ -33,20 +36,35 @@ def evaluate_in_parts(evaluate: Evaluate, model: nn.Module, batch: Batch, parts:
         model: The model whose trainable parameters are learnt.
         batch: A batch of at least ``parts`` rows.
         parts: Number of parts.
+        loss_scale: Factor of each part's loss in its backward pass, without which float16 loses small gradients. It is
+            taken out of the sum again.
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     gradients = [torch.zeros_like(parameter) for parameter in parameters]
     outcomes = []
     for part in batch.parts(parts):
         outcome = evaluate(part)
-        found = torch.autograd.grad(outcome.total, parameters, allow_unused=True)
+        found = torch.autograd.grad(outcome.total * loss_scale, parameters, allow_unused=True)
         for total, gradient in zip(gradients, found, strict=True):
             if gradient is not None:
-                total += gradient
+                total += gradient / loss_scale
         outcomes.append(_without_gradient(outcome))
     whole = _sum(outcomes)
-    carrier = torch.stack([(p * g).sum() for p, g in zip(parameters, gradients, strict=True)]).sum()
-    return Outcome(whole.total + carrier - carrier.detach(), whole.terms, whole.figures, whole.row_nll)
+    total = _WithGradients.apply(whole.total, gradients, *parameters)
+    return Outcome(total, whole.terms, whole.figures, whole.row_nll)
+
+
+class _WithGradients(torch.autograd.Function):
+    """A value with given gradients, which need not be finite."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, gradients: list[Tensor], *parameters: Tensor) -> Tensor:
+        ctx.gradients = gradients
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        return None, None, *(gradient * each for each in ctx.gradients)
 
 
 def _without_gradient(outcome: Outcome) -> Outcome:

@@ -1,8 +1,8 @@
 """A micro-batch that does not fit in memory is learnt from in parts, with the gradient of the whole."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -11,17 +11,19 @@ from short_runs import ACCUMULATION, Corpus, configured
 from rct_lightning import checkpoint, experiment
 from rct_lightning.errors import UserError
 from rct_lightning.losses import RelationalLoss
+from rct_lightning.losses.relational import Outcome
 from rct_lightning.module.gradients import add_gradients_of_terms
 from rct_lightning.runs import RunDir
+from rct_lightning.splitting import evaluate_in_parts
 
 
 @pytest.mark.parametrize(
     ("where", "accumulate"),
     [
         ("forward", 4),
-        ("backward", 1),
+        ("backward", 4),
         pytest.param("forward", 1, marks=pytest.mark.long),
-        pytest.param("backward", 4, marks=pytest.mark.long),
+        pytest.param("backward", 1, marks=pytest.mark.long),
     ],
 )
 def test_a_micro_batch_that_does_not_fit_is_cut_and_nothing_else_changes(
@@ -117,6 +119,45 @@ def test_another_error_is_not_taken_for_it(corpus: Corpus, tmp_path: Path, monke
     monkeypatch.setattr(RelationalLoss, "__call__", wrong)
     with pytest.raises(RuntimeError, match="mat1"):
         experiment.train(configured(corpus, tmp_path / "run", *ACCUMULATION[1]))
+
+
+def test_parts_scale_their_losses_and_keep_a_value_beside_gradients_that_are_not_finite() -> None:
+    """A gradient of 2e-8 is zero in float16, and one of infinity makes the scaler skip the step."""
+    model = torch.nn.Linear(1, 1, bias=False)
+    values = torch.tensor([2e-8, 0.0])
+
+    def evaluate(batch: Any) -> Outcome:
+        total = (_Half.apply(model.weight.squeeze()) * batch.values).sum()
+        return Outcome(total, {"lm": total}, {}, total.detach()[None])
+
+    def gradient(scale: float) -> float:
+        outcome = evaluate_in_parts(evaluate, model, cast(Any, _Rows(values)), 2, scale)
+        (found,) = torch.autograd.grad(outcome.total, [model.weight])
+        assert torch.equal(outcome.total, (model.weight.detach().squeeze() * values).sum())
+        return float(found)
+
+    assert [gradient(scale) for scale in (1.0, 1024.0)] == [0.0, pytest.approx(2e-8, rel=0.01)]
+    assert gradient(2.0**50) == float("inf")
+
+
+@dataclass(frozen=True)
+class _Rows:
+    values: torch.Tensor
+
+    def parts(self, count: int) -> "list[_Rows]":
+        return [_Rows(each) for each in self.values.chunk(count)]
+
+
+class _Half(torch.autograd.Function):
+    """A value whose gradient is rounded to float16."""
+
+    @staticmethod
+    def forward(ctx: Any, value: torch.Tensor) -> torch.Tensor:
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        return gradient.half().float()
 
 
 class _Scarce(torch.autograd.Function):

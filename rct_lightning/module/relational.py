@@ -153,7 +153,8 @@ class RelationalModule(L.LightningModule):
         for parameter, gradient in zip(self.learning, before, strict=True):
             parameter.grad = gradient
         self._halve()
-        self.backward(self._evaluate(self._batch).total * self._parts_of_step)
+        total = self._evaluate(self._batch).total * self._parts_of_step
+        self.backward(total / self._accumulate * self._loss_scale)  # what Lightning made of the first loss
 
     def _evaluate(self, batch: Batch) -> Outcome:
         """Compute the loss of a micro-batch; on out-of-memory, double the number of parts and retry."""
@@ -162,7 +163,7 @@ class RelationalModule(L.LightningModule):
                 if self.parts == 1:
                     return self.objective(self.model, batch, self.global_step)
                 evaluate = partial(self.objective, self.model, step=self.global_step)
-                return evaluate_in_parts(evaluate, self.model, batch, min(self.parts, len(batch)))
+                return evaluate_in_parts(evaluate, self.model, batch, min(self.parts, len(batch)), self._loss_scale)
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
@@ -299,6 +300,12 @@ class RelationalModule(L.LightningModule):
     def _parts_of_step(self) -> int:
         """Micro-batches over which gradients are averaged."""
         return self._accumulate * int(self.trainer.world_size)
+
+    @property
+    def _loss_scale(self) -> float:
+        """Factor by which float16 training scales losses before their backward pass."""
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        return 1.0 if scaler is None else float(scaler.get_scale())
 
     def _first_of_step(self, batch_idx: int) -> bool:
         return batch_idx % self._accumulate == 0
