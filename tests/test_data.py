@@ -213,7 +213,7 @@ class PlainVocabulary(ContentVocabulary):
 
     def substitute(self, word: Any, role: str, conversation: str, taken: set[int], random: Any) -> Any:
         def kind(other: Any) -> tuple[int, bool]:
-            return len(other), bool(self.capital[other[0]])
+            return len(other), bool(self.pieces.capital[other[0]])
 
         alike = sorted(use for use in self.used[role] if self.is_content(use[1]) and kind(use[1]) == kind(word))
         places = random.integers(len(alike), size=16) if alike else ()
@@ -252,6 +252,27 @@ def test_words_are_found_whole(data: Any, tokenizer: Any) -> None:
     span = next(span for span in row.spans if span.kind == "input")
     spoken = [tokenizer.decode(list(word)).strip() for _, word in data.vocabulary.words(row, span)]
     assert spoken == [part for part in re.findall(r"\w+", example.input) if f" {part}" in f" {example.input}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("- the copper lantern\n- some oil\tand\r\nOn the sill", "the copper lantern some oil the sill"),
+        ("a lantern\u2014and oil\u2026 yes", "lantern oil yes"),
+        ("the \u201clantern\u201d is my lantern\u2019s glow", "is my lantern glow"),
+        ("one caf\u00e9 and Zo\u00eb, na\u00efve", "caf\u00e9 and Zo\u00eb na\u00efve"),
+        ("the d\u043b\u0430\u043c\u043f\u0430 is d\u706f", "d\u043b\u0430\u043c\u043f\u0430 is d\u706f"),
+        ("a lantern\U0001f56f\ufe0f caf\u00e9\U0001f56f now", "lantern caf\u00e9 now"),
+        ("a 12 \ufffd b2 and 1\u00bd", "12 b2 and 1\u00bd"),
+    ],
+    ids=["line breaks", "dashes and dots", "quotes", "accents", "other scripts", "emoji", "numbers"],
+)
+def test_words_end_where_letters_and_digits_do(data: Any, tokenizer: Any, text: str, words: str) -> None:
+    """This tokenizer spells a line break with a letter, and what is not ASCII with several tokens."""
+    ids = tokenizer(text)["input_ids"]
+    found = list(data.vocabulary.pieces.words(ids, 0, len(ids)))
+    assert [tokenizer.decode(list(word)) for _, word in found] == [f" {word}" for word in words.split()]
+    assert all(tuple(ids[position : position + len(word)]) == word for position, word in found)
 
 
 def test_words_that_share_only_their_first_piece_are_not_recurrent(make_data: Any, tokenizer: Any) -> None:
@@ -390,7 +411,7 @@ def test_a_new_word_is_alike_and_comes_from_another_conversation(renaming: Any, 
         for before, after in pairs(natural, rows.row(index, epoch=0)):
             assert said[after.word] - {natural.conversation}
             assert set(after.word).isdisjoint(natural.encoded.ids)
-            assert vocabulary.capital[before.word[0]] == vocabulary.capital[after.word[0]]
+            assert vocabulary.pieces.capital[before.word[0]] == vocabulary.pieces.capital[after.word[0]]
             assert after.candidates[:2].tolist() == [after.word[0], before.word[0]], "the old word is a wrong answer"
             assert len(set(after.candidates.tolist())) == len(before.candidates)
 
@@ -407,6 +428,30 @@ def test_renamed_words_carry_no_label(renaming: Any, at: Any) -> None:
     )
     assert batch.renamed.tolist() == [True] and batch.own.pairs == 0
     assert (batch.candidates[:, 0] == batch.input_ids[0, batch.recurrent_position]).all()
+
+
+def test_renaming_keeps_lines_and_characters_whole(make_data: Any, tokenizer: Any) -> None:
+    listed = "\n- the copper lantern\n- some caf\u00e9\u2026\n- oil\u2014for me\n"
+    row = {
+        "context": [("human", f"My list:{listed}"), ("assistant", "Noted.")],
+        "input": "What?",
+        "output": f"It:{listed}",
+    }
+    others = {
+        f"other{n}": {
+            "input": f"I bought a {word}\nand its twin{n}\u2026 also \u00fc{word}\u2014it was cheap",
+            "output": f"A {word}\nIt is yours, \u00e9{word}\u2026",
+        }
+        for n, word in enumerate(("kettle", "marble", "pigeon", "saddle", "bottle", "ribbon", "walnut", "hammer"))
+    }
+    module = make_data({"listed": row} | others, counterfactual=Counterfactual(rename_share=1.0))
+    natural, texts = tokenizer.decode(list(module.train_set.rows[0].encoded.ids)), set()
+    for epoch in range(12):
+        row_read = module.train_set.row(0, epoch)
+        texts.add(text := tokenizer.decode(list(row_read.encoded.ids)))
+        assert row_read.renamed and text != natural and "\ufffd" not in text
+        assert re.sub(r"\w+", "", text) == re.sub(r"\w+", "", natural), "all but letters and digits is as it was"
+    assert len(texts) > 3
 
 
 def test_what_is_renamed_depends_on_seed_epoch_and_row_alone(make_data: Any, at: Any) -> None:

@@ -12,8 +12,9 @@ from typing import Literal
 
 import numpy as np
 
-from rct_lightning.data.recurrence import ContentVocabulary, Word
+from rct_lightning.data.recurrence import ContentVocabulary
 from rct_lightning.data.row import Row, find_recurrent
+from rct_lightning.data.words import Word
 
 Placebo = Literal["shuffled_markers", "wrong_history"]
 DONORS = 50

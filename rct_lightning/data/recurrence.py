@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from rct_lightning.data.words import Word, WordPieces
 from rct_lightning.dialogue import Example
 from rct_lightning.template import Encoded, Span
-
-Word = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class ContentVocabulary:
         self, examples: Sequence[Example], encoded: Sequence[Encoded], tokenizer: Any, recurrence: Recurrence
     ) -> None:
         self.recurrence = recurrence
-        self.begins, self.continues, self.capital = _word_pieces(tokenizer)
+        self.pieces = WordPieces(tokenizer)
         names = sorted({example.conversation for example in examples})
         self._number_of = {name: number for number, name in enumerate(names)}
         self._words, used = self._uses(examples, encoded)
@@ -91,7 +90,7 @@ class ContentVocabulary:
             self._pool[role] = Uses.of(content.owner, first[content.item])
             for pieces in np.unique(length[content.item]).tolist():
                 for capital in (False, True):
-                    alike = (length[content.item] == pieces) & (self.capital[first[content.item]] == capital)
+                    alike = (length[content.item] == pieces) & (self.pieces.capital[first[content.item]] == capital)
                     self._alike[role, pieces, capital] = content.where(alike)
 
     def _uses(self, examples: Sequence[Example], encoded: Sequence[Encoded]) -> tuple[list[Word], dict[str, Uses]]:
@@ -112,14 +111,7 @@ class ContentVocabulary:
 
     def words(self, encoded: Encoded, span: Span) -> Iterator[tuple[int, Word]]:
         """Yield the words of a span: the position of their first piece, and their pieces."""
-        position = span.start
-        while position < span.stop:
-            stop = position + 1
-            if self.begins[encoded.ids[position]]:
-                while stop < span.stop and self.continues[encoded.ids[stop]]:
-                    stop += 1
-                yield position, tuple(encoded.ids[position:stop])
-            position = stop
+        return self.pieces.words(encoded.ids, span.start, span.stop)
 
     def is_content(self, word: Word) -> bool:
         """Return whether a word is content; unseen words are."""
@@ -159,7 +151,10 @@ class ContentVocabulary:
         Returns:
             Its pieces, or None if a few draws find none.
         """
-        alike, own = self._alike.get((role, len(word), bool(self.capital[word[0]]))), self._number_of.get(conversation)
+        alike, own = (
+            self._alike.get((role, len(word), bool(self.pieces.capital[word[0]]))),
+            self._number_of.get(conversation),
+        )
         for owner, number in alike.draw(16, random) if alike is not None and len(alike.item) else ():
             if owner != own and taken.isdisjoint(self._words[number]):
                 return self._words[number]
@@ -167,11 +162,3 @@ class ContentVocabulary:
 
 
 _ROLE_OF_SPAN = {"human": "human", "input": "human", "assistant": "assistant", "reply": "assistant"}
-
-
-def _word_pieces(tokenizer: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return for each token id whether it begins a word, continues one, or begins with a capital: bool [V] each."""
-    tokens = [token or "" for token in tokenizer.convert_ids_to_tokens(range(len(tokenizer)))]
-    begins = [token[:1] in ("\u0120", "\u2581") and token[1:2].isalnum() for token in tokens]
-    continues = [token[:1].isalnum() and token[:1] != "\u0120" for token in tokens]
-    return np.array(begins), np.array(continues), np.array([token[1:2].isupper() for token in tokens])

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rct_lightning.data.batch import COHERENCE, CONTINUITY, Totals
-from rct_lightning.data.recurrence import ContentVocabulary, Word
+from rct_lightning.data.recurrence import ContentVocabulary
+from rct_lightning.data.words import Word
 from rct_lightning.dialogue import Example
 from rct_lightning.markers import Lexicon
 from rct_lightning.template import Encoded
