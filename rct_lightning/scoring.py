@@ -211,7 +211,7 @@ def score_pairs(model: nn.Module, input_ids: Tensor, asked_at: Tensor, twins: Tw
     along = torch.arange(max(length, own), device=input_ids.device)
     positions = (
         along[:length].expand(rows, -1),
-        twins.start[:, None] + along[:own],
+        twins.start[:, None] + torch.minimum(along[:own], twins.length[:, None] - 1),  # padding needs no positions
         asked_at[:, None] + branches.offset,
         (twins.start + twins.length)[:, None] + branches.offset,
     )

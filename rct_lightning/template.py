@@ -45,11 +45,22 @@ _CHAT_TEMPLATE = Template(
 class Tokenizer(Protocol):
     """What the template needs of a tokenizer (a Hugging Face fast tokenizer has it)."""
 
+    bos_token_id: Any
     eos_token_id: Any
 
     def __call__(self, text: str, *, add_special_tokens: bool) -> Any:
         """Return token ids under the key ``input_ids``."""
         ...
+
+
+def beginning(tokenizer: Tokenizer) -> list[int]:
+    """Return the BOS token with which a tokenizer begins every text; empty if it adds none.
+
+    This is found by a text: ``add_bos_token`` of a loaded tokenizer does not tell, since transformers 5 leaves what is
+    added to the post-processor of tokenizer.json and ignores the key.
+    """
+    bos = tokenizer.bos_token_id
+    return [bos] if bos is not None and tokenizer("a", add_special_tokens=True)["input_ids"][:1] == [bos] else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +177,7 @@ class DialogueTemplate:
 
         newline = ids("\n")
         human, assistant = ids(f"{self.human}:"), ids(f"{self.assistant}:")
-        bos = [tokenizer.bos_token_id] if getattr(tokenizer, "add_bos_token", False) else []  # type: ignore[attr-defined]
+        bos = beginning(tokenizer)
         reply_ids = [] if reply is None else [*ids(reply), tokenizer.eos_token_id]
         input_ids = ids(" " + text.strip())
 

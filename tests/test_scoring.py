@@ -115,6 +115,25 @@ def test_a_pass_over_pairs_equals_separate_passes(
         torch.testing.assert_close(found.hidden[row, :length], plain[row, :length], atol=1e-5, rtol=0)
 
 
+def test_pairs_need_no_more_positions_than_rows_and_twins(tokenizer: Any) -> None:
+    """A late twin is padded to the length of an early one; with learnt positions there may be none for the padding."""
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(
+        GPT2Config(vocab_size=len(tokenizer), n_positions=48, n_embd=16, n_layer=2, n_head=2)
+    ).eval()
+    rows, starts, own = torch.randint(100, 900, (2, 40)), torch.tensor([35, 3]), torch.tensor([5, 37])
+    twins = Twins(torch.randint(100, 900, (2, 37)), starts, own)
+    asked, branches = torch.tensor([38, 38]), Branches.of([[5, 6, 7], [8, 9]])
+    with torch.no_grad():
+        together = score_pairs(model, rows, asked, twins, branches)
+    for at in range(2):
+        one = Twins(twins.ids[at : at + 1, : own[at]], starts[at : at + 1], own[at : at + 1])
+        with torch.no_grad():
+            alone = score_pairs(model, rows[at : at + 1], asked[:1], one, branches)
+        torch.testing.assert_close(together.rows[at], alone.rows[0], atol=1e-5, rtol=0)
+        torch.testing.assert_close(together.twins[at], alone.twins[0], atol=1e-5, rtol=0)
+
+
 def test_the_gradient_of_a_pass_over_pairs_is_that_of_separate_passes(
     model: Any, prompts: Any, phrases: Any, twins: Twins, tokenizer: Any, gradient: Any
 ) -> None:

@@ -1,12 +1,18 @@
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jinja2.exceptions import TemplateError
+from tokenizers import Tokenizer as Backend
+from tokenizers.processors import TemplateProcessing
 
+from rct_lightning.backbone import load_tokenizer
+from rct_lightning.corpus.tokens import FolderTokenizer
+from rct_lightning.corpus.truncation import Lengths
 from rct_lightning.dialogue import Example, Turn, read_jsonl
-from rct_lightning.template import DialogueTemplate, Encoded, forged_turns
+from rct_lightning.template import DialogueTemplate, Encoded, beginning, forged_turns
 
 ROOT = Path(__file__).parents[1]
 
@@ -187,3 +193,29 @@ def test_the_chat_template_has_no_system_role(tokenizer: Any) -> None:
     chatty.chat_template = DialogueTemplate().chat_template()
     with pytest.raises(TemplateError, match="user and assistant, not system"):
         chatty.apply_chat_template([{"role": "system", "content": "Be kind."}], tokenize=False)
+
+
+@pytest.fixture(scope="module")
+def with_bos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of a tokenizer that begins texts with a token of its own, as those of Llama 3 and Gemma say it."""
+    folder = tmp_path_factory.mktemp("with_bos")
+    backend = Backend.from_file(str(ROOT / "data" / "nano" / "tokenizer.json"))
+    backend.add_special_tokens(["<|begin|>"])
+    begins = [("<|begin|>", backend.token_to_id("<|begin|>"))]
+    backend.post_processor = TemplateProcessing(single="<|begin|> $A", special_tokens=begins)
+    backend.save(str(folder / "tokenizer.json"))
+    names = {"bos_token": "<|begin|>", "eos_token": "<|endoftext|>", "pad_token": "<|padding|>"}
+    kind = {"tokenizer_class": "PreTrainedTokenizerFast"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(names | kind), encoding="utf-8")
+    return folder
+
+
+def test_a_dialogue_begins_with_bos_where_texts_do(with_bos: Path, tokenizer: Any) -> None:
+    own, template = load_tokenizer(str(with_bos)), DialogueTemplate()
+    assert own("a")["input_ids"][0] == own.bos_token_id and beginning(tokenizer) == []
+    whole, without = template.encode(EXAMPLE, own, 512), template.encode(EXAMPLE, tokenizer, 512)
+    assert whole.ids == [own.bos_token_id, *without.ids] and whole.prompt_length == without.prompt_length + 1
+    prompt = template.encode_prompt(EXAMPLE.input, own, 512, EXAMPLE.context)
+    assert prompt.ids == whole.ids[: whole.prompt_length]
+    assert template.encode(EXAMPLE, FolderTokenizer(with_bos), 512) == whole
+    assert Lengths.of([EXAMPLE], FolderTokenizer(with_bos), 512, template).whole == [len(whole.ids)]

@@ -6,6 +6,7 @@ from typing import Any
 
 from rct_lightning.backbone.source import check_obtainable, not_loadable
 from rct_lightning.errors import UserError
+from rct_lightning.template import beginning
 
 PADDING = ("<|padding|>", "<pad>", "<|pad|>", "<unk>", "\u00ff", "<0xFF>")
 """Tokens that can serve as padding. The last two stand for the byte FF, which no text in UTF-8 holds."""
@@ -51,9 +52,7 @@ def check_embedded(name_or_path: str, tokenizer: Any, rows: int) -> None:
         UserError: It has fewer rows than that.
     """
     special = {at for at, token in tokenizer.added_tokens_decoder.items() if token.special}
-    placed = {tokenizer.eos_token_id, tokenizer.pad_token_id}
-    if getattr(tokenizer, "add_bos_token", False):
-        placed.add(tokenizer.bos_token_id)
+    placed = {*beginning(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id}
     highest = max(set(tokenizer.get_vocab().values()) - special | placed)
     if highest >= rows:
         raise UserError(

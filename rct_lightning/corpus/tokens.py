@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rct_lightning.errors import UserError
+from rct_lightning.template import beginning
 
 BATCH = 2048
 BUNDLED = Path("data") / "nano"
@@ -57,7 +58,6 @@ class FolderTokenizer:
                 f"{folder}/tokenizer_config.json: names no eos_token of tokenizer.json; replies need an end."
             )
         self.bos_token_id = self._id_of(config.get("bos_token"))
-        self.add_bos_token = bool(config.get("add_bos_token", False)) and self.bos_token_id is not None
 
     def __call__(self, text: str, *, add_special_tokens: bool) -> dict[str, list[int]]:
         """Return token ids under the key ``input_ids``."""
@@ -92,11 +92,12 @@ class LengthsOnly:
 
     def __init__(self, tokenizer: FolderTokenizer, known: dict[str, int]) -> None:
         self._tokenizer, self._known = tokenizer, known
-        self.eos_token_id, self.bos_token_id = 0, 0
-        self.add_bos_token = tokenizer.add_bos_token
+        self.eos_token_id, self.bos_token_id = 0, 0 if beginning(tokenizer) else None
 
     def __call__(self, text: str, *, add_special_tokens: bool) -> dict[str, list[int]]:
         """Return as many zeros as the text has tokens, under the key ``input_ids``."""
+        if add_special_tokens:
+            return {"input_ids": [0] * len(self._tokenizer(text, add_special_tokens=True)["input_ids"])}
         if text not in self._known:
-            self._known[text] = len(self._tokenizer(text, add_special_tokens=add_special_tokens)["input_ids"])
+            self._known[text] = len(self._tokenizer(text, add_special_tokens=False)["input_ids"])
         return {"input_ids": [0] * self._known[text]}

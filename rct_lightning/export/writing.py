@@ -19,6 +19,7 @@ from rct_lightning.export.provenance import Provenance
 from rct_lightning.export.request import Request, check_place
 from rct_lightning.reading import read_object
 from rct_lightning.replacing import replacing
+from rct_lightning.template import beginning
 from rct_lightning.trained import TrainedModel, load_trained, trained_on
 from rct_lightning.untrusted import ADAPTER_CONFIG, ADAPTER_FILE, TEMPLATE_FILE
 
@@ -106,7 +107,7 @@ def _write_merged(request: Request, trained: TrainedModel, reference: checking.R
 def _write_beside(trained: TrainedModel, source: Provenance, part: Path) -> None:
     """Write the tokenizer with its chat template, the role names, and the card."""
     tokenizer = trained.tokenizer
-    begins = bool(getattr(tokenizer, "add_bos_token", False))
+    begins = bool(beginning(tokenizer))
     tokenizer.chat_template = trained.template.chat_template(begins=begins)
     if begins:  # otherwise the BOS in the chat template would be tokenised as plain characters
         tokenizer.split_special_tokens = False
