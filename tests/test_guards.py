@@ -90,6 +90,28 @@ def test_guards_leave_the_run_as_it_was(make_run: Any, seed: int) -> None:
     assert all(p.grad is None for p in run.model.parameters())
 
 
+def test_a_guard_that_does_not_fit_into_memory_is_left_out_and_says_so(
+    make_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scarce(*_: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    run = make_run()
+    monkeypatch.setattr(loss, "_slopes", scarce)
+    seen = found(run)
+    assert list(seen) == list(NAMES)
+    assert {name for name, finding in seen.items() if finding.status != "ok"} == {"gradients", "signs"}
+    assert all(seen[name].status == "warn" and "memory" in seen[name].seen for name in ("gradients", "signs"))
+    monkeypatch.setattr(loss, "_slopes", lambda *_: torch.zeros(2) @ torch.zeros(3))
+    with pytest.raises(RuntimeError, match="size"):
+        guards.inspect(run)
+
+
+def test_guards_are_called_as_their_findings_are() -> None:
+    called = [guard.__name__ for guard in (*guards.CORPUS_GUARDS, *guards.LOSS_GUARDS)]
+    assert called == [f"check_{name.replace(' ', '_')}" for name in NAMES]
+
+
 def test_without_relational_terms_there_is_nothing_to_ask_of_them(
     make_run: Any, make_objective: Any, data: Any
 ) -> None:
@@ -361,7 +383,7 @@ def test_a_fault_in_what_keeps_memories_from_being_made_up_is_named(
 ) -> None:
     wrong, guard, words = MEMORY_FAULTS[fault]
     monkeypatch.setattr(relational, "false_memory_loss", wrong)
-    asked = {"signs": loss.check_signs, "text": loss.check_text_reaches, "gradients": loss.check_gradients}[guard]
+    asked = {"signs": loss.check_signs, "text": loss.check_text, "gradients": loss.check_gradients}[guard]
     seen = stops_where_adapters_have_moved(make_run(), asked)[guard]
     assert "continuity (nothing made up)" in seen and words in seen
     assert "recall" not in seen and "presence" not in seen and "coherence" not in seen

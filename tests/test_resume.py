@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from forked import Forker
 from hydra import compose, initialize_config_dir
 from short_runs import ACCUMULATION, ROOT, Corpus, arguments, configured, cut
@@ -20,7 +21,7 @@ from short_runs import ACCUMULATION, ROOT, Corpus, arguments, configured, cut
 from rct_lightning import checkpoint, experiment, identity
 from rct_lightning.backbone import nf4_problem
 from rct_lightning.callbacks import Checkpointing, Events
-from rct_lightning.callbacks.checkpointing import SIGNALS
+from rct_lightning.callbacks.checkpointing import SIGNALS, random_state, set_random_state
 from rct_lightning.config import validate
 from rct_lightning.errors import Interrupted, UserError
 from rct_lightning.losses import RelationalLoss
@@ -145,6 +146,16 @@ def test_another_random_state_would_be_noticed(whole: Any, tmp_path: Path, monke
     monkeypatch.setattr("rct_lightning.callbacks.checkpointing.set_random_state", lambda state: None)
     resume(again)
     assert left_by(again)["adapter_model.safetensors"] != left_by(straight)["adapter_model.safetensors"]
+
+
+def test_a_machine_with_fewer_devices_takes_the_states_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[int, int] = {}
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: [])
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, device: given.update({device: int(state)}))
+    set_random_state(random_state() | {"cuda": [torch.tensor(7), torch.tensor(8)]})
+    assert given == {0: 7}
 
 
 def test_of_a_damaged_checkpoint_the_one_before_is_used(

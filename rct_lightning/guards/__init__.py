@@ -13,7 +13,8 @@ import torch
 
 from rct_lightning.generation import undisturbed
 from rct_lightning.guards import corpus, loss
-from rct_lightning.guards.finding import Finding, Run
+from rct_lightning.guards.finding import Finding, Run, warn
+from rct_lightning.splitting import is_out_of_memory
 
 __all__ = ["CORPUS_GUARDS", "LOSS_GUARDS", "Finding", "Run", "checklist", "inspect"]
 
@@ -31,7 +32,7 @@ CORPUS_GUARDS: tuple[Guard, ...] = (
 LOSS_GUARDS: tuple[Guard, ...] = (
     loss.check_trainable,
     loss.check_next_token,
-    loss.check_text_reaches,
+    loss.check_text,
     loss.check_gradients,
     loss.check_signs,
     loss.check_baseline,
@@ -42,7 +43,24 @@ def inspect(run: Run) -> list[Finding]:
     """Return every guard's finding, in order; the run is left unchanged."""
     findings = [guard(run) for guard in CORPUS_GUARDS]
     with undisturbed(run.model, seed=0), torch.enable_grad(), loss.nudged(run.model):
-        return findings + [guard(run) for guard in LOSS_GUARDS]
+        return findings + [_within_memory(guard, run) for guard in LOSS_GUARDS]
+
+
+def _within_memory(guard: Guard, run: Run) -> Finding:
+    """Return a guard's finding; a guard that needs more memory than there is stops no run that needs less."""
+    try:
+        return guard(run)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+    if run.module.device.type == "cuda":
+        torch.cuda.empty_cache()
+    return warn(
+        guard.__name__.removeprefix("check_").replace("_", " "),
+        "not checked: memory was not enough to look at several rows without recomputation",
+        "Training cuts its micro-batches in such a case. For this check, use a lower data.max_seq_length once, with "
+        "check=only.",
+    )
 
 
 def checklist(findings: Sequence[Finding]) -> str:

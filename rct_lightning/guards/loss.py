@@ -77,7 +77,7 @@ def check_next_token(run: Run) -> Finding:
     )
 
 
-def check_text_reaches(run: Run) -> Finding:
+def check_text(run: Run) -> Finding:
     """Blanking the text changes every relational term that has weight."""
     rows = run.data.train_set
     blank = [replace(row, input=".", context=()) for row in rows.examples]
@@ -110,7 +110,8 @@ def _from_text(run: Run, examples: list[Example]) -> Batch:
 def check_gradients(run: Run) -> Finding:
     """Each term that has weight has a gradient over the adapters, and a finite difference along it agrees."""
     problems, norms = [], []
-    language = Part("lm", "lm", tuple(spread(len(run.data.train_set), ROWS)))
+    rows = min(ROWS, run.data.batch_size)  # no more than a step is to read at a time
+    language = Part("lm", "lm", tuple(spread(len(run.data.train_set), rows)))
     for indices, parts in _by_rows([language, *_parts(run)]):
         batch = _on_device(run.data.train_set.collate(indices), run)
         for part, slope in zip(parts, _slopes(run, run.objective(run.model, batch, 0).terms, parts), strict=True):
