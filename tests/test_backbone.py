@@ -13,6 +13,8 @@ from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
 from torch import nn
 from transformers import (
+    FalconConfig,
+    FalconForCausalLM,
     GPT2Config,
     GPT2LMHeadModel,
     LlamaConfig,
@@ -159,6 +161,21 @@ def test_where_nf4_does_not_work_auto_goes_without_and_nf4_is_refused(
         UserError, match="quantization=nf4 cannot be had on cpu: bitsandbytes says no.*quantization=none"
     ):
         make_backbone(quantization="nf4")
+
+
+@needs_nf4
+def test_a_base_that_nf4_leaves_as_it_is_is_not_called_nf4(tokenizer: Any, tmp_path: Path) -> None:
+    """Falcon's linear layers are of its own class, which bitsandbytes passes over without a word."""
+    config = FalconConfig(vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=1, num_attention_heads=2)
+    FalconForCausalLM(config).save_pretrained(tmp_path)
+
+    def loaded(quantization: Any) -> Any:
+        return load_backbone(str(tmp_path), tokenizer, device="cpu", quantization=quantization)
+
+    precision = loaded("auto").precision
+    assert (precision.asked, precision.effective) == ("auto", "none") and "changes nothing" in precision.why
+    with pytest.raises(UserError, match=r"quantization=nf4: .* cannot be held in 4 bits.*quantization=none"):
+        loaded("nf4")
 
 
 def test_a_failing_nf4_kernel_is_a_reason_and_no_crash() -> None:

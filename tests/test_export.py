@@ -19,7 +19,7 @@ from conftest import ROOT, move_adapters
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
 from short_runs import Corpus, configured
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 from typer.testing import CliRunner
 
 from rct_lightning import backbone
@@ -230,6 +230,17 @@ def test_a_tokenizer_with_bos_begins_with_it(run: RunDir, tmp_path: Path) -> Non
     (tmp_path / "part").mkdir()
     writing._write_beside(trained, source_of(run), tmp_path / "part")
     assert checking.check_template(tmp_path / "part", trained, DIALOGUES[:3]) == 0
+
+
+def test_logits_are_compared_within_learnt_positions(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row may fill all positions of a base; the reply behind it has none."""
+    monkeypatch.setattr(checking, "REPLIES", Sampling(max_new_tokens=40))
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=len(tokenizer), n_positions=52, n_embd=32, n_layer=1, n_head=2))
+    of_run = SimpleNamespace(data=SimpleNamespace(max_seq_length=51))
+    trained: Any = SimpleNamespace(model=model, tokenizer=tokenizer, template=DialogueTemplate(), config=of_run)
+    found = checking.refer(trained)
+    assert max(map(len, found.ids)) == 52 and [len(one) for one in found.ids] == [len(one) for one in found.logits]
 
 
 # --- the card -------------------------------------------------------------------------------------------------------

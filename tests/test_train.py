@@ -26,7 +26,7 @@ from omegaconf import DictConfig
 from pages import Reading
 from safetensors import safe_open
 from short_runs import Corpus, configured
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import GPT2Config, GPT2LMHeadModel, MistralConfig, MistralForCausalLM
 from typer.testing import CliRunner
 
 from rct_lightning import experiment
@@ -881,6 +881,22 @@ def test_rows_that_a_model_has_no_positions_for_are_refused(corpus: Corpus, toke
     assert prepared("data.max_seq_length=512")
     with pytest.raises(UserError, match=r"reads 512 tokens\. Give at most 512"):
         prepared("data.max_seq_length=513")
+
+
+def test_rows_beyond_the_window_of_a_model_are_refused(corpus: Corpus, tokenizer: Any, tmp_path: Path) -> None:
+    """Sliding attention forgets the beginning of a longer row, and rows side by side would not."""
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 2, "num_hidden_layers": 1}
+    size = {"hidden_size": 32, "intermediate_size": 32, "vocab_size": len(tokenizer), "sliding_window": 64}
+    MistralForCausalLM(MistralConfig(**heads, **size)).save_pretrained(tmp_path / "mistral")
+    tokenizer.save_pretrained(tmp_path / "mistral")
+
+    def prepared(length: int) -> object:
+        settings = f"model.name_or_path={tmp_path / 'mistral'}", f"data.max_seq_length={length}"
+        return experiment.prepare(configured(corpus, tmp_path / "run", *settings))
+
+    with pytest.raises(UserError, match=r"max_seq_length=64: .*mistral looks back 64 tokens only") as told:
+        prepared(64)
+    assert prepared(int(str(told.value).rstrip(".").split()[-1]))
 
 
 @pytest.mark.parametrize("name", ["mps", "gpu"])

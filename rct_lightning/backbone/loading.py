@@ -20,6 +20,7 @@ from rct_lightning.backbone.quantization import (
     compute_dtype,
     decide_dequantize,
     decide_quantization,
+    holds_nf4,
     keep_weights_as_they_are,
 )
 from rct_lightning.backbone.source import not_loadable
@@ -108,6 +109,16 @@ def _load_base(
     except Exception as error:
         raise not_loadable(name_or_path, "model", error) from error
     _check_complete(name_or_path, report["missing_keys"])
+    if effective == "nf4" and not holds_nf4(model):
+        problem = "none of its layers is a plain linear one, which is all that bitsandbytes quantises."
+        if quantization == "nf4":
+            raise UserError(
+                f"model.quantization=nf4: {name_or_path} cannot be held in 4 bits: {problem} Use "
+                f"model.quantization=none."
+            )
+        del model
+        model, full = _load_base(name_or_path, device, "none", dequantize)
+        return model, replace(full, asked=quantization, why=f"NF4 changes nothing here: {problem.rstrip('.')}")
     if effective == "nf4":
         keep_weights_as_they_are(model)
         once, reason = decide_dequantize(dequantize, model, dtype, device)

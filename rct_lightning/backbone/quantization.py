@@ -107,6 +107,11 @@ def decide_dequantize(asked: Dequantize, model: Any, dtype: torch.dtype, device:
     return fits, f"{how}: {needed / 2**20:.0f} MiB of {free / 2**20:.0f} MiB free"
 
 
+def holds_nf4(model: nn.Module) -> bool:
+    """Return whether any layer of a model is in 4 bits; loading changes no layer of an architecture's own kind."""
+    return any(parameter.dtype == torch.uint8 for parameter in model.parameters())
+
+
 def keep_weights_as_they_are(model: nn.Module) -> None:
     """Disable bitsandbytes' bf16 kernel for inference on CPUs.
 

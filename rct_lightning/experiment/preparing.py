@@ -105,6 +105,13 @@ def _check_positions(config: Config, module: RelationalModule) -> None:
     """
     model: Any = module.model
     positions, length = positions_of(model), config.data.max_seq_length
+    window, longest = getattr(model.config, "sliding_window", None), length + module.objective.longest_phrase
+    if isinstance(window, int) and 0 < window < longest:
+        raise UserError(
+            f"data.max_seq_length={length}: {config.model.name_or_path} looks back {window} tokens only, and the "
+            f"losses need whole rows, with phrases of up to {longest - length} behind them. Give at most "
+            f"{window - longest + length}."
+        )
     if positions is None:
         return
     words = model.get_input_embeddings()

@@ -13,6 +13,7 @@ from torch import Tensor
 from rct_lightning.dialogue import Turn
 from rct_lightning.errors import UserError
 from rct_lightning.generation import SAMPLE_PROMPTS, Sampling, generate
+from rct_lightning.scoring import positions_of
 from rct_lightning.template import BEGINS
 from rct_lightning.trained import TrainedModel
 
@@ -77,7 +78,8 @@ def refer(trained: TrainedModel) -> Reference:
     asked = [*alone, (tuple(turns), SAMPLE_PROMPTS[-1])]
     prompts = [template.encode_prompt(text, tokenizer, longest, context).ids for context, text in asked]
     tails = [tokenizer(template.reply(reply), add_special_tokens=False)["input_ids"] for reply in replies]
-    ids = [[*prompt, *tail] for prompt, tail in zip(prompts, [*tails, tails[-1]], strict=True)]
+    most = positions_of(model)  # a row may be as long as these, without a reply behind it
+    ids = [[*prompt, *tail][:most] for prompt, tail in zip(prompts, [*tails, tails[-1]], strict=True)]
     return Reference(asked, ids, logits_of(model, ids))
 
 
