@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import textwrap
@@ -31,6 +32,13 @@ class Line:
     def wrapped(self, width: int = WIDTH) -> str:
         """Return the finding wrapped to lines of at most ``width`` characters, safe for a terminal."""
         return _wrapped(str(self), width, indent=" " * 20)
+
+
+def accept_any_character() -> None:
+    """Escape what the encoding of the console cannot write, a bullet under Latin-1, instead of failing at it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def tell(error: UserError) -> None:

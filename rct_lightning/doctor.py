@@ -108,6 +108,8 @@ def _model(model: str) -> Line:
             if not lacks:
                 return Line("ok", "model", f"{model} is on this machine")
             return Line("warn", "model", f"{model} lacks {lacks}", "Give a folder that holds a model, or its name")
+    if Path(model).exists():
+        return Line("warn", "model", f"{model} is a file", "Give the folder that it is in, or a name on the hub")
     try:
         cached = try_to_load_from_cache(model, "config.json")
     except ValueError:  # a path, not a name on the hub

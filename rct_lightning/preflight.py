@@ -23,7 +23,7 @@ from rct_lightning.evaluation.probes import read_probes
 from rct_lightning.evaluation.study.folder import read_study
 from rct_lightning.markers import FEW_OR_MANY_MARKED, Lexicon
 from rct_lightning.reading import read_object
-from rct_lightning.runs import RunDir, check_is_free, find_run
+from rct_lightning.runs import METRICS_FILE, STUDY_FILE, RunDir, check_is_free, find_run
 from rct_lightning.template import FORGED_TURNS, DialogueTemplate, forged_turns
 from rct_lightning.untrusted import check_adapter, check_model, check_tensors, has_tokenizer, load_template
 
@@ -80,7 +80,7 @@ def before_evaluation(config: EvaluateConfig) -> None:
     else:
         runs = [find_run(str(config.run))]
     read_probes(Path(config.probes_file))
-    _check_can_be_written("output", config.output)
+    _check_report_folder(config, runs)
     read: dict[tuple[str, str | None], dict[str, str]] = {}
     for run in runs:
         trained_with = load_run_config(run.config)
@@ -219,6 +219,33 @@ def _check_run_folder(run_dir: str) -> None:
     check_is_free(root)
 
 
+def _check_report_folder(config: EvaluateConfig, runs: Sequence[RunDir]) -> None:
+    """Check that reports can be written, and that they get among no other files."""
+    _check_can_be_written("output", config.output)
+    output = Path(config.output) if config.output else None
+    reports = (METRICS_FILE, STUDY_FILE)
+    if output is not None and output.is_dir() and any(output.iterdir()):
+        if not any((output / name).is_file() for name in reports):
+            raise UserError(f"output={output}: this folder holds files, and none of them is a report. Give a new one.")
+    if config.study is None:
+        written = [] if output is not None else [run.root for run in runs]
+    else:
+        written = [run.root for run in runs if not run.metrics.is_file()]
+        written += [] if output is not None else [Path(config.study)]
+    for folder in written:
+        if problem := _unwritable(folder):
+            raise UserError(f"{problem}, where the report belongs. output=DIR writes that of a run elsewhere.")
+
+
+def _unwritable(folder: Path) -> str:
+    """Return why nothing can be written into a folder; empty if it can."""
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        return f"nothing can be written into {folder} ({error.strerror})"
+    return ""
+
+
 def _check_can_be_written(key: str, folder: str | None) -> None:
     if folder is None:
         return
@@ -226,11 +253,8 @@ def _check_can_be_written(key: str, folder: str | None) -> None:
     stands = next((each for each in (path, *path.parents) if os.path.lexists(each)), Path())
     if not stands.is_dir():
         raise UserError(f"{key}={folder}: {stands} is no folder. Give another one.")
-    try:
-        tempfile.TemporaryFile(dir=stands).close()
-    except OSError as error:
-        what = f"nothing can be written into {stands} ({error.strerror})"
-        raise UserError(f"{key}={folder}: {what}. Give another one.") from None
+    if problem := _unwritable(stands):
+        raise UserError(f"{key}={folder}: {problem}. Give another one.")
 
 
 def _check_model_folder(config: Config) -> None:
@@ -246,9 +270,11 @@ def _check_model_folder(config: Config) -> None:
     elif os.path.lexists(path):
         raise UserError(f"model.name_or_path={name}: this is a file. Give the folder that it is in.")
     elif config.model.name == "nano" or not NAME_ON_THE_HUB.fullmatch(name):
+        of_hub = NAME_ON_THE_HUB.fullmatch(name) and "/" in name
+        hub = f" If it is a model of the hub: model=local model.name_or_path={name}." if of_hub else ""
         raise UserError(
             f"model.name_or_path={name}: there is no such folder (as seen from {Path.cwd()}). Type the command where "
-            f"train.py is, or give the whole path."
+            f"train.py is, or give the whole path.{hub}"
         )
 
 

@@ -22,6 +22,7 @@ STEP = re.compile(r"(?:best-)?step-\d{1,18}")
 """Pattern of the names in ``checkpoints/``."""
 WhichAdapter = Literal["last", "best"]
 METRICS_FILE, REPORT_NAME = "metrics.json", "report"
+STUDY_FILE = "study.json"
 """Names of what evaluation writes into its folder: the figures, and the report page without its suffix."""
 LARGEST = 1e300
 """Largest absolute value of a figure in the events; larger values are dropped, as NaN is."""

@@ -95,7 +95,7 @@ def load_trained(
     """
     config = load_run_config(run.config)
     adapter = run.trained_adapter(which)
-    found = backbone.resolve_accelerator(accelerator)
+    found = backbone.resolve_accelerator(accelerator, "accelerator")
     device = backbone.placement(found)
     template = load_template(adapter)
     quantization = "none" if trained_on(run) == "full" else config.model.quantization

@@ -143,9 +143,10 @@ def check_tensors(file: Path) -> None:
         ends = [_end_of(tensor) for name, tensor in dict(table).items() if name != "__metadata__"]
         if max(ends, default=0) != size - 8 - length:
             raise ValueError(f"its table names {max(ends, default=0):,} bytes, and {size - 8 - length:,} follow")
-    except (OSError, ValueError, KeyError, TypeError, UserError) as error:
-        what = error.strerror if isinstance(error, OSError) else error
-        raise UserError(f"{file}: {file.name} is damaged, or no safetensors ({what}). Use another one.") from None
+    except OSError as error:
+        raise UserError(f"{file}: it cannot be read ({error.strerror}).") from None
+    except (ValueError, KeyError, TypeError, UserError) as error:
+        raise UserError(f"{file}: {file.name} is damaged, or no safetensors ({error}). Use another one.") from None
 
 
 def _end_of(tensor: Mapping[str, Any]) -> int:

@@ -12,7 +12,7 @@ from rct_lightning.backbone.loading import (
     reload_adapter,
 )
 from rct_lightning.backbone.quantization import Dequantize, Quantization, nf4_problem, nf4_slowdown
-from rct_lightning.backbone.saving import AdapterCard, save_adapter
+from rct_lightning.backbone.saving import AdapterCard, open_weights, save_adapter
 from rct_lightning.backbone.source import files_of_base
 from rct_lightning.backbone.tokenizer import load_tokenizer
 
@@ -33,6 +33,7 @@ __all__ = [
     "merge",
     "nf4_problem",
     "nf4_slowdown",
+    "open_weights",
     "parameters_of_base",
     "placement",
     "quiet_libraries",

@@ -15,8 +15,12 @@ def available_accelerators() -> list[str]:
     return [*found, "cpu"]
 
 
-def resolve_accelerator(asked: str) -> str:
+def resolve_accelerator(asked: str, key: str = "trainer.accelerator") -> str:
     """Return the accelerator to use; ``auto`` selects the best available.
+
+    Args:
+        asked: auto, cpu, gpu, cuda or mps.
+        key: What the user sets it with, for the message.
 
     Raises:
         UserError: The requested accelerator is not on this machine.
@@ -25,8 +29,8 @@ def resolve_accelerator(asked: str) -> str:
     wanted = {"auto": found[0], "cuda": "gpu"}.get(asked, asked)
     if wanted not in found:
         raise UserError(
-            f"trainer.accelerator={asked}: this machine has no such accelerator. It has: {', '.join(found)}. "
-            f"Use trainer.accelerator={found[0]} or trainer.accelerator=auto."
+            f"{key}={asked}: this machine has no such accelerator. It has: {', '.join(found)}. "
+            f"Use {key}={found[0]} or {key}=auto."
         )
     return wanted
 

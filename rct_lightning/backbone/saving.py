@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,14 @@ from torch import nn
 from rct_lightning.replacing import replacing
 from rct_lightning.template import DialogueTemplate
 from rct_lightning.untrusted import TEMPLATE_FILE
+
+
+def open_weights(folder: Path) -> None:
+    """Give the weights in a folder the mode of the files beside them: safetensors lets only their owner read them."""
+    beside = next(folder.glob("*config.json"))
+    for weights in folder.glob("*.safetensors"):
+        with suppress(OSError):  # a file system without modes
+            shutil.copymode(beside, weights)
 
 
 @dataclass(frozen=True)
@@ -60,5 +70,6 @@ def save_adapter(
             tokenizer.save_pretrained(str(part))
             (part / TEMPLATE_FILE).write_text(json.dumps(template.to_json(), indent=2) + "\n", encoding="utf-8")
             (part / "README.md").write_text(card.text(measured), encoding="utf-8")
+            open_weights(part)
     except SafetensorError as error:  # how safetensors reports a full disk
         raise OSError(errno.EIO, str(error), str(folder)) from error

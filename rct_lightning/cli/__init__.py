@@ -15,6 +15,7 @@ from rct_lightning.cli.compare import compare
 from rct_lightning.cli.export import export
 from rct_lightning.cli.monitor import monitor
 from rct_lightning.cli.refusing import refusing
+from rct_lightning.console import accept_any_character
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -32,6 +33,7 @@ def rct(
     ] = False,
 ) -> None:
     """Tools around train.py and evaluate.py."""
+    accept_any_character()
 
 
 app.add_typer(corpus.app, name="corpus")

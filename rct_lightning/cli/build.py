@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,13 @@ def build(
     force: Annotated[bool, typer.Option("--force", help="Replace what these steps wrote before.")] = False,
 ) -> None:
     """Import, clean, split and audit, one after the other. Exit code 1: a line of the audit fails."""
+    from rct_lightning.corpus.folder import CorpusDir
+    from rct_lightning.corpus.labels import labels_of
+    from rct_lightning.corpus.scrub import read_names
+
+    labels_of(rules)  # a mistake in these files is told before anything is written
+    if names is not None:
+        read_names(names)
     typer.echo("import")
     importing.import_(paths, out, speakers=speakers, force=force)
     typer.echo("\nclean")
@@ -30,3 +38,6 @@ def build(
     split.split(out, eval_size=eval_size, rules=rules, force=force)
     typer.echo("\naudit")
     audit.audit(out, rules=rules)
+    built = CorpusDir(out)
+    files = f"data.train_file={built.train}", f"data.eval_file={built.eval}"
+    typer.echo(f"Next: python train.py data=jsonl {shlex.join(files)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -41,5 +42,5 @@ def clean(
         report = clean_corpus(rows, folder, settings, force=force, tell=tell)
     typer.echo(account(report, settings, folder))
     if folder.train.is_file():
-        again = f"rct corpus split {folder.root} --force"
+        again = f"rct corpus split {shlex.quote(str(folder.root))} --force"
         typer.echo(printable(f"{folder.train} is of an earlier split, as it was: {again}"))

@@ -14,6 +14,7 @@ from rct_lightning.cli.refusing import refusing
 def compare(
     runs: Annotated[list[str], typer.Argument(help="Two evaluated runs or more, as train.py printed them.")],
     to: Annotated[Path | None, typer.Option(help="Write it to a file as well: .html, .md or .json.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace that file.")] = False,
 ) -> None:
     """Evaluated runs side by side: settings that differ, endpoints, guardrails, losses, alerts."""
     import json
@@ -27,6 +28,8 @@ def compare(
     endings = (".html", ".md", ".json")
     if to is not None and to.suffix not in endings:
         raise UserError(f"--to {to}: a comparison is written as {', '.join(endings)}. Give one of these endings.")
+    if to is not None and to.exists() and not force:
+        raise UserError(f"--to {to}: this is there already. Give another name, or --force to replace it.")
     found = read_runs(runs)
     page = page_of(found)
     typer.echo(as_text(page), nl=False)

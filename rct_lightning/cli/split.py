@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -52,4 +53,5 @@ def split(
     typer.echo(printable(aligned(table(found, labels.lexicon))) + "\n")
     for line in lines(found):
         typer.echo(line.wrapped())
-    typer.echo(f"\nSplit: {source}\nWritten: {folder.train}, {folder.eval}\nNext: rct corpus audit {folder.root}")
+    written = f"Written: {folder.train}, {folder.eval}"
+    typer.echo(f"\nSplit: {source}\n{written}\nNext: rct corpus audit {shlex.quote(str(folder.root))}")

@@ -23,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rct_lightning.config.explaining import check_arguments, explain_composition_error, explain_unwritable
 from rct_lightning.config.helping import help_page
 from rct_lightning.config.targets import looked_at
-from rct_lightning.console import EXIT_CODE, show, tell
+from rct_lightning.console import EXIT_CODE, accept_any_character, show, tell
 from rct_lightning.errors import Interrupted, JobFailed, UserError
 from rct_lightning.identity import alone_in
 
@@ -80,6 +80,7 @@ def run_command(main: Callable[[], Any], after_multirun: Callable[[Path], bool] 
         after_multirun: Reports how the jobs in a multirun's directory ended and returns False if one of them failed.
             None if the command supports no multirun.
     """
+    accept_any_character()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints and exits itself
     script, composed = Path(inspect.unwrap(main).__code__.co_filename), list[DictConfig]()
     unbroken = True

@@ -103,7 +103,11 @@ def _program() -> str:
 
 def explain_unwritable(error: OSError) -> UserError:
     """Explain that a run directory cannot be created or written."""
-    return UserError(f"{error.filename}: {error.strerror}. hydra.run.dir=DIR writes a run elsewhere.")
+    several = {"-m", "--multirun"} & set(sys.argv[1:])
+    elsewhere = "hydra.sweep.dir=DIR writes the runs" if several else "hydra.run.dir=DIR writes a run"
+    if any(argument.startswith("resume=") for argument in sys.argv[1:]):
+        elsewhere = "A run is resumed in its own folder: look at its permissions, or copy it"
+    return UserError(f"{error.filename}: {error.strerror}. {elsewhere} elsewhere.")
 
 
 def _of_yaml(error: yaml.YAMLError, folder: Path) -> UserError:
@@ -154,6 +158,8 @@ def _of_syntax(override: str) -> UserError:
     key, equals, value = override.partition("=")
     if not equals and _program() == "evaluate.py" and Path(override).is_dir():
         return UserError(f"{place} Write run={override}, or study={override} for the directory of a multirun.")
+    if not equals and override == "latest" and _program() == "evaluate.py":
+        return UserError(f"{place} Write run=latest.")
     if not equals and re.fullmatch(r"[\w./]+", key):
         return UserError(f"{place} Write {key}=VALUE.")
     if not equals and re.fullmatch(r"[\w.]+\s*:.*", key):
@@ -216,6 +222,10 @@ def _unknown_key(key: str) -> str:
         )
     if key == "model.size":
         return f"{key} is a key of model=pythia alone: model=pythia model.size=2.8b."
+    if _program() == "evaluate.py" and key in known_keys():
+        return (
+            f"{key}: this is a key of train.py; a run is evaluated with the settings it was trained with. Leave it out."
+        )
     if key in known_keys():
         return f"{key}: the chosen files of conf/ do not have this key. +{key}=VALUE adds it."
     return (

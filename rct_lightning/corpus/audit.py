@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,7 +41,7 @@ class Audit:
 def old_split(source: Path) -> Line:
     """Return the line for rows that were split off what ``source`` held before."""
     seen = f"train.jsonl and eval.jsonl are of other rows than {source.name} holds now"
-    return Line("warn", "split", seen, f"`rct corpus split {source.parent} --force` splits those")
+    return Line("warn", "split", seen, f"`rct corpus split {shlex.quote(str(source.parent))} --force` splits those")
 
 
 def audit(sides: Sides) -> Audit:

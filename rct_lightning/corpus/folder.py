@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,7 +95,8 @@ class CorpusDir:
                     self._check_clean()
                 return path
         names, where = " or ".join(path.name for path in candidates), self.root
-        raise UserError(f"{where}: the folder holds no {names}. `rct corpus import PATH --out {where}` begins one.")
+        begins = f"`rct corpus import PATH --out {shlex.quote(str(where))}`"
+        raise UserError(f"{where}: the folder holds no {names}. {begins} begins one.")
 
     def source_of_other_split(self) -> Path | None:
         """Return the file whose rows were split, if it has other rows since; None if not, or if that is not known."""

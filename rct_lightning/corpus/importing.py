@@ -99,7 +99,7 @@ def import_corpus(
                 rows.add(conversation, found, source.member.name)
         report.conversations, report.rows = len(rows.index), rows.count
         if not report.rows:
-            raise UserError(_nothing(paths, report))
+            raise UserError(_nothing(paths, report, format_name))
         rows.replace(out.import_report, report.to_json())
     return report
 
@@ -133,10 +133,13 @@ def _guarded(source: Source, one: Format, salvage: bool) -> Iterator[Conversatio
         source.tally.drop("damaged files of which the rest was not read", str(error))
 
 
-def _nothing(paths: Sequence[Path], report: Report) -> str:
+def _nothing(paths: Sequence[Path], report: Report, format_name: str | None) -> str:
     reasons = report.tally.to_json()["dropped"]
     counted = "; ".join(f"{one['count']} {what} ({one['where'][0]})" for what, one in list(reasons.items())[:5])
     where = ", ".join(map(str, paths))
     left_out = f" Left out: {counted}." if counted else ""
     read = "in what was read" if report.files else "here, since no file of it is an export"
-    return f"{where}: there is no answered user turn {read}.{left_out} Give the export itself, or name its --format."
+    remedy = "Give the export itself, or name its --format."
+    if format_name is not None:
+        remedy = f"Everything was read as --format {format_name}; leave that out, and the format is found."
+    return f"{where}: there is no answered user turn {read}.{left_out} {remedy}"

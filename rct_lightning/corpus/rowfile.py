@@ -90,7 +90,8 @@ class RowFile:
         if before is not None:
             if conversation.rows and not self._is(before, lines):
                 raise UserError(
-                    f"The conversation {name!r} comes twice, with other rows. Rename one of them, or import one file."
+                    f"The conversation {name!r} comes twice, with other rows: in {before.origin} and in {origin}. "
+                    f"Rename one of them, or import one file."
                 )
             worse, better = (origin, before.origin) if rank <= before.rank else (before.origin, origin)
             self.tally.drop(

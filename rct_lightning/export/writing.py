@@ -58,6 +58,7 @@ def export(request: Request, accelerator: str = "auto") -> Exported:
     with _beside(request.to) as part:
         write = _write_merged if request.merge else _write_adapter
         findings = write(request, trained, reference, part)
+        backbone.open_weights(part)
         others = checking.check_template(part, trained, reference.asked)
         if others:
             findings.append(
