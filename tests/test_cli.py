@@ -1,10 +1,13 @@
 """The ``rct`` command."""
 
 import errno
+import io
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 import pytest
 import typer
@@ -14,10 +17,29 @@ from typer.testing import CliRunner
 from rct_lightning import __version__, doctor
 from rct_lightning.cli import app
 from rct_lightning.cli.refusing import refusing
+from rct_lightning.config import run_command
 from rct_lightning.console import tell
 from rct_lightning.errors import UserError
 
 ROOT = Path(__file__).parents[1]
+
+
+def test_a_console_without_a_character_gets_its_number(tmp_path: Path) -> None:
+    row = {"input": "\u0413\u0434\u0435 \u043b\u0430\u043c\u043f\u0430?", "output": "\u0422\u0443\u0442 \u2026"}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    command = [sys.executable, "-m", "rct_lightning.cli", "corpus", "show", "1", str(tmp_path / "rows.jsonl")]
+    environment = os.environ | {"PYTHONIOENCODING": "latin-1", "NO_COLOR": "1"}
+    said = subprocess.run(command, capture_output=True, env=environment, cwd=ROOT, check=True).stdout.decode("latin-1")
+    assert "\\u043b\\u0430\\u043c\\u043f\\u0430" in said and "\\u2026" in said
+
+
+def test_train_py_escapes_what_the_console_cannot_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr(sys, "stdout", written)
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    run_command(lambda: print("0:02 \u2022 0:00"))
+    written.flush()
+    assert cast(io.BytesIO, written.buffer).getvalue() == b"0:02 \\u2022 0:00\n"
 
 
 def test_the_doctor_finds_this_machine_well() -> None:
@@ -52,6 +74,12 @@ def test_what_is_missing_fails_with_its_remedy(monkeypatch: pytest.MonkeyPatch) 
     assert lines["torch"].startswith("warn") and "1.0.0" in lines["torch"]
     assert lines["python"].startswith("fail") and "3.99" in lines["python"]
     assert "cpu" not in lines, "what needs the missing package is not tried"
+
+
+def test_a_file_is_no_model_of_the_hub(tmp_path: Path) -> None:
+    (tmp_path / "README.md").touch()
+    said = CliRunner().invoke(app, ["doctor", "--model", str(tmp_path / "README.md")])
+    assert "README.md is a file" in " ".join(said.output.split()) and "downloaded" not in said.output
 
 
 def test_little_space_and_an_absent_model_are_mentioned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

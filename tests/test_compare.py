@@ -137,6 +137,15 @@ def test_damage_is_a_mistake_with_its_place(
     assert said.exit_code == 2 and "broken" in said.output and word in " ".join(said.output.split())
 
 
+def test_a_file_that_is_there_is_kept_unless_it_is_to_be_replaced(pair: tuple[RunDir, RunDir], tmp_path: Path) -> None:
+    target = tmp_path / "metrics.json"
+    target.write_text("mine", encoding="utf-8")
+    said = compare(*roots(*pair), "--to", target)
+    assert said.exit_code == 2 and "--force" in said.output and target.read_text(encoding="utf-8") == "mine"
+    assert compare(*roots(*pair), "--to", target, "--force").exit_code == 0
+    assert json.loads(target.read_text(encoding="utf-8"))["endpoints"]
+
+
 def test_mistakes_are_told(pair: tuple[RunDir, RunDir], tmp_path: Path) -> None:
     one, two = roots(*pair)
     for words, told in (

@@ -215,6 +215,12 @@ def test_a_base_beside_the_logs_is_found_from_anywhere(
     assert load_trained(moved, accelerator="cpu").base.name_or_path.endswith("project/models/base")
 
 
+def test_weights_are_as_readable_as_the_files_beside_them(exported: dict[str, Path], run: RunDir) -> None:
+    for folder in (*exported.values(), run.adapter):
+        modes = {path.stat().st_mode for path in folder.iterdir() if path.suffix in (".safetensors", ".json")}
+        assert len(modes) == 1, folder
+
+
 def test_the_best_adapter_is_another_one(run: RunDir, tmp_path: Path) -> None:
     done = typed(run.root, "--to", tmp_path / "best", "--adapter", "best")
     assert done.exit_code == 0, done.output

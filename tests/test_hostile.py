@@ -18,6 +18,7 @@ from rct_lightning import checkpoint
 from rct_lightning.backbone import load_backbone, load_tokenizer
 from rct_lightning.data.tokens import RememberedTokens
 from rct_lightning.errors import UserError
+from rct_lightning.untrusted import check_tensors
 
 ROOT = Path(__file__).parents[1]
 
@@ -48,6 +49,12 @@ def change(file: Path, **changes: Any) -> None:
 def answer_yes(monkeypatch: pytest.MonkeyPatch) -> None:
     """transformers asks on the console whether to run a model's code, unless configured."""
     monkeypatch.setattr("builtins.input", lambda *_: "y")
+
+
+def test_what_cannot_be_read_is_not_called_damaged(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").mkdir()
+    with pytest.raises(UserError, match=r"model\.safetensors: it cannot be read \(Is a directory\)"):
+        check_tensors(tmp_path / "model.safetensors")
 
 
 AUTO_MAP = {

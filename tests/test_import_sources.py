@@ -353,7 +353,7 @@ def test_own_rows_of_one_name_that_differ_are_refused(tmp_path: Path) -> None:
     for name, output in (("a", "One."), ("b", "Two.")):
         row = {"id": "x-1", "conversation": "x", "input": "Hm?", "output": output}
         (tmp_path / f"{name}.jsonl").write_text(json.dumps(row))
-    with pytest.raises(UserError, match="'x' comes twice"):
+    with pytest.raises(UserError, match=r"'x' comes twice, with other rows: in \S*a.jsonl and in \S*b.jsonl"):
         import_into(tmp_path / "out", tmp_path / "a.jsonl", tmp_path / "b.jsonl")
     assert not (tmp_path / "out").exists()
 
@@ -408,6 +408,8 @@ def test_nothing_to_import_is_told_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "empty.json").touch()
     with pytest.raises(UserError, match="no file of it is an export. Give the export itself, or name its --format"):
         import_corpus([tmp_path / "empty"], CorpusDir(tmp_path / "out"))
+    with pytest.raises(UserError, match="read as --format chatgpt; leave that out"):
+        import_corpus([EXPORTS / "claude.json"], CorpusDir(tmp_path / "out"), format_name="chatgpt")
     with pytest.raises(UserError, match="empty.json: the file is empty. Fetch the export again"):
         import_corpus([tmp_path / "empty.json"], CorpusDir(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
