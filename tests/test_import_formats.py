@@ -301,6 +301,26 @@ def test_files_beside_a_message_are_counted(tmp_path: Path) -> None:
     assert len(rows) == 1 and counts(report) == {"attachments and files": 2}
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ('It was <entity|["people","Ada Lovelace","mathematician"]> then.', "It was Ada Lovelace then."),
+        ("Read <url|the museum page|https://museum.example>.", "Read the museum page."),
+        ("Clay lasts <cite|turn0search1|turn0search2>.", "Clay lasts."),
+        ("Clay <entity|[1, 2]> lasts <entity|no JSON><url|>.", "Clay lasts."),
+        ("Larks sing <cite|turn0search1", "Larks sing"),
+    ],
+)
+def test_of_marks_in_chatgpts_replies_what_shows_stays(written: str, read: str, tmp_path: Path) -> None:
+    marked = written.replace("<", "\ue200").replace("|", "\ue202").replace(">", "\ue201")
+    message = {"author": {"role": "assistant"}, "content": {"content_type": "text", "parts": [marked]}}
+    asked = {"author": {"role": "user"}, "content": {"content_type": "text", "parts": ["Hm?"]}}
+    nodes = {"a": {"message": asked}, "b": {"parent": "a", "message": message}}
+    export = write_json(tmp_path / "conversations.json", [{"id": "x", "mapping": nodes, "current_node": "b"}])
+    _, (row,) = import_into(tmp_path / "out", export)
+    assert row.output == read
+
+
 # Times and trees
 
 
@@ -316,6 +336,8 @@ def test_files_beside_a_message_are_counted(tmp_path: Path) -> None:
         ("1767225600000", "2026-01-01T00:00:00Z"),
         ({"$date": {"$numberLong": "1767225600000"}}, "2026-01-01T00:00:00Z"),
         ({"$date": "2026-01-01T00:00:00Z"}, "2026-01-01T00:00:00Z"),
+        ("1754051211234", "2025-08-01T12:26:51Z"),  # or the year 1754, month 05, day 12, 11:23:4?
+        ("20260101", "2026-01-01T00:00:00Z"),
     ],
 )
 def test_times_that_exports_write(written: Any, read: str) -> None:

@@ -152,7 +152,45 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     (folder / "b.json").symlink_to(tmp_path / "b.json")
     (folder / "round").symlink_to(folder, target_is_directory=True)
     report, rows = import_into(tmp_path / "out", folder)
-    assert len(rows) == 5 and counts(report)["links inside a folder (not followed)"] == 1
+    assert len(rows) == 5 and counts(report)["links inside a folder (not followed)"] == 2
+
+
+def test_a_folder_that_cannot_be_read_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for year in ("2024", "2025"):
+        write_json(tmp_path / "mine" / year / "conversations.json", [claude(year, "Hm?", "Yes.")])
+    real = os.scandir
+
+    def scan(path: Any) -> Any:
+        if Path(path).name == "2024":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    with pytest.raises(UserError, match=r"2024: this folder cannot be read \(Permission denied\)"):
+        import_into(tmp_path / "out", tmp_path / "mine")
+    assert not (tmp_path / "out").exists()
+
+
+def test_activity_of_other_products_is_counted(tmp_path: Path) -> None:
+    gemini = json.loads((EXPORTS / "gemini.json").read_text(encoding="utf-8"))
+    shelf = tmp_path / "Takeout" / "My Activity"
+    write_json(shelf / "Gemini Apps" / "MyActivity.json", gemini)
+    search = write_json(
+        shelf / "Search" / "MyActivity.json",
+        [{"header": "Search", "title": "Searched for owls", "products": ["Search"]}],
+    )
+    report, rows = import_into(tmp_path / "out", tmp_path / "Takeout")
+    assert rows and counts(report)["activity of other products"] == 1
+    with pytest.raises(UserError, match="none of the known shapes"):
+        import_into(tmp_path / "other", search)
+
+
+def test_an_archive_with_backslashes_is_one_with_folders(tmp_path: Path) -> None:
+    """As the programs of old Windows write it."""
+    entries = {"export\\conversations.json": CLAUDE, "export\\users.json": POISON, "export\\other.json": GROK}
+    report, rows = import_into(tmp_path / "out", write_zip(tmp_path / "x.zip", entries))
+    assert len(rows) == 5 and [one.format for one in report.files] == ["claude"]
+    assert counts(report)["files with an account's data (never opened)"] == 1
 
 
 def test_the_corpus_that_is_written_is_not_read(tmp_path: Path) -> None:
@@ -219,6 +257,38 @@ def test_an_encrypted_archive_is_refused(tmp_path: Path) -> None:
     packed.write_bytes(raw)
     with pytest.raises(UserError, match="encrypted"):
         import_into(tmp_path / "out", packed)
+
+
+def spoil(packed: Path, name: str, fault: str) -> None:
+    """Make the first entry of an archive, ``name``, encrypted, or its data or its check sum wrong."""
+    raw = bytearray(packed.read_bytes())
+    if fault == "data":
+        raw[30 + len(name)] ^= 0xFF
+    else:
+        at, bits = (6, 1) if fault == "encrypted" else (14, 0xFF)
+        for signature, offset in ((b"PK\x03\x04", at), (b"PK\x01\x02", at + 2)):
+            raw[raw.index(signature) + offset] ^= bits
+    packed.write_bytes(raw)
+
+
+@pytest.mark.parametrize("fault", ["encrypted", "data", "sum"])
+def test_a_manifest_that_cannot_be_read_is_refused(fault: str, tmp_path: Path) -> None:
+    entries = {"export_manifest.json": '{"files": []} ' * 99, "conversations.json": CLAUDE}
+    packed = write_zip(tmp_path / "x.zip", entries)
+    spoil(packed, "export_manifest.json", fault)
+    with pytest.raises(UserError, match="encrypted" if fault == "encrypted" else "cut or damaged"):
+        import_into(tmp_path / "out", packed)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "page.html"])
+@pytest.mark.parametrize("fault", ["data", "sum"])
+def test_a_damaged_text_is_refused(name: str, fault: str, tmp_path: Path) -> None:
+    packed = write_zip(tmp_path / "x.zip", {name: "Aelara: Hm. " * 99})
+    spoil(packed, name, fault)
+    with pytest.raises(UserError, match=f"{name}: it is damaged"):
+        import_into(tmp_path / "out", packed, speakers=SPEAKERS)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "text"])
@@ -347,6 +417,13 @@ def test_own_rows_without_ids_come_from_two_files_of_one_name(tmp_path: Path) ->
     assert rows[2].id.startswith("own-1-") and rows[3].id.startswith("own-2-") and len(rows[2].context) == 2
     _, again = import_into(tmp_path / "again", *files, files[1])
     assert again == rows
+
+
+def test_rows_with_numbers_that_json_lacks_are_counted(tmp_path: Path) -> None:
+    rows = ['{"input": "A?", "output": "B.", "score": NaN}', '{"input": "C?", "output": "D.", "score": 1e999}']
+    (tmp_path / "own.jsonl").write_text("\n".join([*rows, '{"input": "E?", "output": "F.", "score": 1}']))
+    report, found = import_into(tmp_path / "out", tmp_path / "own.jsonl")
+    assert [row.output for row in found] == ["F."] and counts(report)["rows that are not valid"] == 2
 
 
 def test_own_rows_of_one_name_that_differ_are_refused(tmp_path: Path) -> None:

@@ -62,6 +62,8 @@ def instant(value: Any) -> float | None:
 
 
 def _from_text(written: str) -> float | None:
+    if written.isdecimal() and len(written) != len("20251231"):  # of 13 digits, some can be read as a date and a time
+        return _from_number(float(written))
     try:
         moment = datetime.fromisoformat(written)
     except ValueError:

@@ -11,6 +11,7 @@ import os
 import re
 import stat
 import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -40,6 +41,8 @@ TEXTS = {".rtf", ".txt", ".md", ".markdown"}
 MANIFEST = re.compile(r"(?:.*[-_])?manifest\.json", re.I)
 SHARD = re.compile(r"conversations-(\d{1,4})\.(?:json|zip)")
 MANIFEST_BYTES = 1 << 20
+DAMAGE = (OSError, zipfile.BadZipFile, zlib.error, EOFError)
+"""What reading a damaged entry of an archive raises."""
 PACKED = {".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".rar"}
 
 
@@ -67,7 +70,7 @@ class Member:
     @property
     def base(self) -> str:
         """Its file name, without folders."""
-        return PurePosixPath(self.inside[-1]).name if self.inside else self.path.name
+        return _slashed(self.inside[-1]).rpartition("/")[2] if self.inside else self.path.name
 
     @property
     def suffix(self) -> str:
@@ -92,6 +95,23 @@ class Member:
                     f"{self.name}: it cannot be opened ({error}). Unpack it with another program."
                 ) from None
             yield file
+
+    def read(self, most: int) -> bytes:
+        """Return at most so many bytes of its beginning.
+
+        Raises:
+            UserError: The file cannot be opened, or is damaged.
+        """
+        with self.open() as file:
+            try:
+                return file.read(most)
+            except DAMAGE as error:
+                raise UserError(f"{self.name}: it is damaged ({error}). Fetch it again, or leave it out.") from None
+
+
+def _slashed(name: str) -> str:
+    """Return the name of an archive's entry with slashes; some programs of Windows write backslashes."""
+    return name.replace("\\", "/")
 
 
 def find(paths: Iterable[Path], tally: Tally, *, leave_out: Collection[Path] = ()) -> list[Member]:
@@ -138,8 +158,11 @@ def _is_zip(path: Path) -> bool:
 
 def _in_folder(root: Path, tally: Tally, leave_out: Collection[Path]) -> list[Member]:
     found = []
-    for folder, inner, names in os.walk(root):
+    for folder, inner, names in os.walk(root, onerror=_refuse_folder):
         here = Path(folder)
+        for name in inner:
+            if (here / name).is_symlink():
+                tally.drop("links inside a folder (not followed)", str(here / name))
         inner[:] = sorted(one for one in inner if not one.startswith("."))
         plain = []
         for name in names:
@@ -157,13 +180,22 @@ def _in_folder(root: Path, tally: Tally, leave_out: Collection[Path]) -> list[Me
     return found
 
 
+def _refuse_folder(error: OSError) -> None:
+    what = f"{error.filename}: this folder cannot be read ({error.strerror})"
+    raise UserError(f"{what}. Look at its permissions, or give the others by name.")
+
+
 def _in_folder_begins(folder: Path, name: str) -> str:
     with (folder / name).open("rb") as file:
         return file.read(MANIFEST_BYTES).decode("utf-8", "replace")
 
 
-def _in_archive_begins(archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo], name: str) -> str:
-    with archive.open(members[name]) as file:
+def _in_archive_begins(
+    archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo], holder: Member, left: list[int], name: str
+) -> str:
+    info = members[name]
+    _check(info, Member(holder.path, info.file_size, (*holder.inside, info.filename)), left)
+    with archive.open(info) as file:
         return file.read(MANIFEST_BYTES).decode("utf-8", "replace")
 
 
@@ -202,7 +234,7 @@ def _in_archive(path: Path, tally: Tally) -> list[Member]:
     try:
         with path.open("rb") as file:
             return list(_entries(file, Member(path, 0), tally, [MOST_BYTES]))
-    except (OSError, zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+    except (*DAMAGE, NotImplementedError) as error:
         raise UserError(
             f"{path}: the archive cannot be read ({error}). It was cut or damaged: fetch it again."
         ) from None
@@ -220,10 +252,10 @@ def _entries(file: BinaryIO, holder: Member, tally: Tally, left: list[int]) -> I
         folders: dict[str, dict[str, zipfile.ZipInfo]] = defaultdict(dict)
         for info in infos:
             if _is_plain(info, holder, tally):
-                parent, _, name = info.filename.rpartition("/")
+                parent, _, name = _slashed(info.filename).rpartition("/")
                 folders[parent][name] = info
         for parent, members in sorted(folders.items()):
-            begins = partial(_in_archive_begins, archive, members)
+            begins = partial(_in_archive_begins, archive, members, holder, left)
             chosen, archives = _choose(members, f"{holder.name}:{parent}", tally, begins)
             for name in [*chosen, *archives]:
                 info = members[name]

@@ -52,9 +52,10 @@ def choose(source: Source, name: str | None = None) -> Format | None:
 
 
 def _by_structure(source: Source) -> Format | None:
-    heads = 0
+    heads, of_activity = 0, False
     for head in source.heads():
         heads += 1
+        of_activity = of_activity or ("header" in head and source.member.base.lower() == "myactivity.json")
         for one in FORMATS.values():
             if one.claims(head):
                 return one
@@ -65,6 +66,8 @@ def _by_structure(source: Source) -> Format | None:
         return _none(
             source, "files without a JSON object", f"{name}: there is no JSON object in it, so no conversation."
         )
+    if of_activity and not source.member.asked:  # Takeout calls the file of every product MyActivity.json
+        return _none(source, "activity of other products", "")
     known = "; ".join(one.what for one in FORMATS.values())
     message = f"{name}: it has none of the known shapes. They are: {known}. --format NAME reads it as one all the same."
     return _none(source, "files of no known format", message)
@@ -81,8 +84,7 @@ def _none(source: Source, what: str, message: str) -> Format | None:
 def _page(source: Source) -> Format | None:
     """Count an HTML page, which is never read; refuse Gemini's activity page anywhere, since it is an export."""
     name = source.member.name
-    with source.member.open() as file:
-        is_gemini = b"Gemini" in file.read(LOOKED_AT)
+    is_gemini = b"Gemini" in source.member.read(LOOKED_AT)
     if is_gemini and (source.member.asked or source.member.base.lower() == "myactivity.html"):
         raise UserError(
             f"{name}: in an activity page of Google Takeout prompt and answer stand in one cell, without a mark of who "

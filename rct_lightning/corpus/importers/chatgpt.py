@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from rct_lightning.corpus.conversation import Conversation, Tally, Utterance, conversation_id
@@ -12,7 +14,8 @@ from rct_lightning.corpus.importers.base import Format, Source
 from rct_lightning.corpus.importers.tree import Node, newest_path
 
 CITATION = re.compile("[ \t]?(?:\ue200[^\ue200\ue201]{0,4000}\ue201|【[^【】\n]{0,300}†[^【】\n]{0,300}】)")
-STRAY = re.compile("[\ue200-\ue206]")
+STRAY = re.compile("\ue200\\w+(?:\ue202[^\\s\ue200-\ue206]*)+|[\ue200-\ue206]")
+"""What is left of a mark without its end, or a part of one."""
 MARKS = "\ue200\ue201\ue202\ue203\ue204\ue205\ue206【"
 NO_DIALOGUE = {
     "code",
@@ -114,10 +117,23 @@ def _text(content: Mapping[str, Any], kind: str, tally: Tally, where: str) -> st
             tally.drop("pictures, sounds and files inside messages", where)
     joined = "\n\n".join(part for part in spoken if part)
     if any(mark in joined for mark in MARKS):  # a substring search is much cheaper than a regex
-        joined, count = CITATION.subn("", joined)
+        joined, count = CITATION.subn(_visible, joined)
         tally.change("citation marks taken out", where, count)
         joined = STRAY.sub("", joined)
     return joined
+
+
+def _visible(found: re.Match[str]) -> str:
+    """Return what a mark shows in the text: the name of an entity, the label of a link, nothing of a citation."""
+    blank, _, mark = found.group().partition("\ue200")
+    kind, _, rest = mark.rstrip("\ue201").partition("\ue202")
+    shown: Any = ""
+    if kind == "url":
+        shown = rest.split("\ue202")[0]
+    elif kind == "entity":
+        with suppress(ValueError, LookupError, TypeError):
+            shown = json.loads(rest)[1]
+    return f"{blank}{shown}" if shown and isinstance(shown, str) else ""
 
 
 FORMAT = Format("chatgpt", "ChatGPT: conversations.json, conversations-000.json …", claims, read)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
@@ -29,8 +30,10 @@ def read(source: Source) -> Iterator[Conversation]:
     for number, (where, record) in enumerate(until_damaged(source.records(), damage), start=1):
         try:
             line = line_from_row(record, number, where, default_id=f"{stem}-{number}")
-        except UserError as error:
-            source.tally.drop("rows that are not valid", str(error))
+            json.dumps(record, allow_nan=False)
+        except (UserError, ValueError) as error:
+            told = str(error) if isinstance(error, UserError) else f"{where}: NaN and Infinity are no JSON"
+            source.tally.drop("rows that are not valid", told)
             continue
         if line.example.id in ids:
             source.tally.drop("rows whose id was used before", f"{where}, {line.example.id!r}")

@@ -68,8 +68,7 @@ def _lines(source: Source) -> list[str]:
     name = source.member.name
     if source.member.size > LARGEST:
         raise UserError(f"{name}: over {LARGEST >> 20} MiB are no transcript of one conversation. Split the file.")
-    with source.member.open() as file:
-        raw = file.read(LARGEST + 1)
+    raw = source.member.read(LARGEST + 1)
     if source.advance is not None:
         source.advance(len(raw))
     content = _rtf(raw, name) if raw.lstrip().startswith(RTF) else _decoded(raw, name)
