@@ -251,7 +251,7 @@ def find_run(name: str, logs: Path = LOGS) -> RunDir:
 
 def runs_beside(run: RunDir) -> list[RunDir]:
     """Return the runs in the same folder, this one included, sorted by name; names begin with the time of the run."""
-    found = [path.parent for path in run.root.absolute().parent.glob("*/config.yaml") if _is_file(path)]
+    found = [path.parent for path in run.root.resolve().parent.glob("*/config.yaml") if _is_file(path)]
     return [RunDir(root) for root in sorted(found)]
 
 

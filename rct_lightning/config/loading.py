@@ -95,6 +95,8 @@ def _check_several(config: Config) -> None:
             "trainer=ddp: Lightning starts the processes of one run, not of one after another. Train each job of the "
             "multirun with a command of its own, or with trainer.devices=1."
         )
+    if any(given.lstrip("+~").startswith("resume=") for given in hydra.overrides.task):
+        return  # all processes go on in the folder of that run
     if "RANK" in os.environ and not any(given.startswith("hydra.run.dir=") for given in hydra.overrides.hydra):
         raise UserError(
             "hydra.run.dir: processes that were started one by one (torchrun) would each name the run directory by its "

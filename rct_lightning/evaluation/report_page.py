@@ -35,7 +35,7 @@ def page_of(report: Report, run: RunDir, setting: Setting) -> Page:
         Section("What was run", [_facts(run, setting, told)]),
         Section("Base against tuned", _compared(report)),
         Section("Losses", _losses(told)),
-        Section("Examples", _examples(report, told)),
+        Section("Examples", _examples(report, run.step_of("best" if setting.adapter[0] == "best" else "last"))),
         Section("Alerts while training", _alerts(setting, told)),
         Section("Checks before training", _checks(told)),
         Section("What was cut from the data", _cut(setting)),
@@ -152,8 +152,8 @@ def _losses(told: Told) -> list[Block]:
     return [Figures(pictures.losses(told.curves)), *table]
 
 
-def _examples(report: Report, told: Told) -> list[Block]:
-    return [Paragraph(RULE), fixed_prompts(report.comparison, told.step), *of_each_kind(report.comparison)]
+def _examples(report: Report, step: int | None) -> list[Block]:
+    return [Paragraph(RULE), fixed_prompts(report.comparison, step), *of_each_kind(report.comparison)]
 
 
 def _alerts(setting: Setting, told: Told) -> list[Block]:

@@ -89,6 +89,8 @@ def check_place(to: Path) -> None:
     Raises:
         UserError: Something is already there.
     """
+    if Path.cwd().is_relative_to(to.resolve()):
+        raise UserError(f"--to {to}: the command is typed in this folder, so it cannot be replaced. Give a new folder.")
     try:
         if to.is_dir() and not any(to.iterdir()):
             return

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rct_lightning.config.loading import BESIDE_RESUME
 from rct_lightning.config.schema import ORIGINAL_LOSSES
 from rct_lightning.errors import UserError
 from rct_lightning.evaluation.metrics import flat
@@ -27,7 +28,7 @@ ABOUT = {
     "original_v2": "that project's second loss, which weights words, with the shift repaired",
 }
 """What the name of an arm means."""
-NOT_PART_OF_AN_ARM = ("arm", "seed", "run_dir", "objective_metric", "existing_run")
+NOT_PART_OF_AN_ARM = frozenset({"arm", "seed", "run_dir", "objective_metric", "existing_run"}) | BESIDE_RESUME
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from textual.widgets import Footer
 
 from rct_lightning.errors import UserError
 from rct_lightning.sanitize import printable
-from rct_lightning.tui.chat.commands import COMMANDS, help_lines, parse
+from rct_lightning.tui.chat.commands import COMMANDS, as_typed, help_lines, parse
 from rct_lightning.tui.chat.export import as_markdown, save
 from rct_lightning.tui.chat.finding import Finding
 from rct_lightning.tui.chat.prompt import Prompt
@@ -202,7 +202,7 @@ class ChatApp(App[None], inherit_bindings=False):
         self._put(question, view)
 
     async def _do_edit(self, _: str) -> None:
-        self.prompt.put(self.session.edit())
+        self.prompt.put(as_typed(self.session.edit()))
         self.say("Editing the last thing you said: Enter sends it in its place, Esc leaves it.")
 
     async def _do_copy(self, argument: str) -> None:
@@ -229,6 +229,7 @@ class ChatApp(App[None], inherit_bindings=False):
         if conversation is None:
             return
         with self._telling():
+            self._check_is_free()  # a message that waited may have been sent since the list was opened
             self.session.open(conversation)
             await self._draw_conversation()
 
@@ -336,13 +337,14 @@ class ChatApp(App[None], inherit_bindings=False):
 
     async def _done(self, done: Done) -> None:
         asked, view = self.session.asking, self._asked
-        assert asked is not None and view is not None
+        if asked is None or view is None:  # the model's process died while nothing was asked; what follows tells why
+            return
         self.state, self._asked = "ready", None
         with self._telling():
             exchange = self.session.done(done)
             if exchange is None:
-                await view.remove()
-                self.prompt.put(self.prompt.text or asked.exchange.text)
+                await (self._draw_conversation() if asked.edited is not None else view.remove())
+                self.prompt.put(self.prompt.text or as_typed(asked.exchange.text))
             else:
                 view.exchange = exchange
                 if done.failed or len(exchange.replies) < len(asked.question.sides):

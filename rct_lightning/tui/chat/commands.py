@@ -68,6 +68,11 @@ def parse(text: str) -> tuple[str, str] | None:
     return name, rest.strip()
 
 
+def as_typed(text: str) -> str:
+    """Return a message to the model as it is typed, so that :func:`parse` does not take it for a command."""
+    return f"/{text}" if text.startswith("/") else text
+
+
 def help_lines() -> list[str]:
     """Return the help for all commands and keys."""
     lines = [f"{key:30}{says}" for key, says in OTHER_KEYS]

@@ -210,6 +210,7 @@ class History:
         """Store the user's message, optionally in place of an exchange that is withdrawn."""
         with self._writing() as db:
             if instead_of is not None:
+                self._check_is_there(instead_of)
                 db.execute("UPDATE exchanges SET withdrawn = 1 WHERE id = ?", (instead_of.id,))
             number = db.execute(
                 "INSERT INTO exchanges (conversation, asked, text) VALUES (?, ?, ?)", (conversation, asked, text)
@@ -217,14 +218,20 @@ class History:
         assert number is not None
         return Exchange(number, conversation, asked, text)
 
-    def withdraw(self, exchange: Exchange) -> None:
-        """Withdraw an exchange that was not answered."""
+    def withdraw(self, exchange: Exchange, back: Exchange | None = None) -> None:
+        """Withdraw an exchange that was not answered, and bring back the one whose place it took."""
         with self._writing() as db:
-            db.execute("UPDATE exchanges SET withdrawn = 1 WHERE id = ?", (exchange.id,))
+            for each, withdrawn in ((exchange, 1), (back, 0)):
+                if each is not None:
+                    db.execute(
+                        "UPDATE exchanges SET withdrawn = ? WHERE id = ? AND conversation = ?",
+                        (withdrawn, each.id, each.conversation),
+                    )
 
     def answer(self, exchange: Exchange, replies: Sequence[SavedReply]) -> Exchange:
         """Store the replies to an exchange; former replies are marked as replaced."""
         with self._writing() as db:
+            self._check_is_there(exchange)
             db.execute("UPDATE replies SET replaced = 1 WHERE exchange = ?", (exchange.id,))
             for reply in replies:
                 row = asdict(reply) | {
@@ -240,6 +247,12 @@ class History:
                         "INSERT INTO words (rowid, text) VALUES (?, ?)", (number, f"{exchange.text}\n{reply.text}")
                     )
         return replace(exchange, replies=tuple(replies))
+
+    def _check_is_there(self, exchange: Exchange) -> None:
+        """Refuse to write to an exchange that another chat deleted: its number may be that of another by now."""
+        asked = "SELECT 1 FROM exchanges WHERE id = ? AND conversation = ?"
+        if self._db.execute(asked, (exchange.id, exchange.conversation)).fetchone() is None:
+            raise UserError("This conversation was deleted meanwhile, in another chat. /new begins another one.")
 
     def delete(self, conversation: str) -> None:
         """Delete a conversation, including replaced and withdrawn parts, from the disk as well."""

@@ -25,6 +25,7 @@ class Asking:
         memory: Turns of earlier conversations at the beginning of its context.
         texts: The text received so far, by side.
         replies: The finished replies.
+        edited: The exchange that it takes the place of, and that comes back if there is no reply.
     """
 
     exchange: Exchange
@@ -33,6 +34,7 @@ class Asking:
     texts: dict[Side, str] = field(default_factory=dict)
     replies: list[SavedReply] = field(default_factory=list)
     sanitizers: dict[Side, Stream] = field(default_factory=dict)
+    edited: Exchange | None = None
 
 
 class Session:
@@ -125,7 +127,9 @@ class Session:
         others = [each for each in self.exchanges if edited is None or each.id != edited.id]
         self.exchanges, self.editing = [*others, exchange], None
         seed = self.settings.seed
-        return self._put(exchange, memory, self.new_seed() if seed is None else seed)
+        question = self._put(exchange, memory, self.new_seed() if seed is None else seed)
+        self._asking.edited = edited
+        return question
 
     def again(self) -> Question:
         """Ask the newest exchange again with another seed; if the settings fix the seed, with the next one.
@@ -220,9 +224,9 @@ class Session:
             self.exchanges[at] = self.history.answer(asking.exchange, asking.replies)
             return self.exchanges[at]
         if asking.exchange.reply is None:
-            del self.exchanges[at]
+            self.exchanges[at : at + 1] = [] if asking.edited is None else [asking.edited]
             self.editing = None
-            self.history.withdraw(asking.exchange)
+            self.history.withdraw(asking.exchange, back=asking.edited)
             return None
         return asking.exchange
 

@@ -180,8 +180,9 @@ class Monitor(App[None]):
     def action_other_run(self, by: int) -> None:
         """Switch to the previous or next run in the same folder."""
         run = self.watches[0].run
-        found = runs_beside(run)
-        at = [each.root for each in found].index(run.root.absolute()) + by
+        found, here = runs_beside(run), run.root.resolve()
+        places = [each.root.resolve() for each in found]
+        at = places.index(here) + by if here in places else -1  # it may have been removed meanwhile
         if not 0 <= at < len(found):
             self.notify("There is no run behind this one." if by > 0 else "There is no run before this one.")
             return

@@ -64,7 +64,7 @@ def judge(
 def patience_with(state: RunState) -> float:
     """Return the seconds of silence after which a running run is called stalled."""
     usual = state.usual_step
-    return QUIET_AT_FIRST if usual is None else max(LEAST_QUIET, QUIET_STEPS * usual)
+    return QUIET_AT_FIRST if usual is None or state.ended else max(LEAST_QUIET, QUIET_STEPS * usual)
 
 
 _ENDS: dict[str, tuple[Condition, str]] = {
