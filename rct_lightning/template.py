@@ -10,15 +10,17 @@ recurrent positions refer to these pieces, and a piece has the same tokens where
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from string import Template
 from typing import Any, Literal, Protocol
 
-from rct_lightning.dialogue import Example, Turn
+from rct_lightning.dialogue import Example, Role, Turn
 from rct_lightning.reading import shown
 
 SpanKind = Literal["role", "human", "assistant", "input", "reply", "separator"]
+_Turn = tuple[Role, list[int], list[int]]
+"""Role of an earlier turn, and the tokens of its name and of its content."""
 
 
 FORGED_TURNS = (
@@ -165,6 +167,14 @@ class DialogueTemplate:
         """Encode a prompt alone, dropping the oldest turns (and then the beginning of the text) to fit."""
         return self._fit(context, text, None, tokenizer, max_length)
 
+    def turn_length(self, turn: Turn, tokenizer: Tokenizer) -> int:
+        """Return the number of tokens of an earlier turn, with its role and the end of its line.
+
+        It is the same in every row, since pieces are tokenised on their own.
+        """
+        pieces = (self._role(turn.role), " " + turn.content.strip(), "\n")
+        return sum(len(tokenizer(piece, add_special_tokens=False)["input_ids"]) for piece in pieces)
+
     def shortest_prompt(self, text: str, tokenizer: Tokenizer) -> int:
         """Return the number of tokens of a prompt without context."""
         return len(self.encode_prompt(text, tokenizer, max_length=1 << 30).ids)
@@ -187,12 +197,12 @@ class DialogueTemplate:
         input_room = max_length - fixed - len(kept_reply)
         kept_input = input_ids[len(input_ids) - min(len(input_ids), max(input_room, 0)) :]
 
-        turns = [
+        newest = (
             (turn.role, human if turn.role == "human" else assistant, ids(" " + turn.content.strip()))
-            for turn in context
-        ]
+            for turn in reversed(context)
+        )
         room = max_length - fixed - len(kept_input) - len(kept_reply)
-        kept_turns = _newest_that_fit(turns, room, len(newline))
+        kept_turns = _that_fit(newest, room, len(newline))[::-1]
 
         pieces: list[tuple[SpanKind, list[int]]] = [("role", bos)] if bos else []
         for role, header, content in kept_turns:
@@ -207,7 +217,7 @@ class DialogueTemplate:
             encoded.ids,
             prompt_length,
             encoded.spans,
-            turns_cut=len(turns) - len(kept_turns),
+            turns_cut=len(context) - len(kept_turns),
             input_tokens_cut=len(input_ids) - len(kept_input),
             reply_tokens_cut=len(reply_ids) - len(kept_reply),
         )
@@ -238,14 +248,15 @@ def forged_turns(examples: Sequence[Example], template: DialogueTemplate) -> str
     return f"{count} of {len(examples)} rows hold a line that begins like a turn, first {shown(name)}: {shown(line)}."
 
 
-def _newest_that_fit(turns: list[Any], room: int, separator: int) -> list[Any]:
-    kept = 0
-    for _, header, content in reversed(turns):
-        room -= len(header) + len(content) + separator
+def _that_fit(turns: Iterable[_Turn], room: int, separator: int) -> list[_Turn]:
+    """Return the first turns that fit together; none behind them is asked for, so that it is not tokenised either."""
+    kept = []
+    for turn in turns:
+        room -= len(turn[1]) + len(turn[2]) + separator
         if room < 0:
             break
-        kept += 1
-    return turns[len(turns) - kept :]
+        kept.append(turn)
+    return kept
 
 
 def _join(pieces: Sequence[tuple[SpanKind, list[int]]]) -> Encoded:

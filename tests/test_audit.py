@@ -4,6 +4,7 @@ import random
 import re
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -243,6 +244,33 @@ def test_tokens_are_those_of_training(tokenizer: Any, rows: list[Example]) -> No
     assert [row.reply_tokens_cut for row in lengths.encoded] == [
         template.encode(row, tokenizer, 60).reply_tokens_cut for row in rows
     ]
+
+
+@pytest.mark.parametrize("limit", [9, 60, 512, 1 << 20])
+def test_lengths_are_those_of_every_row_encoded_by_itself(rows: list[Example], limit: int) -> None:
+    own, template = FolderTokenizer(NANO), DialogueTemplate(assistant="A much longer name")
+    said = (Turn("assistant", " Blanks \n"), Turn("assistant", rows[0].input), Turn("human", rows[0].input))
+    some = [*conversations(30, 1), *rows[:20], replace(rows[0], context=said), replace(rows[1], output="y" * 3000)]
+    found = Lengths.of(some, own, limit, template)
+    whole, cut = ([template.encode(row, own, length) for row in some] for length in (1 << 30, limit))
+    assert found.whole == [len(row.ids) for row in whole]
+    assert found.replies == [len(row.ids) - row.prompt_length for row in whole]
+    assert [replace(row, ids=[]) for row in found.encoded] == [replace(row, ids=[]) for row in cut]
+    assert [len(row.ids) for row in found.encoded] == [len(row.ids) for row in cut]
+
+
+def test_memory_for_lengths_follows_what_was_said() -> None:
+    own = FolderTokenizer(NANO)
+
+    def peak(exchanges: int) -> int:
+        some = conversations(exchanges)
+        tracemalloc.start()
+        Lengths.of(some, own, 128, DialogueTemplate())
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    assert peak(400) < 2.5 * peak(200)
 
 
 @pytest.mark.parametrize("length", [20, 45, 90, 150, 512])

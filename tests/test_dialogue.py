@@ -2,9 +2,13 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from rct_lightning.dialogue import Example, Turn, content_hash, read_jsonl, write_jsonl
+from rct_lightning.dialogue import Example, Turn, after, as_jsonl, content_hash, read_jsonl, write_jsonl
 from rct_lightning.errors import UserError
+
+ROOT = Path(__file__).parents[1]
 
 GOOD = '{"input": "Hello", "output": "Hi"}'
 
@@ -148,6 +152,47 @@ def test_a_round_trip_keeps_every_field_known_or_not(tmp_path: Path) -> None:
     write_jsonl(copy, examples)
     assert json.loads(copy.read_text(encoding="utf-8")) == row
     assert read_jsonl(copy) == examples
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Example]:
+    """Return rows of mixed conversations, with every kind of context that a file may state."""
+    rows: list[Example] = []
+    last: dict[str, tuple[Turn, ...]] = {}
+    for number in range(draw(st.integers(1, 12))):
+        name = draw(st.sampled_from("ab"))
+        follows, said = last.get(name, ()), draw(st.sampled_from("xy"))
+        some = draw(st.sampled_from([follows, follows, follows[2:], follows[:-2], (), (Turn("assistant", said),)]))
+        rows.append(Example(str(number), name, said, draw(st.sampled_from("xy")), some, extra={"n": number}))
+        last[name] = after(rows[-1]) if draw(st.booleans()) else (*after(rows[-1]), Turn("human", "left out"))
+    return rows
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(histories())
+def test_contexts_are_left_out_just_where_they_are_read_back_the_same(tmp_path: Path, rows: list[Example]) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(as_jsonl(rows, rebuild_context=True), encoding="utf-8")
+    assert read_jsonl(path) == rows
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert [{"context": None} | line for line in lines] == [
+        row.to_json() | {"context": line.get("context")} for row, line in zip(rows, lines, strict=True)
+    ], "no other field is touched"
+    for number, line in enumerate(lines):
+        if "context" in line:
+            without = [*lines[:number], {name: line[name] for name in line if name != "context"}, *lines[number + 1 :]]
+            path.write_text("".join(json.dumps(one) + "\n" for one in without), encoding="utf-8")
+            assert read_jsonl(path)[number] != rows[number], "this one is needed"
+
+
+@pytest.mark.parametrize("side", ["train", "eval"])
+def test_the_bundled_rows_are_read_back_where_contexts_are_left_out(tmp_path: Path, side: str) -> None:
+    rows = read_jsonl(ROOT / "data" / "relational" / f"{side}.jsonl")
+    path = tmp_path / "rows.jsonl"
+    path.write_text(as_jsonl(rows, rebuild_context=True), encoding="utf-8")
+    assert read_jsonl(path) == rows
+    stated = sum(bool(row.context) for row in read_jsonl(path, rebuild_context=False))
+    assert 0 < stated < 0.1 * sum(bool(row.context) for row in rows), "only histories that are no rows of the file"
 
 
 def test_absent_optional_fields_stay_absent() -> None:

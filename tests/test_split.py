@@ -313,6 +313,35 @@ def test_types_and_markers_are_filled_in_and_what_is_said_stays(tmp_path: Path) 
     assert got["c0-0"].extra["labelled"] == ["type", "has_presence"] and "labelled" not in got["c1-0"].extra
 
 
+@pytest.mark.parametrize("exchanges", [100, 400])
+def test_a_long_conversation_is_written_once(tmp_path: Path, exchanges: int) -> None:
+    source = tmp_path / "rows.jsonl"
+    rows = conversations(exchanges, *[1] * 40)
+    source.write_text("".join(json.dumps(row.to_json(context=False)) + "\n" for row in rows), encoding="utf-8")
+    assert command(source, "--eval-size", 10, "--out", tmp_path / "new")[0] == 0
+    files = [tmp_path / "new" / f"{side}.jsonl" for side in ("train", "eval")]
+    assert sum(file.stat().st_size for file in files) < 3 * source.stat().st_size
+    found = {row.id: row for file in files for row in read_jsonl(file)}
+    assert found == {row.id: row for row in labels_of().fill(rows)}
+
+
+def test_contexts_that_cleaning_or_the_user_wrote_out_are_read_back(tmp_path: Path) -> None:
+    folder = CorpusDir(tmp_path)
+    rows = conversations(*[6] * 12)
+    rows[8] = replace(rows[8], input=rows[1].input, output=rows[1].output)  # a copy: it leaves a gap
+    rows = [replace(row, context=rows[n - 1].context if n % 12 > 6 else row.context) for n, row in enumerate(rows)]
+    write_jsonl(folder.imported, rows)
+    clean_corpus(folder.imported, folder, Settings())
+    before = labels_of().fill(read_jsonl(folder.clean))
+    assert len(before) == len(rows) - 1
+    assert command(tmp_path, "--eval-size", 18)[0] == 0
+    sides = [read_jsonl(file) for file in (folder.train, folder.eval)]
+    assert [[row for row in before if row in side] for side in sides] == sides, "equal, and in order"
+    assert sum(map(len, sides)) == len(before)
+    written = [json.loads(line) for file in (folder.train, folder.eval) for line in file.read_text().splitlines()]
+    assert {"context" in line for line in written} == {True, False}
+
+
 def test_what_is_worth_a_word_is_said(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "rows.jsonl", conversations(41, *[7] * 8))
     code, said = command(tmp_path / "rows.jsonl", "--eval-size", 20, "--out", tmp_path / "a")

@@ -49,7 +49,8 @@ def split(
     found = split_rows(rows, held_out, seed, labels.lexicon)
     report = {"source": source.name, "sha256": content_hash(source), "rows": found.rows, "held_out": len(found.held)}
     whole = json.dumps(report | {"eval_size": held_out, "seed": seed}, indent=1) + "\n"
-    put({folder.train: as_jsonl(found.train), folder.eval: as_jsonl(found.held), folder.split_report: whole})
+    train, held = (as_jsonl(side, rebuild_context=True) for side in (found.train, found.held))
+    put({folder.train: train, folder.eval: held, folder.split_report: whole})
     typer.echo(printable(aligned(table(found, labels.lexicon))) + "\n")
     for line in lines(found):
         typer.echo(line.wrapped())

@@ -28,7 +28,7 @@ from rct_lightning.corpus.exchange import Exchange
 from rct_lightning.corpus.lengths import TOO_LONG
 from rct_lightning.corpus.rules import EXCHANGE_RULES
 from rct_lightning.corpus.scrub import REMEMBERED, SPOKEN, Place, Scrubber, other_fields, other_texts, with_texts
-from rct_lightning.dialogue import Example, Line, Turn, after, read_lines
+from rct_lightning.dialogue import Contexts, Example, Line, Turn, after, read_lines
 
 Verdict = tuple[str, str]
 """Name of a rule, and what it found."""
@@ -127,21 +127,21 @@ class Cleaning:
     def write(self, clean: IO[str], quarantine: IO[str]) -> None:
         """Write every row to one of the two files, and complete the report."""
         report, names = self.report, {kind.label: kind.name for kind in SCRUBS}
-        read_back: dict[str, tuple[Turn, ...]] = {}  # the context that a reader of clean.jsonl would build
+        read_back = Contexts()  # those that a reader of clean.jsonl rebuilds
         for number, row in enumerate(self._prepared(first=False)):
-            example, line = row.example, _with_records(row)
+            example, verdict = row.example, self._verdicts.get(number)
+            rebuilt = verdict is None and "context" in row.absent and read_back.rebuild(example)
+            line = _with_records(row, context=not rebuilt)
             for label, places in Counter(row.labels).items():
                 report.scrubbed_rows[names[label]] += 1
                 report.scrubbed_places[names[label]] += places
             report.cut_rows += row.cut > 0
             report.cut_turns += row.cut
-            if verdict := self._verdicts.get(number):
+            if verdict:
                 line["quarantined"] = {"rule": verdict[0], "reason": verdict[1]}
                 quarantine.write(json.dumps(line, ensure_ascii=False) + "\n")
                 continue
-            if "context" in row.absent and read_back.get(example.conversation, ()) == example.context:
-                del line["context"]
-            read_back[example.conversation] = after(example)
+            read_back.add(example)
             clean.write(json.dumps(line, ensure_ascii=False) + "\n")
 
     # --- every pass but the first -----------------------------------------------------------------------------------
@@ -204,9 +204,9 @@ class Cleaning:
         return 0
 
 
-def _with_records(row: Prepared) -> dict[str, Any]:
+def _with_records(row: Prepared, context: bool) -> dict[str, Any]:
     """Return a row as it is written; counts are added to those of an earlier cleaning."""
-    line = row.example.to_json()
+    line = row.example.to_json(context=context)
     line.pop("quarantined", None)
     if row.labels:
         earlier = line.get("scrubbed")

@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple
 
 from rct_lightning.corpus.conversation import Conversation, Tally
 from rct_lightning.corpus.together import unwritable
-from rct_lightning.dialogue import Example, Turn
+from rct_lightning.dialogue import Contexts, Example
 from rct_lightning.errors import UserError
 
 COPY = 1 << 20
@@ -197,27 +197,16 @@ def _lines(rows: Sequence[Example]) -> tuple[bytes, int]:
     A context that is just the conversation so far is left out: readers rebuild it. With it, a conversation of n
     exchanges would be written n/2 times.
     """
-    so_far: tuple[Turn, ...] = ()
-    lines, halved = [], 0
+    contexts, lines, halved = Contexts(), [], 0
     for row in rows:
-        line = row.to_json() if row.context != so_far else _without_context(row)
-        so_far = (*row.context, Turn("human", row.input), Turn("assistant", row.output))
-        written = json.dumps(line, ensure_ascii=False) + "\n"
+        written = json.dumps(row.to_json(context=not contexts.rebuild(row)), ensure_ascii=False) + "\n"
+        contexts.add(row)
         try:
             lines.append(written.encode("utf-8"))
         except UnicodeEncodeError:
             halved += 1
             lines.append(written.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode("utf-8"))
     return b"".join(lines), halved
-
-
-def _without_context(row: Example) -> dict[str, Any]:
-    whole = Example(
-        row.id, row.conversation, row.input, row.output, (), row.type, row.has_presence, row.source, row.extra
-    )
-    line = whole.to_json()
-    del line["context"]
-    return line
 
 
 def _said(lines: bytes, whole: bool) -> list[str]:

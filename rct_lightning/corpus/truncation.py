@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import median
 
@@ -33,15 +33,20 @@ class Lengths:
 
     @classmethod
     def of(cls, rows: Sequence[Example], tokenizer: FolderTokenizer, limit: int, template: DialogueTemplate) -> Lengths:
-        """Count the tokens of rows."""
-        texts = [" " + turn.content.strip() for row in rows for turn in row.context]
-        texts += [" " + text.strip() for row in rows for text in (row.input, row.output)]
-        encode = partial(template.encode, tokenizer=LengthsOnly(tokenizer, tokenizer.lengths(texts)))
-        whole = [encode(row, max_length=WITHOUT_LIMIT) for row in rows]
+        """Count the tokens of rows, and those of each distinct turn once: it is in the context of every later row."""
+        turns = {turn for row in rows for turn in row.context}
+        texts = {turn.content for turn in turns} | {text for row in rows for text in (row.input, row.output)}
+        known = LengthsOnly(tokenizer, tokenizer.lengths(" " + text.strip() for text in texts))
+        encode = partial(template.encode, tokenizer=known)
+        said_before = {turn: template.turn_length(turn, known) for turn in turns}
+        alone = [encode(replace(row, context=()), max_length=WITHOUT_LIMIT) for row in rows]
         return cls(
             limit,
-            [len(row.ids) for row in whole],
-            [len(row.ids) - row.prompt_length for row in whole],
+            [
+                len(one.ids) + sum(map(said_before.__getitem__, row.context))
+                for row, one in zip(rows, alone, strict=True)
+            ],
+            [len(one.ids) - one.prompt_length for one in alone],
             [encode(row, max_length=limit) for row in rows],
         )
 

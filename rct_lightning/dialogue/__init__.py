@@ -5,10 +5,11 @@ Every error names the file and the line, so that the user can go straight to the
 
 from rct_lightning.dialogue.example import TYPES, Example, Role, Turn, after
 from rct_lightning.dialogue.files import as_jsonl, content_hash, read_jsonl, read_lines, read_rows, write_jsonl
-from rct_lightning.dialogue.row import Line, is_visible, line_from_row, turns, with_context
+from rct_lightning.dialogue.row import Contexts, Line, is_visible, line_from_row, turns, with_context
 
 __all__ = [
     "TYPES",
+    "Contexts",
     "Example",
     "Line",
     "Role",

@@ -45,15 +45,20 @@ class Example:
     source: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the row as it is written to a file: known fields first, absent ones left out."""
+    def to_json(self, *, context: bool = True) -> dict[str, Any]:
+        """Return the row as it is written to a file: known fields first, absent ones left out.
+
+        Args:
+            context: Write the context; False leaves it to the reader, who rebuilds it from the rows before.
+        """
         row: dict[str, Any] = {
             "id": self.id,
             "conversation": self.conversation,
             "input": self.input,
             "output": self.output,
-            "context": [{"role": turn.role, "content": turn.content} for turn in self.context],
         }
+        if context:
+            row["context"] = [{"role": turn.role, "content": turn.content} for turn in self.context]
         for name in ("type", "has_presence", "source"):
             if getattr(self, name) is not None:
                 row[name] = getattr(self, name)

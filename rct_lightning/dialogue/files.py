@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from rct_lightning.dialogue.example import Example
-from rct_lightning.dialogue.row import Line, line_from_row, with_context
+from rct_lightning.dialogue.row import Contexts, Line, line_from_row, with_context
 from rct_lightning.errors import UserError
 from rct_lightning.reading import check_is_text, kind_of, parse
 from rct_lightning.replacing import replacing
@@ -91,9 +91,19 @@ def write_jsonl(path: Path, examples: Iterable[Example]) -> None:
         part.write_text(as_jsonl(examples), encoding="utf-8")
 
 
-def as_jsonl(examples: Iterable[Example]) -> str:
-    """Return rows as JSON lines."""
-    return "".join(json.dumps(example.to_json(), ensure_ascii=False) + "\n" for example in examples)
+def as_jsonl(examples: Iterable[Example], *, rebuild_context: bool = False) -> str:
+    """Return rows as JSON lines.
+
+    Args:
+        examples: The rows of a file.
+        rebuild_context: Leave out each context that :func:`read_jsonl` rebuilds; False writes them all.
+    """
+    contexts, lines = Contexts(), []
+    for example in examples:
+        line = example.to_json(context=not (rebuild_context and contexts.rebuild(example)))
+        contexts.add(example)
+        lines.append(json.dumps(line, ensure_ascii=False) + "\n")
+    return "".join(lines)
 
 
 def content_hash(path: Path) -> str:

@@ -151,12 +151,35 @@ def _optional_text(row: Mapping[str, Any], name: str, place: str) -> str | None:
     return None if value is None else _text(value, f"{place}, field '{name}'")
 
 
+class Contexts:
+    """What the rows of a file make the context of the next row of each conversation, if that row states none.
+
+    Readers rebuild contexts by it, and writers leave out by it what a reader rebuilds: written out, the contexts of a
+    conversation of n exchanges hold n/2 times what was said. Rows are added in the order of the file.
+    """
+
+    def __init__(self) -> None:
+        self._spoken: dict[str, tuple[Turn, ...]] = {}
+
+    def next(self, conversation: str) -> tuple[Turn, ...]:
+        """Return the context of the next row of a conversation; empty if it has no row yet."""
+        return self._spoken.get(conversation, ())
+
+    def rebuild(self, example: Example) -> bool:
+        """Return whether a reader finds the context of a row if it is left out."""
+        return self.next(example.conversation) == example.context
+
+    def add(self, example: Example) -> None:
+        """Take in a row as it is read, with its context."""
+        self._spoken[example.conversation] = after(example)
+
+
 def with_context(lines: Iterable[Line]) -> Iterator[Example]:
     """Yield the rows; a row without a ``context`` field gets the earlier rows of its conversation as its context."""
-    spoken: dict[str, tuple[Turn, ...]] = {}
+    contexts = Contexts()
     for line in lines:
         example = line.example
-        if "context" in line.absent and example.conversation in spoken:
-            example = replace(example, context=spoken[example.conversation])
-        spoken[example.conversation] = after(example)
+        if "context" in line.absent and (context := contexts.next(example.conversation)):
+            example = replace(example, context=context)
+        contexts.add(example)
         yield example
