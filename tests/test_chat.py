@@ -225,6 +225,53 @@ def test_a_model_that_dies_in_the_middle_leaves_what_it_said() -> None:
     drive(app, steps)
 
 
+def test_a_model_that_dies_while_nothing_is_asked_is_told_and_nothing_is_lost() -> None:
+    app = chat("hello", at_once=False)
+
+    async def steps(pilot: Pilot[None]) -> None:
+        await ready_after_drawing(pilot, app)
+        app.prompt.put("half a")
+        app.speaker.done("The process of the model ended.")  # type: ignore[attr-defined]
+        app.speaker.tell(NotLoaded("It ended."))  # type: ignore[attr-defined]
+        await until(lambda: app.state == "no model" and "It ended." in notes(app))
+        assert app.prompt.text == "half a"
+
+    drive(app, steps)
+
+
+def test_an_edit_that_fails_leaves_the_reply_that_was_there() -> None:
+    app = chat("hello", at_once=False)
+
+    async def steps(pilot: Pilot[None]) -> None:
+        await ready_after_drawing(pilot, app)
+        before = replies(app)
+        await pilot.press("ctrl+g")
+        await until(lambda: app.session.editing)
+        app.prompt.put("too long")
+        await pilot.press("enter")
+        await until(lambda: app.session.asking)
+        app.speaker.done("This message has 2000 tokens.")  # type: ignore[attr-defined]
+        await until(lambda: app.prompt.text == "too long" and replies(app) == before)
+        assert [each.text for each in app.session.exchanges] == ["hello"] and before
+
+    drive(app, steps)
+
+
+def test_no_conversation_is_opened_while_a_message_is_answered() -> None:
+    app = chat("My dog is called Bramble.", at_once=False)
+    app.session.begin()
+
+    async def steps(pilot: Pilot[None]) -> None:
+        await until(lambda: app.state == "ready")
+        await send_and_find(pilot, app, "/history bram")
+        app._put(app.session.ask("Hm?"), ExchangeView(app.session.last, ("tuned",)))
+        await pilot.press("enter")
+        await until(lambda: "still being written" in says(app))
+        assert [each.text for each in app.session.exchanges] == ["Hm?"]
+
+    drive(app, steps)
+
+
 # --- without a model ------------------------------------------------------------------------------------------------
 
 

@@ -165,6 +165,25 @@ def test_two_chats_share_the_file(path: Path) -> None:
     one.close(), two.close()
 
 
+def test_a_reply_to_what_another_chat_deleted_goes_nowhere(path: Path) -> None:
+    """Its number is given again: the reply would stand in the conversation that got it."""
+    one, two = History(path), History(path)
+    said(one, ("A secret.", "Kept."), conversation="secret")
+    (secret,) = two.exchanges("secret")
+    one.delete("secret")
+    topic = one.ask("topic", "A new topic.", 1.0)
+    assert topic.id == secret.id
+    replies = secret.replies
+    with pytest.raises(UserError, match="deleted meanwhile"):
+        two.answer(secret, replies)
+    with pytest.raises(UserError, match="deleted meanwhile"):
+        two.ask("secret", "Another secret.", 2.0, instead_of=secret)
+    two.withdraw(secret)
+    assert [each.text for each in one.exchanges("topic")] == ["A new topic."]
+    assert one.exchanges("topic")[0].reply is None and one.exchanges("secret") == []
+    one.close(), two.close()
+
+
 def test_chats_that_make_the_file_at_once_all_have_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real, others = History._version, list[History]()
 

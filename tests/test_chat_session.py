@@ -15,7 +15,7 @@ from rct_lightning.cli.chat import _session, chat
 from rct_lightning.dialogue import Turn, read_jsonl
 from rct_lightning.errors import UserError
 from rct_lightning.tui.chat.app import ChatApp
-from rct_lightning.tui.chat.commands import COMMANDS, help_lines, parse
+from rct_lightning.tui.chat.commands import COMMANDS, as_typed, help_lines, parse
 from rct_lightning.tui.chat.export import as_markdown, rows, save
 from rct_lightning.tui.chat.history import Exchange, History
 from rct_lightning.tui.chat.session import Session
@@ -104,6 +104,15 @@ def test_an_exchange_that_is_edited_and_answered_again_is_asked_in_its_place(ses
     answered(session, "Second.")
     kept = session.history.exchanges(session.conversation)
     assert [each.text for each in kept] == ["One?", "Two?"] == [each.text for each in session.exchanges]
+
+
+def test_an_edit_that_nothing_answers_leaves_what_it_was_to_replace(session: Session) -> None:
+    converse(session, "One?", "Tow?")
+    session.edit()
+    session.ask("Two?")
+    assert session.done(Done("This message has 2000 tokens.")) is None
+    kept = session.history.exchanges(session.conversation)
+    assert [each.text for each in kept] == ["One?", "Tow?"] and kept == session.exchanges and kept[1].reply
 
 
 def test_an_edited_exchange_that_nothing_answers_is_taken_back_with_the_edit(session: Session) -> None:
@@ -279,6 +288,12 @@ def test_a_chat_begins_with_what_was_kept_and_options_come_first(
 def test_impossible_options_are_named(options: list[str], said: str) -> None:
     done = CliRunner().invoke(app, ["chat", *options])
     assert done.exit_code == 2 and said in " ".join(done.output.split())
+
+
+@pytest.mark.parametrize("text", ["hello", "/delete yes", "//new", "a/b"])
+def test_what_was_said_is_typed_again_as_a_message(text: str) -> None:
+    typed = as_typed(text)
+    assert parse(typed) is None and (typed.removeprefix("/") if typed.startswith("//") else typed) == text
 
 
 def test_commands_are_told_from_what_is_said() -> None:

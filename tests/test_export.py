@@ -215,6 +215,16 @@ def test_a_base_beside_the_logs_is_found_from_anywhere(
     assert load_trained(moved, accelerator="cpu").base.name_or_path.endswith("project/models/base")
 
 
+def test_the_folder_where_the_command_is_typed_is_refused(
+    run: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for place in (".", str(tmp_path)):
+        done = typed(run.root, "--to", place)
+        assert done.exit_code == 2 and "Give a new folder" in " ".join(done.output.split())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_weights_are_as_readable_as_the_files_beside_them(exported: dict[str, Path], run: RunDir) -> None:
     for folder in (*exported.values(), run.adapter):
         modes = {path.stat().st_mode for path in folder.iterdir() if path.suffix in (".safetensors", ".json")}

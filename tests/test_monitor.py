@@ -158,6 +158,10 @@ def test_patience_is_that_of_the_runs_own_steps() -> None:
     late = [*slow[:-1], step(100, time=BEGUN + 30 * 100 + 3000)]  # an evaluation in between
     assert judge({}, state_of(late), NOW, lambda _: "there").patience == pytest.approx(600)
     assert judge({}, state_of(told(0)), NOW, lambda _: "there").patience == 600, "no step yet"
+    state = state_of(told())
+    assert judge({}, state, NOW, lambda _: "there").patience < 600
+    state.ended = True
+    assert judge({}, state, NOW, lambda _: "there").patience == 600, "after the last step it samples and saves"
 
 
 def test_an_event_is_a_sign_of_life_as_a_heartbeat_is() -> None:

@@ -146,6 +146,17 @@ def test_next_and_previous_run(run: Path) -> None:
     watched([run], work)
 
 
+def test_a_run_may_be_named_from_within(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run / "report").mkdir()
+    monkeypatch.chdir(run / "report")
+
+    async def work(app: Monitor, pilot: Pilot[None]) -> None:
+        await pilot.press("n")
+        assert app.watches[0].run.root.name == "c"
+
+    watched([Path("..")], work)
+
+
 def test_a_run_that_cannot_be_opened_is_told_and_not_shown(run: Path, tmp_path: Path) -> None:
     (run.parent / "c" / "link").symlink_to(tmp_path.parent)
 

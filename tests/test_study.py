@@ -119,6 +119,16 @@ def test_an_arm_is_what_varies_within_a_study() -> None:
     ]
 
 
+def test_how_long_a_job_may_run_makes_no_arm() -> None:
+    """A study that is typed again goes on, and may give its jobs more time."""
+    lm = {"loss.lambda": 0, "trainer": {"max_time": None, "enable_progress_bar": True}}
+    later = {"seed": 2, "trainer": {"max_time": "00:08:00:00", "enable_progress_bar": False}}
+    assert arms(lm, lm | later, {"trainer": lm["trainer"]}, later) == [
+        *2 * [("lm_only", None)],
+        *2 * [("loss.lambda=0.3", "lm_only")],
+    ]
+
+
 def test_a_named_arm_keeps_its_name_whatever_it_is_made_of() -> None:
     lm, rct = {"arm": "lm_only", "loss.lambda": 0, "loss.name": "lm"}, {"arm": "rct", "loss.name": "relational"}
     wrong = {"arm": "wrong_history", "loss.recurrence.n": 7}
