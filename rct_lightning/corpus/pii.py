@@ -3,6 +3,8 @@
 Numbers are the hard part, because most are not personal: a run of digits counts as a phone number only by its shape or
 by the words before it, as a card number only by issuer, length and check digit, and as an account number only by
 country, length and check digits. Names have no fixed form, so a pattern cannot find them.
+
+Where a word ends is told by :mod:`rct_lightning.corpus.scripts`: Chinese or Korean letters stand right beside a number.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
+
+from rct_lightning.corpus.scripts import LETTER_OR_DIGIT, UNSPACED, WORD
 
 Span = tuple[int, int]
 Find = Callable[[str], Iterator[Span]]
@@ -45,8 +49,18 @@ class Kind:
 
 # --- addresses and paths --------------------------------------------------------------------------------------------
 
-_LOCAL = re.compile(r"[^\W_][\w.+%'-]{0,63}$|_[\w.+%'-]{0,63}$")
-_DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_]{2,24}(?!\w)")
+_LOCAL = re.compile(
+    rf"{LETTER_OR_DIGIT}(?:{WORD}|[.+%'-]){{0,63}}$"
+    r"|_[_.+%'-]{0,63}$"
+    rf"|(?:(?=\w)[{UNSPACED}]){{1,64}}$"  # what stands before it cannot be told from it
+)
+"""The part before the @. Underscores around an address are emphasis; letters that need no space are words before it."""
+_TOP = rf"(?:[^\W\d_{UNSPACED}]{{2,24}}|[{UNSPACED}][^\W\d_]{{1,23}})(?!{LETTER_OR_DIGIT})"
+_DOMAIN = re.compile(
+    rf"(?:(?:{LETTER_OR_DIGIT}(?:(?:{WORD}|-){{0,61}}{LETTER_OR_DIGIT})?|[{UNSPACED}](?:[\w-]{{0,61}}[^\W_])?)\.)+{_TOP}"
+    rf"|(?:[^\W_](?:[\w-]{{0,61}}[^\W_])?\.)+{_TOP}"  # labels of two scripts
+)
+"""The part behind the @: a sentence may go on right behind it, so a name of one script ends where the script does."""
 NOT_A_PERSON = {"git", "hg", "svn"}
 """Local parts (before the @) of addresses that belong to a command, not to a mailbox."""
 
@@ -97,11 +111,13 @@ def keys(text: str) -> Iterator[Span]:
             yield match.span()
 
 
+_USER = rf"{WORD}(?:(?:{WORD}|[.-])*{WORD})?|\w(?:[\w.-]*\w)?"
 _HOME = re.compile(
-    r"(?:(?<![\w.~})\]/\\-])|(?<=file:/)|(?<=file://))(?:/var|/export|/mnt(?:/[a-z])?|/[a-z]|/Volumes/[^/\n]{1,40})?"
-    r"/(?:home|Users)/(\w(?:[\w.-]*\w)?)"
+    rf"(?:(?<!{WORD})(?<![.~}})\]/\\-])|(?<=file:/)|(?<=file://))"
+    r"(?:/var|/export|/mnt(?:/[a-z])?|/[a-z]|/Volumes/[^/\n]{1,40})?"
+    rf"/(?:home|Users)/({_USER})"
     r"|(?:(?<![A-Za-z0-9])[A-Za-z]:|\\\\wsl\S{0,40}?)[\\/]+(?:[Uu]sers|[Dd]ocuments and [Ss]ettings|home)[\\/]+"
-    r"((?!\s)[^\\/:*?\"<>|\r\n\t]{1,40}(?=[\\/])|\w(?:[\w.-]*\w)?)"
+    rf"((?!\s)[^\\/:*?\"<>|\r\n\t]{{1,40}}(?=[\\/])|{_USER})"
     r"|(?<![\w/~.])~([a-z_][\w.-]*)(?=/)"
 )
 NOBODYS_HOME = frozenset(
@@ -125,11 +141,17 @@ def homes(text: str) -> Iterator[Span]:
 
 # --- network addresses ----------------------------------------------------------------------------------------------
 
-_IP4 = re.compile(r"(?<![\w.\]-])(?:\d{1,3}\.){3}\d{1,3}(?![\w\[]|\.\d|-\w)")
-_IP6 = re.compile(r"(?<![\w:.\]])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:\[])")
-_STOP = re.compile(r"[.?!] |\n")
+_IP4 = re.compile(rf"(?<!{WORD})(?<![.\]-])(?:\d{{1,3}}\.){{3}}\d{{1,3}}(?!{WORD}|\[|\.\d|-{WORD})")
+_IP6 = re.compile(rf"(?<!{WORD})(?<![:.\]])(?:[0-9A-Fa-f]{{0,4}}:){{2,7}}[0-9A-Fa-f]{{0,4}}(?!{WORD}|[:\[])")
+_STOP = re.compile(r"[.?!] |[\u3002\uff01\uff1f\n]")
 _DOTTED = re.compile(r"\d\.\d{1,3}\.\d")
-_VERSION = re.compile(r"\b(?:v|versions?|releases?|firmware|build|sections?|chapters?|clause|paragraph|§)\b", re.I)
+_VERSION = re.compile(
+    rf"(?<!{WORD})(?:v|versions?|releases?|firmware|build|sections?|chapters?|clause|paragraph)(?!{WORD})|§"
+    "|版本|固件|バージョン|ファームウェア|버전|펌웨어",
+    re.I,
+)
+_NUMBERED = frozenset("vV第")
+"""A dotted number right behind one of these is a version or a chapter."""
 
 
 def network_addresses(text: str) -> Iterator[Span]:
@@ -152,33 +174,46 @@ def network_addresses(text: str) -> Iterator[Span]:
             groups = [group for group in match.group().split(":") if group]
             if len(groups) < 3 or not any(map(str.isdigit, match.group())):
                 continue  # `a::b` is a name in a program
-        elif versions[bisect_right(starts, match.start()) - 1] or text[match.start() - 1 : match.start()] in ("v", "V"):
+        elif versions[bisect_right(starts, match.start()) - 1] or text[match.start() - 1 : match.start()] in _NUMBERED:
             continue
         yield match.span()
 
 
 # --- numbers --------------------------------------------------------------------------------------------------------
 
+_LABELS = (
+    "phone number mobile mobil handy cell tel telefon nummer fax sms whatsapp card karte kartennummer "
+    "手机 手機 电话 電話 携帯 号 号码 號 號碼 番号 卡 カード 전화 번호 휴대폰 카드"
+).split()
+"""Words whose value may follow the sign at once. Behind others, ``:`` and ``=`` are of times, ratios and programs."""
+_LABELLED = "|".join(f"(?<={label}{quote}[:=])" for label in _LABELS for quote in ("", "[\"']"))
 _NUMBER = re.compile(
-    r"(?<![\w.,:;@#$€£\]=-])(?<![\d)][/])\+?\(?\d+\)?"
-    r"(?:(?:[ \u00a0./-]| / )\(?\d+\)?|(?<=\))\d+)*(?![\w\[]|[.,:]\d|[-/]\w)"
+    rf"(?<!{WORD})(?<![.,;@#$€£\]-])(?:(?<![:=])|(?<=[:=])(?i:{_LABELLED}))(?<![\d)][/])\+?\(?\d+\)?"
+    rf"(?:(?:[ \u00a0./-]| / )\(?\d+\)?|(?<=\))\d+)*(?!{WORD}|\[|[.,:]\d|[-/]{WORD})"
 )
 _DIGITS = re.compile(r"\d[\d \u00a0()./-]{4}")
 _GROUP = re.compile(r"\d+")
 _BLANKS = " \u00a0"
 _BEFORE = _BLANKS + "("
 _DATE = re.compile(r"(?:\d{1,2}[./-]\d{1,2}[./-](?:19|20)?\d\d|(?:19|20)\d\d[./-]\d{1,2}[./-]\d{1,2})(?!\d|[./-]\d)")
+_BEGIN, _END = rf"(?<!{LETTER_OR_DIGIT})", rf"(?!{LETTER_OR_DIGIT})"
+"""Of a word; of `phone_number` too."""
 _PHONE_WORDS = re.compile(
-    r"(?:\b(?:tele?(?:phone|fon)?|phone|mobile|mobil|handy|cell|call|text|whatsapp|signal|ring|fax|dial|sms|"
+    rf"(?:(?<!{WORD})(?:tele?(?:phone|fon)?|phone|mobile|mobil|handy|cell|call|text|whatsapp|signal|ring|fax|dial|sms|"
     r"reach (?:me|us|him|her|them)|my (?:new |old |private )?number|"
-    r"ruft?|meine (?:neue |alte |private )?nummer)\b|☎|📞)"
-    r"(?:\W{0,3}\b(?:me|us|him|her|them|is|at|on|under|number|no|nr|or|mich|uns|an|ist|unter|nummer)\b){0,3}\W{0,3}$",
+    rf"ruft?|meine (?:neue |alte |private )?nummer){_END}|☎|📞"
+    "|手机|手機|电话|電話|座机|微信|联系方式|聯絡方式|携帯|ケータイ|전화|휴대폰|핸드폰|연락처)"
+    rf"(?:[\W_]{{0,3}}(?:{_BEGIN}(?:me|us|him|her|them|is|at|on|under|number|no|nr|or|mich|uns|an|ist|unter|nummer){_END}"
+    r"|号码?|號碼?|番号|번호|是|为|為|は|는|은)){0,3}[\W_]{0,3}$",
     re.I,
 )
 _OTHER_WORDS = re.compile(
-    r"(?:\b(?:order|invoice|ticket|tracking|isbn|issn|ean|serial|part|item|account|customer|reference|ref|case|id|iban|"
-    r"bestellung|rechnung|version|room|code|parcel|booking|policy|member(?:ship)?|bill|receipt|batch|lot|model)\b|[#№$€£])"
-    r"(?:\W{0,3}\b(?:number|numbers|no|nr|id|code|is|was|are)\b){0,3}\W{0,3}$",
+    rf"(?:(?<!{WORD})(?:order|invoice|ticket|tracking|isbn|issn|ean|serial|part|item|account|customer|reference|ref|"
+    r"case|id|iban|bestellung|rechnung|version|room|code|parcel|booking|policy|member(?:ship)?|bill|receipt|batch|lot|model)"
+    rf"{_END}|[#№$€£]|订单|訂單|注文|주문|发票|發票|請求書|송장|快递|追跡|"
+    r"[单單编編账帐帳型](?:号|號|番)|[账帐帳][户戶]|会員|会员|會員|회원|予約|예약|口座|계좌)"
+    rf"(?:[\W_]{{0,3}}(?:{_BEGIN}(?:number|numbers|no|nr|id|code|is|was|are){_END}|号码?|號碼?|番号?|번호|是|为|為|は|는|은))"
+    r"{0,3}[\W_]{0,3}$",
     re.I,
 )
 _CODE_BEFORE = re.compile(r"\b(?:[A-Z]+\d|\d+[A-Z])\w* $")
@@ -207,7 +242,7 @@ def cards(text: str) -> Iterator[Span]:
     return _numbers(text, _is_card, least=13, most=19)
 
 
-_CHECK_DIGITS = re.compile(r"[0-9]{2}(?<=[A-Za-z]{2}[0-9]{2})(?<![^\W_][A-Za-z]{2}[0-9]{2})")
+_CHECK_DIGITS = re.compile(rf"[0-9]{{2}}(?<=[A-Za-z]{{2}}[0-9]{{2}})(?<!{LETTER_OR_DIGIT}[A-Za-z]{{2}}[0-9]{{2}})")
 """What follows the country of an account number; digits are rare, so a search that begins with them is fast."""
 _COUNTRIES_BY_LENGTH = {
     15: "NO",
@@ -250,7 +285,7 @@ def _iban(length: int) -> re.Pattern[str]:
     """Return the pattern of an account number with so many characters; what separates its groups is always the same."""
     groups, rest = divmod(length, 4)
     pieces = [r"[A-Za-z0-9]{4}([ \u00a0-]?)[A-Za-z0-9]{4}", *["[A-Za-z0-9]{4}"] * (groups - 2)]
-    return re.compile(r"\1".join(pieces + [f"[A-Za-z0-9]{{{rest}}}"] * (rest > 0)) + r"(?![^\W_])")
+    return re.compile(r"\1".join(pieces + [f"[A-Za-z0-9]{{{rest}}}"] * (rest > 0)) + f"(?!{LETTER_OR_DIGIT})")
 
 
 def _numbers(text: str, accepts: Accepts, least: int, most: int) -> Iterator[Span]:

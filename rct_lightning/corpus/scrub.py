@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rct_lightning.corpus.pii import KINDS, Kind
+from rct_lightning.corpus.scripts import LETTER_OR_DIGIT, UNSPACED, WORD, without_spaces
 from rct_lightning.dialogue import Example
 from rct_lightning.errors import UserError
 
@@ -31,7 +32,7 @@ RECORDS = ("scrubbed", "context_cut", "quarantined")
 """Fields that cleaning adds to rows; they are not searched."""
 SPOKEN = ("title", "memory")
 """Other fields of a row that hold what was said: numbers are found there too."""
-_WORD, _WORD_OF_ID = re.compile(r"\w+"), re.compile(r"[^\W_]+")
+_WORD, _WORD_OF_ID = re.compile(f"{WORD}+"), re.compile(rf"{LETTER_OR_DIGIT}+|(?:(?=\w)[{UNSPACED}])+")
 Place = tuple[float, int, str]
 """Sort key of a row among all rows, independent of the order of the file."""
 
@@ -53,11 +54,11 @@ class Names:
                 self._name_of.setdefault(form, name)
         self._by_word: defaultdict[str, list[str]] = defaultdict(list)
         spaced = {name: f" {_words_of_id(name)} " for name in replacements}
-        self._in_ids = {words.strip() if _without_spaces(name[0]) else words for name, words in spaced.items()}
+        self._in_ids = {words.strip() if without_spaces(name[0]) else words for name, words in spaced.items()}
         self._anywhere: list[str] = []  # found inside words too: scripts without spaces, a leading apostrophe
         for form in sorted(self._name_of, key=lambda form: (-len(form), form)):
             word = _WORD.match(form)
-            if word is None or _without_spaces(form[0]):
+            if word is None or without_spaces(form[0]):
                 self._anywhere.append(form)
             else:
                 self._by_word[word.group()].append(form)
@@ -122,11 +123,7 @@ def _goes_with_what_stands_before(character: str) -> bool:
 
 def _ends(text: str, end: int, form: str) -> bool:
     """Return whether the word of a name ends at ``end``."""
-    return _without_spaces(form[-1]) or not _WORD.match(text, end)
-
-
-def _without_spaces(character: str) -> bool:
-    return "\u0e00" <= character <= "\u0eff" or "\u3040" <= character <= "\u9fff" or "\U00020000" <= character
+    return without_spaces(form[-1]) or not _WORD.match(text, end)
 
 
 def read_names(path: Path) -> Names:
