@@ -30,6 +30,7 @@ from rct_lightning.page import (
     write_files,
     write_page,
 )
+from rct_lightning.runs import STUDY_FILE
 
 NAME = "study"
 TONES: dict[str, Tone] = {"holds": "good", "kept": "good", "fails": "bad", "broken": "bad", "cannot be told": "quiet"}
@@ -90,7 +91,7 @@ def write_study(report: StudyReport, folder: Path) -> Page:
     page = page_of(report)
     write_page(folder, NAME, page)
     content = json.dumps(report.plain(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    write_files({folder / f"{NAME}.json": content.encode()})
+    write_files({folder / STUDY_FILE: content.encode()})
     return page
 
 
